@@ -1,0 +1,73 @@
+#!/bin/sh
+# Proves that nvml.h says the same as NVIDIA's header (from PyPI) and that jextract's output says
+# the same as nvml.h. Needs cc, python3 with pip, and the network.
+#
+#   check-abi.sh              0: all equal; anything else, a check that could not run included: not 0
+#   check-abi.sh --self-test  proves that the check notices errors, by putting some into copies
+set -eu
+
+cd "$(dirname "$0")"
+raw=../zeusd-ffm/src/main/java/dev/zeusd/ffm/nvml/raw
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+fail() { echo "check-abi: $*" >&2; exit 1; }
+
+case ${1-} in
+'' | --self-test) ;;
+*) fail "unknown argument: $1" ;;
+esac
+
+# --- NVIDIA's header ---
+python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    --dest "$tmp" nvidia-nvml-dev || fail "cannot download nvidia-nvml-dev"
+python3 -m zipfile -e "$tmp"/nvidia_nvml_dev-*.whl "$tmp/wheel"
+real=$(find "$tmp/wheel" -name nvml.h)
+[ -f "$real" ] || fail "the package does not hold exactly one nvml.h: $real"
+version=$(basename "$tmp"/nvidia_nvml_dev-*.whl | cut -d- -f2)
+
+# --- The checks: $1 our header, $2 jextract's output ---
+check_c() {
+    rm -rf "$tmp/c" && mkdir "$tmp/c" &&
+        python3 abi_checks.py c "$1" "$real" "$tmp/c" &&
+        cc -std=gnu11 -Werror -o "$tmp/c/checks" "$tmp/c/checks.c" &&
+        "$tmp/c/checks" # its counts appear only if it was really compiled
+}
+check_java() { python3 abi_checks.py java "$1" "$2"; }
+
+counts=$(check_c nvml.h) || fail "nvml.h is not proven equal to nvidia-nvml-dev $version"
+[ -n "$counts" ] || fail "nothing was checked: is cc a C compiler?"
+echo "$counts against nvidia-nvml-dev $version"
+check_java nvml.h "$raw"
+[ "${1-}" = --self-test ] || exit 0
+
+# --- Self-test: the same checks must fail, for the reason named, on a spoilt copy ---
+spoil() { # $1 c or java, $2 file to spoil, $3 what must be in the message, $4 sed command
+    rm -rf "$tmp/copy" && mkdir "$tmp/copy" && cp nvml.h "$raw"/*.java "$tmp/copy"
+    sed -i "$4" "$tmp/copy/$2"
+    if [ "$2" = nvml.h ]; then original=nvml.h; else original=$raw/$2; fi
+    ! cmp -s "$original" "$tmp/copy/$2" || fail "self-test: sed changed nothing: $4"
+    if "check_$1" "$tmp/copy/nvml.h" "$tmp/copy" >"$tmp/log" 2>&1; then fail "self-test: not noticed: $4"; fi
+    grep -q "$3" "$tmp/log" || { cat "$tmp/log" >&2; fail "self-test: failed, but not by '$3': $4"; }
+    spoilt=$((${spoilt-0} + 1))
+}
+spoil c nvml.h 'value of NVML_ERROR_TIMEOUT' 's/\(NVML_ERROR_TIMEOUT =\) 10/\1 11/'
+spoil c nvml.h 'value of NVML_FI_DEV_POWER_INSTANT' 's/\(NVML_FI_DEV_POWER_INSTANT\) 186/\1 187/'
+spoil c nvml.h 'NVML_FI_DEV_NO_SUCH_FIELD' 's/NVML_FI_DEV_POWER_INSTANT/NVML_FI_DEV_NO_SUCH_FIELD/'
+spoil c nvml.h 'offset of nvmlFieldValue_t.latencyUsec' '/long long timestamp;/d'
+spoil c nvml.h 'offset of nvmlPciInfo_t.bus"' 's/unsigned int domain;/unsigned long domain;/'
+spoil c nvml.h 'size of nvmlPciInfo_t.busId"' 's/\(BUS_ID_BUFFER_SIZE\) 32/\1 33/'
+spoil c nvml.h 'type of nvmlFieldValue_t.scopeId' 's/unsigned int scopeId;/int scopeId;/'
+spoil c nvml.h 'sizeof nvmlValue_t' 's/double dVal;/double dVal[2];/'
+spoil c nvml.h 'signature of nvmlDeviceGetPowerUsage' 's/\(PowerUsage(.*\)unsigned int \*/\1unsigned long long */'
+spoil c nvml.h 'signature of nvmlDeviceGetFieldValues' 's/int valuesCount/unsigned int valuesCount/'
+spoil c nvml.h 'signature of nvmlErrorString' 's/^const char \*nvml/char *nvml/'
+spoil c nvml.h 'signature of nvmlShutdown' 's/nvmlShutdown(void)/nvmlShutdown(int now)/'
+spoil c nvml.h 'nvmlDeviceNoSuchCall' 's/nvmlDeviceGetName(/nvmlDeviceNoSuchCall(/'
+spoil c nvml.h 'cannot read' 's/^nvmlReturn_t nvmlInit_v2(void);/extern int nvmlCounter;/'
+spoil c nvml.h 'no constants' '1,$d'
+spoil java Nvml.java constants 's/\(int NVML_ERROR_TIMEOUT = (int)\)10L/\111L/'
+spoil java Nvml.java functions '/ DESC = FunctionDescriptor.of(/,/)/s/Nvml.C_INT,/Nvml.C_LONG,/'
+spoil java nvmlPciInfo_t.java 'struct nvmlPciInfo_t' 's/\(sequenceLayout(\)32\(, Nvml.C_CHAR)\.withName\)/\131\2/'
+spoil java nvml.h functions 's/^nvmlReturn_t nvmlInit_v2(void);/&\nnvmlReturn_t nvmlNew(void);/'
+echo "self-test: $spoilt errors put in, all noticed"

@@ -1,0 +1,206 @@
+package dev.zeusd.ffm.nvml;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import dev.zeusd.ffm.nvml.raw.Nvml;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+
+/**
+ * The loaded and initialised NVML of this process.
+ *
+ * <p>Thread-safe. Calls of different devices run side by side, as NVML allows; only {@link #reset}
+ * waits for a moment without calls.
+ */
+public final class NvmlLibrary implements AutoCloseable {
+  /**
+   * Where the library may be. The driver ships only the name with the version, which the dynamic
+   * linker looks up (LD_LIBRARY_PATH, ld.so.cache). The folders are those that container runtimes
+   * and WSL mount without telling the linker.
+   */
+  private static final List<String> CANDIDATES =
+      List.of(
+          "libnvidia-ml.so.1",
+          "libnvidia-ml.so",
+          "/usr/local/nvidia/lib64/libnvidia-ml.so.1",
+          "/usr/lib/wsl/lib/libnvidia-ml.so.1");
+
+  private final SymbolLookup symbols;
+  private final Map<String, Boolean> present = new ConcurrentHashMap<>();
+  private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
+
+  /** Counts initialisations: a device handle is good for the one it was got in. */
+  private volatile int generation;
+
+  private boolean closed;
+
+  private NvmlLibrary(SymbolLookup symbols) {
+    this.symbols = symbols;
+  }
+
+  /**
+   * Loads the library and initialises it.
+   *
+   * @throws NvmlException {@link NvmlReturn#LIBRARY_NOT_FOUND} where no library can be loaded,
+   *     otherwise what {@code nvmlInit_v2} returned
+   */
+  public static NvmlLibrary open() throws NvmlException {
+    NvmlLibrary library = new NvmlLibrary(load());
+    library.init();
+    return library;
+  }
+
+  @SuppressWarnings("restricted")
+  private static SymbolLookup load() throws NvmlException {
+    String reason = "";
+    for (String candidate : CANDIDATES) {
+      try {
+        // Never unloaded: the generated bindings keep the addresses of its functions. They look for
+        // it by its soname, which the dynamic linker resolves to what is loaded already.
+        return SymbolLookup.libraryLookup(candidate, Arena.global());
+      } catch (IllegalArgumentException e) {
+        if (reason.isEmpty()) {
+          reason = e.getMessage();
+        }
+      }
+    }
+    throw new NvmlException(
+        "libnvidia-ml.so.1 cannot be loaded (" + reason + ")", NvmlReturn.LIBRARY_NOT_FOUND);
+  }
+
+  /** How many GPUs the driver reports. */
+  public int deviceCount() throws NvmlException {
+    require("nvmlDeviceGetCount_v2");
+    lock.readLock().lock();
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment count = call.allocate(JAVA_INT);
+      check("nvmlDeviceGetCount_v2", Nvml.nvmlDeviceGetCount_v2(count));
+      return count.get(JAVA_INT, 0);
+    } finally {
+      lock.readLock().unlock();
+    }
+  }
+
+  /** The version of the driver, such as {@code 580.95.05}. */
+  public String driverVersion() throws NvmlException {
+    require("nvmlSystemGetDriverVersion");
+    lock.readLock().lock();
+    try (Arena call = Arena.ofConfined()) {
+      int length = Nvml.NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE();
+      MemorySegment version = call.allocate(length);
+      check("nvmlSystemGetDriverVersion", Nvml.nvmlSystemGetDriverVersion(version, length));
+      return version.getString(0);
+    } finally {
+      lock.readLock().unlock();
+    }
+  }
+
+  /**
+   * The GPU with NVML's index {@code index}. It need not answer now: a GPU that is lost at this
+   * moment is found again by a later call.
+   */
+  public NvmlDevice device(int index) {
+    return new NvmlDevice(this, index);
+  }
+
+  /**
+   * Shuts NVML down and initialises it again, which is what a reloaded driver or a GPU that came
+   * back needs. Does nothing when another thread has done so since {@code seenGeneration}, or while
+   * calls are running.
+   *
+   * @throws NvmlException what {@code nvmlInit_v2} returned; the next reset tries again
+   */
+  void reset(int seenGeneration) throws NvmlException {
+    if (!lock.writeLock().tryLock()) {
+      return;
+    }
+    try {
+      if (generation == seenGeneration && !closed) {
+        // UNINITIALIZED where the driver went away: nothing is left to shut down then.
+        Nvml.nvmlShutdown();
+        init();
+      }
+    } finally {
+      lock.writeLock().unlock();
+    }
+  }
+
+  private void init() throws NvmlException {
+    require("nvmlInit_v2");
+    check("nvmlInit_v2", Nvml.nvmlInit_v2());
+    generation++;
+  }
+
+  /** Handle of a device; the caller holds the read lock. */
+  MemorySegment handle(int index) throws NvmlException {
+    require("nvmlDeviceGetHandleByIndex_v2");
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment handle = call.allocate(ADDRESS);
+      check("nvmlDeviceGetHandleByIndex_v2", Nvml.nvmlDeviceGetHandleByIndex_v2(index, handle));
+      return handle.get(ADDRESS, 0);
+    }
+  }
+
+  /**
+   * Says so when the installed driver is too old to have {@code function}. Asked before the first
+   * touch of a generated binding, because those fail for good with an {@code Error} on a missing
+   * symbol.
+   */
+  void require(String function) throws NvmlException {
+    if (!has(function)) {
+      throw new NvmlException(
+          function + ": the installed NVIDIA driver does not have this function",
+          NvmlReturn.FUNCTION_NOT_FOUND);
+    }
+  }
+
+  boolean has(String function) {
+    return present.computeIfAbsent(function, name -> symbols.find(name).isPresent());
+  }
+
+  static void check(String function, int code) throws NvmlException {
+    if (code != 0) {
+      throw new NvmlException(function, NvmlReturn.of(code), code);
+    }
+  }
+
+  ReentrantReadWriteLock.ReadLock callLock() {
+    return lock.readLock();
+  }
+
+  int generation() {
+    return generation;
+  }
+
+  /**
+   * Shuts NVML down, once. Calls that are running get a moment to end; with one that hangs, NVML is
+   * left as it is, since the process is about to go anyway.
+   */
+  @Override
+  public void close() {
+    try {
+      if (!lock.writeLock().tryLock(200, TimeUnit.MILLISECONDS)) {
+        return;
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return;
+    }
+    try {
+      if (!closed) {
+        closed = true;
+        generation++;
+        Nvml.nvmlShutdown();
+      }
+    } finally {
+      lock.writeLock().unlock();
+    }
+  }
+}

@@ -1,0 +1,717 @@
+/*
+ * A fake libnvidia-ml.so.1: the calls of headers/nvml.h on GPUs that a test makes up.
+ *
+ *   cc -std=c11 -O2 -Wall -Wextra -Werror -fPIC -shared -Wl,-soname,libnvidia-ml.so.1 \
+ *      -I headers -o libnvidia-ml.so.1 fake_nvml.c -lm -lpthread
+ *   -DWITHOUT_<function> leaves one out, as an old driver does (see the #ifndefs).
+ *
+ * Environment, read when the library is loaded:
+ *   FAKE_NVML_STATE  the control file, mapped shared; made if missing, filled in if it has no magic.
+ *                    Unset: private memory with the default settings.
+ *   FAKE_NVML_GPUS   number of GPUs in default settings, 0 to 16 (4).
+ *   FAKE_NVML_POWER  their power in default settings: constant, sine or counting (constant).
+ *
+ * THE CONTROL FILE, version 1: the contract between this file, FakeNvml.java and other tests.
+ * Little-endian, fixed offsets, no protocol: whatever is written counts from the next call on.
+ * "ns" is CLOCK_MONOTONIC (on Linux also System.nanoTime() and time.monotonic_ns()).
+ * T = a test writes it, L = the library writes it, TL = both.
+ *
+ *   HEADER at 0
+ *     0 u64      T  magic 0x4C4D564E454B4146 (bytes "FAKENVML"); write it last
+ *     8 u32      T  version, 1
+ *    12 u32      T  device count, 0 to 16; a handle beyond it answers GPU_IS_LOST
+ *    16 u32      T  driver epoch: even = loaded, odd = unloaded; add 1 to unload, add 1 to load.
+ *                   After any change all calls answer UNINITIALIZED until nvmlInit_v2 succeeds
+ *                   (odd: DRIVER_NOT_LOADED), and all handles from before are INVALID_ARGUMENT.
+ *                   Limits, clocks and energy are not set back: a test does that if it matters.
+ *    24 u64      L  calls begun, of all functions
+ *    32 u64      L  calls ended = sequence number of the next history entry
+ *    64 char[80] T  driver version
+ *
+ *   SLOT i at 4096 + i * 2048: device i for i = 0 to 15; i = 16 is the library itself and uses
+ *   only the in-flight fields (there: of all calls on whatever device) and the call table
+ *     0 char[96] T  name
+ *    96 char[96] T  UUID
+ *   192 u32      T  PCI domain; 196 bus; 200 device; 204 device id; 208 subsystem id
+ *   212 u32      L  calls in flight
+ *   216 u32      TL greatest number of calls in flight at a time
+ *   256 u32      T  power sequence: odd while the fields up to 304 are being changed
+ *   260 u32      T  power source: 0 constant, 1 sine, 2 counting
+ *   264 u64      T  mW: the constant, the sine's mean, or the counting base
+ *   272 u64      T  amplitude of the sine, mW (not above the mean, or the energy is not exact)
+ *   280 u64      T  period of the sine, ms; its phase is 0 when ns is a multiple of the period
+ *   288 f64      T  energy at the anchor, mJ
+ *   296 u64      T  ns of the anchor; 0 = when the library was loaded
+ *   304 u64      TL power readings so far; a counting source answers base + this, then adds 1
+ *   312 u32      T  nvmlReturn of the field POWER_INSTANT (0; 3 = not supported)
+ *   316 u32      T  value type of that field, NVML_VALUE_TYPE_* (1 = unsigned int)
+ *   320 u32      T  energy source: 0 = integral of the power since the anchor, 1 = fixed value
+ *   328 u64      T  the fixed value, mJ
+ *   336 u32      TL power limit, mW; T 340 its default; 344 its minimum; 348 its maximum
+ *   352 u32      TL persistence mode, 0 or 1
+ *   356 u32      TL locked GPU clock, MHz: minimum; 360 maximum (0 0 = not locked)
+ *   364 u32      TL locked memory clock, MHz: minimum; 368 maximum (0 0 = not locked)
+ *   372 u32      T  GPU clocks that exist, MHz: from; 376 to
+ *   380 u32      T  memory clocks that exist, MHz: from; 384 to
+ *   1024         call table: entry c at 1024 + c * 32, c from enum call below
+ *       0 u32    T  nvmlReturn to answer with (0 = work normally)
+ *       4 u32    T  delay before the answer, us; may be shortened while a call waits
+ *       8 u64    TL calls begun
+ *      16 u64    TL ns when the last of them began
+ *
+ *   HISTORY at 65536: a ring of 16384 entries of 64 bytes; entry of sequence number s at s % 16384
+ *     0 u64      L  s + 1, written last: anything else = overwritten or being written
+ *     8 u64      L  ns when the call began; 16 when it ended
+ *    24 i32      L  device, -1 = the library, or a handle that never was one
+ *    28 u32      L  call
+ *    32 u64      L  a, b: a setter's arguments. GetFieldValues: a = number of fields, b = the power
+ *    40 u64         read. Power and energy: b = what was read. GetHandleByIndex: a = index.
+ *    48 u32      L  nvmlReturn answered; 52 thread id
+ *
+ * Energy is a closed form of the power's parameters since the anchor (a counting source counts as
+ * its base). So whoever changes the power makes the sequence odd, sets the anchor to now and its
+ * energy to what the old parameters give by now, writes the new ones and makes the sequence even.
+ * A test that does not look at the energy may simply write the power.
+ *
+ * A call first counts, then waits its delay, then answers, in this order: UNINITIALIZED, bad handle,
+ * GPU_IS_LOST, the forced error, the real work. No lock anywhere: one device's delay holds up no
+ * other call. A stale handle's calls count for the device that it once meant.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nvml.h"
+
+#define MAGIC 0x4C4D564E454B4146ULL
+#define VERSION 1U
+#define MAX_GPUS 16
+#define LIBRARY MAX_GPUS
+#define MAX_CALLS 32
+#define HISTORY 16384U
+#define NS_PER_S 1000000000ULL
+#define TWO_PI 6.283185307179586
+
+/* The numbers are part of the contract. nvmlErrorString is no driver call and does not count. */
+enum call {
+    INIT = 0, /* also nvmlInitWithFlags */
+    SHUTDOWN = 1,
+    GET_DRIVER_VERSION = 2,
+    GET_COUNT = 3,
+    GET_HANDLE_BY_INDEX = 4, /* counts for the device if there is one with that index */
+    GET_NAME = 5,
+    GET_UUID = 6,
+    GET_PCI_INFO = 7,
+    GET_FIELD_VALUES = 8,
+    GET_POWER_USAGE = 9,
+    GET_TOTAL_ENERGY = 10,
+    GET_POWER_LIMIT = 11,
+    SET_POWER_LIMIT = 12,
+    GET_POWER_LIMIT_CONSTRAINTS = 13,
+    GET_DEFAULT_POWER_LIMIT = 14,
+    GET_PERSISTENCE_MODE = 15,
+    SET_PERSISTENCE_MODE = 16,
+    SET_GPU_LOCKED_CLOCKS = 17,
+    RESET_GPU_LOCKED_CLOCKS = 18,
+    SET_MEM_LOCKED_CLOCKS = 19,
+    RESET_MEM_LOCKED_CLOCKS = 20,
+};
+
+enum power_source { CONSTANT = 0, SINE = 1, COUNTING = 2 };
+
+typedef _Atomic uint32_t u32;
+typedef _Atomic uint64_t u64;
+
+struct call_entry {
+    u32 error, delay_us;
+    u64 calls, last_ns, unused;
+};
+
+struct slot {
+    char name[96], uuid[96];
+    u32 pci_domain, pci_bus, pci_device, pci_device_id, pci_subsystem_id;
+    u32 in_flight, max_in_flight, unused1[9];
+    u32 power_sequence, power_source;
+    u64 power_mw, amplitude_mw, period_ms;
+    _Atomic double anchor_mj;
+    u64 anchor_ns, power_reads;
+    u32 instant_return, instant_type;
+    u32 energy_fixed, unused2;
+    u64 energy_mj;
+    u32 limit_mw, default_limit_mw, min_limit_mw, max_limit_mw;
+    u32 persistence;
+    u32 gpu_lock[2], mem_lock[2], gpu_range[2], mem_range[2];
+    u32 unused3[159];
+    struct call_entry call[MAX_CALLS];
+};
+
+struct history_entry {
+    u64 mark, start_ns, end_ns;
+    _Atomic int32_t device;
+    u32 call;
+    u64 a, b;
+    u32 result, thread;
+    u64 unused;
+};
+
+struct control {
+    u64 magic;
+    u32 version, device_count, driver_epoch, unused1;
+    u64 calls_begun, calls_ended;
+    char unused2[24];
+    char driver_version[80];
+    char unused3[3952];
+    struct slot slot[MAX_GPUS + 1];
+    char unused4[26624];
+    struct history_entry history[HISTORY];
+};
+
+#define AT(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), #field)
+AT(control, driver_version, 64);
+AT(control, slot, 4096);
+AT(control, history, 65536);
+AT(slot, max_in_flight, 216);
+AT(slot, power_sequence, 256);
+AT(slot, anchor_mj, 288);
+AT(slot, instant_return, 312);
+AT(slot, energy_mj, 328);
+AT(slot, persistence, 352);
+AT(slot, mem_range, 380);
+AT(slot, call, 1024);
+AT(history_entry, result, 48);
+_Static_assert(sizeof(struct slot) == 2048, "slot");
+_Static_assert(sizeof(struct call_entry) == 32, "call_entry");
+_Static_assert(sizeof(struct history_entry) == 64, "history_entry");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs atomics without locks");
+
+static struct control *ctl;
+static uint64_t loaded_ns;
+
+/* What this process has initialised: driver epoch (32 bits), generation (16), references (16).
+   Not in the control file: several processes may share that. */
+static u64 init_state;
+
+/* A handle is the address of the element [generation][device]. Nothing is ever stored here, so the
+   array costs no memory; it only makes a handle of an older generation recognisable. */
+static char handles[1 << 16][MAX_GPUS];
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* ---- Loading ---- */
+
+/* FakeNvml.reset() writes the same values. */
+static void write_defaults(void) {
+    const char *gpus = getenv("FAKE_NVML_GPUS");
+    const char *power = getenv("FAKE_NVML_POWER");
+    long count = gpus ? strtol(gpus, NULL, 10) : 4;
+    ctl->version = VERSION;
+    ctl->device_count = count < 0 ? 0 : count > MAX_GPUS ? MAX_GPUS : (uint32_t)count;
+    strcpy(ctl->driver_version, "575.57.08");
+    for (unsigned i = 0; i < MAX_GPUS; i++) {
+        struct slot *s = &ctl->slot[i];
+        strcpy(s->name, "NVIDIA Fake GPU");
+        snprintf(s->uuid, sizeof s->uuid, "GPU-fa4e0000-0000-4000-8000-%012x", i);
+        s->pci_bus = 0x19 + 14 * i;
+        s->pci_device_id = 0x233010de;
+        s->pci_subsystem_id = 0x16c110de;
+        s->power_mw = 75000 + 10000 * i;
+        s->amplitude_mw = 20000;
+        s->period_ms = 10000;
+        s->power_source = !power ? CONSTANT : !strcmp(power, "sine") ? SINE
+                        : !strcmp(power, "counting") ? COUNTING : CONSTANT;
+        s->instant_type = NVML_VALUE_TYPE_UNSIGNED_INT;
+        s->limit_mw = s->default_limit_mw = 300000;
+        s->min_limit_mw = 100000;
+        s->max_limit_mw = 400000;
+        s->gpu_range[0] = 210;
+        s->gpu_range[1] = 1980;
+        s->mem_range[0] = 405;
+        s->mem_range[1] = 2619;
+    }
+    ctl->magic = MAGIC;
+}
+
+/* Maps the control file; NULL, with a line on stderr, if that fails. Never shrinks the file. */
+static void *map_file(const char *path) {
+    struct stat st;
+    void *map = MAP_FAILED;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd >= 0 && fstat(fd, &st) == 0
+        && (st.st_size >= (off_t)sizeof *ctl || ftruncate(fd, sizeof *ctl) == 0))
+        map = mmap(NULL, sizeof *ctl, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        fprintf(stderr, "fake NVML: FAKE_NVML_STATE=%s: %s\n", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return map == MAP_FAILED ? NULL : map;
+}
+
+__attribute__((constructor)) static void attach(void) {
+    const char *path = getenv("FAKE_NVML_STATE");
+    uint32_t init_error = 0;
+    loaded_ns = now_ns();
+    if (path && *path) {
+        ctl = map_file(path);
+        if (!ctl) {
+            init_error = NVML_ERROR_OPERATING_SYSTEM;
+        } else if (ctl->magic != 0 && (ctl->magic != MAGIC || ctl->version != VERSION)) {
+            fprintf(stderr, "fake NVML: %s is no control file of version %u\n", path, VERSION);
+            init_error = NVML_ERROR_LIB_RM_VERSION_MISMATCH;
+            ctl = NULL;
+        }
+    }
+    if (!ctl) {
+        ctl = mmap(NULL, sizeof *ctl, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (ctl == MAP_FAILED)
+            abort();
+    }
+    if (ctl->magic == 0)
+        write_defaults();
+    if (init_error)
+        ctl->slot[LIBRARY].call[INIT].error = init_error;
+}
+
+/* ---- The frame around every call ---- */
+
+struct frame {
+    enum call call;
+    int device; /* LIBRARY if none */
+    struct slot *slot;
+    uint64_t start_ns, a, b;
+};
+
+static void enter_slot(struct slot *s) {
+    uint32_t n = atomic_fetch_add(&s->in_flight, 1) + 1;
+    uint32_t max = s->max_in_flight;
+    while (n > max && !atomic_compare_exchange_weak(&s->max_in_flight, &max, n)) {
+    }
+}
+
+/* Stops at 0: a test may have reset the file while this call was in flight. */
+static void leave_slot(struct slot *s) {
+    uint32_t n = s->in_flight;
+    while (n > 0 && !atomic_compare_exchange_weak(&s->in_flight, &n, n - 1)) {
+    }
+}
+
+/* In slices, so that a test can let a waiting call go by writing a shorter delay. */
+static void wait_delay(const struct call_entry *entry, uint64_t start_ns) {
+    for (;;) {
+        uint64_t passed = now_ns() - start_ns;
+        uint64_t delay = (uint64_t)entry->delay_us * 1000;
+        if (passed >= delay)
+            return;
+        uint64_t slice = delay - passed < 10000000 ? delay - passed : 10000000;
+        nanosleep(&(struct timespec){.tv_nsec = (long)slice}, NULL);
+    }
+}
+
+static struct frame begin(int device, enum call call, uint64_t a, uint64_t b) {
+    struct frame f = {call, device, &ctl->slot[device], now_ns(), a, b};
+    struct call_entry *entry = &f.slot->call[call];
+    atomic_fetch_add(&ctl->calls_begun, 1);
+    atomic_fetch_add(&entry->calls, 1);
+    entry->last_ns = f.start_ns;
+    enter_slot(&ctl->slot[LIBRARY]);
+    if (device != LIBRARY)
+        enter_slot(f.slot);
+    if (entry->delay_us)
+        wait_delay(entry, f.start_ns);
+    return f;
+}
+
+static nvmlReturn_t end(const struct frame *f, nvmlReturn_t result) {
+    leave_slot(&ctl->slot[LIBRARY]);
+    if (f->device != LIBRARY)
+        leave_slot(f->slot);
+    uint64_t sequence = atomic_fetch_add(&ctl->calls_ended, 1);
+    struct history_entry *h = &ctl->history[sequence % HISTORY];
+    h->mark = 0;
+    h->start_ns = f->start_ns;
+    h->end_ns = now_ns();
+    h->device = f->device == LIBRARY ? -1 : f->device;
+    h->call = f->call;
+    h->a = f->a;
+    h->b = f->b;
+    h->result = result;
+    h->thread = (uint32_t)syscall(SYS_gettid);
+    h->mark = sequence + 1;
+    return result;
+}
+
+static uint64_t init_word(uint32_t epoch, uint16_t generation, uint16_t references) {
+    return (uint64_t)epoch << 32 | (uint64_t)generation << 16 | references;
+}
+
+static int is_live(uint64_t state) {
+    return (uint16_t)state > 0 && state >> 32 == ctl->driver_epoch && !(state >> 32 & 1);
+}
+
+static nvmlReturn_t forced(const struct frame *f) {
+    return (nvmlReturn_t)f->slot->call[f->call].error;
+}
+
+/* How a library-level call that needs an initialised library starts. */
+static nvmlReturn_t check_library(const struct frame *f, const void *out) {
+    if (!is_live(init_state))
+        return NVML_ERROR_UNINITIALIZED;
+    return out ? forced(f) : NVML_ERROR_INVALID_ARGUMENT;
+}
+
+static int device_of(nvmlDevice_t handle) {
+    uintptr_t at = (uintptr_t)handle - (uintptr_t)handles;
+    return at < sizeof handles ? (int)(at % MAX_GPUS) : LIBRARY;
+}
+
+static nvmlReturn_t check_device(const struct frame *f, nvmlDevice_t handle, const void *out) {
+    uint64_t state = init_state;
+    if (!is_live(state))
+        return NVML_ERROR_UNINITIALIZED;
+    if (f->device == LIBRARY || (char *)handle != &handles[(uint16_t)(state >> 16)][f->device])
+        return NVML_ERROR_INVALID_ARGUMENT;
+    if ((uint32_t)f->device >= ctl->device_count)
+        return NVML_ERROR_GPU_IS_LOST;
+    return out ? forced(f) : NVML_ERROR_INVALID_ARGUMENT;
+}
+
+/* ---- Power and energy ---- */
+
+struct power {
+    uint32_t source;
+    double mw, amplitude_mw, period_ns, anchor_mj;
+    uint64_t anchor_ns;
+};
+
+/* One consistent set of the parameters. Gives up waiting for a writer that died half-way. */
+static struct power power_of(const struct slot *s) {
+    struct power p;
+    uint32_t sequence;
+    for (int tries = 0; tries < 10000; tries++) {
+        sequence = s->power_sequence;
+        p.source = s->power_source;
+        p.mw = (double)s->power_mw;
+        p.amplitude_mw = (double)s->amplitude_mw;
+        p.period_ns = (double)s->period_ms * 1e6;
+        p.anchor_mj = s->anchor_mj;
+        p.anchor_ns = s->anchor_ns ? s->anchor_ns : loaded_ns;
+        if (!(sequence & 1) && s->power_sequence == sequence)
+            break;
+        sched_yield();
+    }
+    if (p.source == SINE && p.period_ns == 0)
+        p.source = CONSTANT;
+    return p;
+}
+
+static double phase(const struct power *p, uint64_t ns) {
+    return TWO_PI * (double)(ns % (uint64_t)p->period_ns) / p->period_ns;
+}
+
+static unsigned int read_power(struct slot *s) {
+    struct power p = power_of(s);
+    uint64_t n = atomic_fetch_add(&s->power_reads, 1);
+    double mw = p.mw;
+    if (p.source == SINE)
+        mw += p.amplitude_mw * sin(phase(&p, now_ns()));
+    else if (p.source == COUNTING)
+        mw += (double)n;
+    return mw > 0 ? (unsigned int)(mw + 0.5) : 0;
+}
+
+/* ---- NVML: the library ---- */
+
+static const char *const TEXTS[] = {
+    "Success", "Uninitialized", "Invalid Argument", "Not Supported", "Insufficient Permissions",
+    "Already Initialized", "Not Found", "Insufficient Size", "Insufficient External Power",
+    "Driver Not Loaded", "Timeout", "Interrupt Request Issue", "NVML Shared Library Not Found",
+    "Function Not Found", "Corrupted infoROM", "GPU is lost", "GPU requires reset",
+    "Operating System Error", "Driver/library version mismatch", "In use by another client",
+    "Insufficient Memory", "No data", "vGPU cannot do this with ECC on", "Insufficient resources",
+    "Frequency not supported", "Argument version mismatch", "Deprecated", "Not ready",
+    "No GPU found", "Invalid state", "Reset type not supported",
+};
+
+const char *nvmlErrorString(nvmlReturn_t result) {
+    return (unsigned)result < sizeof TEXTS / sizeof *TEXTS ? TEXTS[result] : "Unknown Error";
+}
+
+/* Adds a reference; the first of a driver epoch starts a new generation of handles. */
+static nvmlReturn_t add_reference(void) {
+    uint64_t old = init_state, new;
+    do {
+        uint32_t epoch = ctl->driver_epoch;
+        if (epoch & 1)
+            return NVML_ERROR_DRIVER_NOT_LOADED;
+        new = is_live(old) ? old + 1 : init_word(epoch, (uint16_t)((old >> 16) + 1), 1);
+    } while (!atomic_compare_exchange_weak(&init_state, &old, new));
+    return NVML_SUCCESS;
+}
+
+static nvmlReturn_t init(unsigned int flags) {
+    struct frame f = begin(LIBRARY, INIT, flags, 0);
+    nvmlReturn_t r = ctl->driver_epoch & 1 ? NVML_ERROR_DRIVER_NOT_LOADED : forced(&f);
+    if (r == NVML_SUCCESS)
+        r = add_reference();
+    return end(&f, r);
+}
+
+nvmlReturn_t nvmlInit_v2(void) {
+    return init(0);
+}
+
+/* Not in our header, but other clients start this way. */
+nvmlReturn_t nvmlInitWithFlags(unsigned int flags);
+nvmlReturn_t nvmlInitWithFlags(unsigned int flags) {
+    return init(flags);
+}
+
+nvmlReturn_t nvmlShutdown(void) {
+    struct frame f = begin(LIBRARY, SHUTDOWN, 0, 0);
+    nvmlReturn_t r = check_library(&f, &f);
+    uint64_t old = init_state;
+    while (r == NVML_SUCCESS && !atomic_compare_exchange_weak(&init_state, &old, old - 1))
+        r = is_live(old) ? NVML_SUCCESS : NVML_ERROR_UNINITIALIZED;
+    return end(&f, r);
+}
+
+static nvmlReturn_t copy_text(char *to, unsigned int length, const char *text) {
+    if (strlen(text) >= length)
+        return NVML_ERROR_INSUFFICIENT_SIZE;
+    strcpy(to, text);
+    return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned int length) {
+    struct frame f = begin(LIBRARY, GET_DRIVER_VERSION, 0, 0);
+    nvmlReturn_t r = check_library(&f, version);
+    return end(&f, r == NVML_SUCCESS ? copy_text(version, length, ctl->driver_version) : r);
+}
+
+nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *deviceCount) {
+    struct frame f = begin(LIBRARY, GET_COUNT, 0, 0);
+    nvmlReturn_t r = check_library(&f, deviceCount);
+    if (r == NVML_SUCCESS)
+        *deviceCount = ctl->device_count;
+    return end(&f, r);
+}
+
+nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
+    uint32_t count = ctl->device_count < MAX_GPUS ? ctl->device_count : MAX_GPUS;
+    struct frame f = begin(index < count ? (int)index : LIBRARY, GET_HANDLE_BY_INDEX, index, 0);
+    nvmlReturn_t r = check_library(&f, device);
+    if (r == NVML_SUCCESS && f.device == LIBRARY)
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS)
+        *device = (nvmlDevice_t)(void *)&handles[(uint16_t)(init_state >> 16)][index];
+    return end(&f, r);
+}
+
+/* ---- NVML: devices ---- */
+
+nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int length) {
+    struct frame f = begin(device_of(device), GET_NAME, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, name);
+    return end(&f, r == NVML_SUCCESS ? copy_text(name, length, f.slot->name) : r);
+}
+
+nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length) {
+    struct frame f = begin(device_of(device), GET_UUID, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, uuid);
+    return end(&f, r == NVML_SUCCESS ? copy_text(uuid, length, f.slot->uuid) : r);
+}
+
+nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci) {
+    struct frame f = begin(device_of(device), GET_PCI_INFO, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, pci);
+    if (r == NVML_SUCCESS) {
+        const struct slot *s = f.slot;
+        pci->domain = s->pci_domain;
+        pci->bus = s->pci_bus & 0xff;
+        pci->device = s->pci_device & 0x1f;
+        pci->pciDeviceId = s->pci_device_id;
+        pci->pciSubSystemId = s->pci_subsystem_id;
+        /* The real one too has room for only four digits of the domain here. */
+        snprintf(pci->busIdLegacy, sizeof pci->busIdLegacy, "%04X:%02X:%02X.0",
+                 pci->domain & 0xffff, pci->bus & 0xff, pci->device & 0x1f);
+        snprintf(pci->busId, sizeof pci->busId, "%08X:%02X:%02X.0",
+                 pci->domain, pci->bus, pci->device);
+    }
+    return end(&f, r);
+}
+
+#ifndef WITHOUT_nvmlDeviceGetFieldValues
+/* Bytes outside the type's own stay as filled: a reader of the wrong member sees nonsense. */
+static void put_value(nvmlFieldValue_t *v, unsigned int type, unsigned int mw) {
+    memset(&v->value, 0xA5, sizeof v->value);
+    v->valueType = (nvmlValueType_t)type;
+    switch (type) {
+    case NVML_VALUE_TYPE_DOUBLE: v->value.dVal = mw; break;
+    case NVML_VALUE_TYPE_UNSIGNED_INT: v->value.uiVal = mw; break;
+    case NVML_VALUE_TYPE_UNSIGNED_LONG: v->value.ulVal = mw; break;
+    case NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: v->value.ullVal = mw; break;
+    case NVML_VALUE_TYPE_SIGNED_LONG_LONG: v->value.sllVal = mw; break;
+    case NVML_VALUE_TYPE_SIGNED_INT: v->value.siVal = (int)mw; break;
+    case NVML_VALUE_TYPE_UNSIGNED_SHORT: v->value.usVal = (unsigned short)mw; break;
+    default: break;
+    }
+}
+
+nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int valuesCount, nvmlFieldValue_t *values) {
+    struct frame f = begin(device_of(device), GET_FIELD_VALUES, (uint64_t)valuesCount, 0);
+    nvmlReturn_t r = check_device(&f, device, values);
+    if (r == NVML_SUCCESS && valuesCount < 1)
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    for (int i = 0; r == NVML_SUCCESS && i < valuesCount; i++) {
+        nvmlFieldValue_t *v = &values[i];
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        v->timestamp = t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+        v->latencyUsec = 0;
+        /* Only Grace Hopper has the module's scope, so a scope id left unset is noticed. */
+        v->nvmlReturn = v->fieldId == NVML_FI_DEV_POWER_INSTANT && v->scopeId == NVML_POWER_SCOPE_GPU
+                      ? (nvmlReturn_t)f.slot->instant_return : NVML_ERROR_NOT_SUPPORTED;
+        if (v->nvmlReturn == NVML_SUCCESS) {
+            f.b = read_power(f.slot);
+            put_value(v, f.slot->instant_type, (unsigned int)f.b);
+        }
+    }
+    return end(&f, r);
+}
+#endif
+
+nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned int *power) {
+    struct frame f = begin(device_of(device), GET_POWER_USAGE, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, power);
+    if (r == NVML_SUCCESS)
+        f.b = *power = read_power(f.slot);
+    return end(&f, r);
+}
+
+#ifndef WITHOUT_nvmlDeviceGetTotalEnergyConsumption
+static unsigned long long read_energy(const struct slot *s) {
+    if (s->energy_fixed)
+        return s->energy_mj;
+    struct power p = power_of(s);
+    uint64_t now = now_ns();
+    double mw_ns = p.mw * (double)(now - p.anchor_ns);
+    if (p.source == SINE)
+        mw_ns += p.amplitude_mw * p.period_ns / TWO_PI
+               * (cos(phase(&p, p.anchor_ns)) - cos(phase(&p, now)));
+    return (unsigned long long)(p.anchor_mj + mw_ns / 1e9);
+}
+
+nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *energy) {
+    struct frame f = begin(device_of(device), GET_TOTAL_ENERGY, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, energy);
+    if (r == NVML_SUCCESS)
+        f.b = *energy = read_energy(f.slot);
+    return end(&f, r);
+}
+#endif
+
+static nvmlReturn_t get_number(nvmlDevice_t device, enum call call, unsigned int *out, size_t field) {
+    struct frame f = begin(device_of(device), call, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, out);
+    if (r == NVML_SUCCESS)
+        *out = *(u32 *)((char *)f.slot + field);
+    return end(&f, r);
+}
+
+nvmlReturn_t nvmlDeviceGetPowerManagementLimit(nvmlDevice_t device, unsigned int *limit) {
+    return get_number(device, GET_POWER_LIMIT, limit, offsetof(struct slot, limit_mw));
+}
+
+nvmlReturn_t nvmlDeviceGetPowerManagementDefaultLimit(nvmlDevice_t device, unsigned int *defaultLimit) {
+    return get_number(device, GET_DEFAULT_POWER_LIMIT, defaultLimit,
+                      offsetof(struct slot, default_limit_mw));
+}
+
+nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(
+    nvmlDevice_t device, unsigned int *minLimit, unsigned int *maxLimit) {
+    struct frame f = begin(device_of(device), GET_POWER_LIMIT_CONSTRAINTS, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, minLimit && maxLimit ? minLimit : NULL);
+    if (r == NVML_SUCCESS) {
+        *minLimit = f.slot->min_limit_mw;
+        *maxLimit = f.slot->max_limit_mw;
+    }
+    return end(&f, r);
+}
+
+nvmlReturn_t nvmlDeviceSetPowerManagementLimit(nvmlDevice_t device, unsigned int limit) {
+    struct frame f = begin(device_of(device), SET_POWER_LIMIT, limit, 0);
+    nvmlReturn_t r = check_device(&f, device, &f);
+    if (r == NVML_SUCCESS && (limit < f.slot->min_limit_mw || limit > f.slot->max_limit_mw))
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS)
+        f.slot->limit_mw = limit;
+    return end(&f, r);
+}
+
+nvmlReturn_t nvmlDeviceGetPersistenceMode(nvmlDevice_t device, nvmlEnableState_t *mode) {
+    return get_number(device, GET_PERSISTENCE_MODE, mode, offsetof(struct slot, persistence));
+}
+
+nvmlReturn_t nvmlDeviceSetPersistenceMode(nvmlDevice_t device, nvmlEnableState_t mode) {
+    struct frame f = begin(device_of(device), SET_PERSISTENCE_MODE, mode, 0);
+    nvmlReturn_t r = check_device(&f, device, &f);
+    if (r == NVML_SUCCESS && mode != NVML_FEATURE_DISABLED && mode != NVML_FEATURE_ENABLED)
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS)
+        f.slot->persistence = mode;
+    return end(&f, r);
+}
+
+static nvmlReturn_t set_clocks(nvmlDevice_t device, enum call call, unsigned int min, unsigned int max) {
+    struct frame f = begin(device_of(device), call, min, max);
+    nvmlReturn_t r = check_device(&f, device, &f);
+    int gpu = call == SET_GPU_LOCKED_CLOCKS || call == RESET_GPU_LOCKED_CLOCKS;
+    int reset = call == RESET_GPU_LOCKED_CLOCKS || call == RESET_MEM_LOCKED_CLOCKS;
+    u32 *lock = gpu ? f.slot->gpu_lock : f.slot->mem_lock;
+    const u32 *range = gpu ? f.slot->gpu_range : f.slot->mem_range;
+    if (r == NVML_SUCCESS && !reset && (min > max || min < range[0] || max > range[1]))
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS) {
+        lock[0] = min;
+        lock[1] = max;
+    }
+    return end(&f, r);
+}
+
+nvmlReturn_t nvmlDeviceSetGpuLockedClocks(
+    nvmlDevice_t device, unsigned int minGpuClockMHz, unsigned int maxGpuClockMHz) {
+    return set_clocks(device, SET_GPU_LOCKED_CLOCKS, minGpuClockMHz, maxGpuClockMHz);
+}
+
+nvmlReturn_t nvmlDeviceResetGpuLockedClocks(nvmlDevice_t device) {
+    return set_clocks(device, RESET_GPU_LOCKED_CLOCKS, 0, 0);
+}
+
+#ifndef WITHOUT_nvmlDeviceSetMemoryLockedClocks
+nvmlReturn_t nvmlDeviceSetMemoryLockedClocks(
+    nvmlDevice_t device, unsigned int minMemClockMHz, unsigned int maxMemClockMHz) {
+    return set_clocks(device, SET_MEM_LOCKED_CLOCKS, minMemClockMHz, maxMemClockMHz);
+}
+#endif
+
+#ifndef WITHOUT_nvmlDeviceResetMemoryLockedClocks
+nvmlReturn_t nvmlDeviceResetMemoryLockedClocks(nvmlDevice_t device) {
+    return set_clocks(device, RESET_MEM_LOCKED_CLOCKS, 0, 0);
+}
+#endif

@@ -1,0 +1,218 @@
+package dev.zeusd.ffm.fake;
+
+import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.ffm.fake.FakeNvml.Clocks;
+import java.time.Duration;
+
+/** One fake GPU: setters return this, to be chained. */
+public final class FakeGpu {
+  private final ControlFile file;
+  private final int index;
+  private final long slot;
+
+  FakeGpu(ControlFile file, int index) {
+    this.file = file;
+    this.index = index;
+    this.slot = ControlFile.slot(index);
+  }
+
+  public FakeGpu name(String name) {
+    file.setText(slot, 96, name);
+    return this;
+  }
+
+  public FakeGpu uuid(String uuid) {
+    file.setText(slot + 96, 96, uuid);
+    return this;
+  }
+
+  public FakeGpu pci(int domain, int bus, int device) {
+    return set(192, domain).set(196, bus).set(200, device);
+  }
+
+  /** Constant power. The energy goes on from where it is, as with every change of power. */
+  public FakeGpu powerMw(long powerMw) {
+    return power(0, powerMw, 0, 0);
+  }
+
+  /** A sine; its phase is 0 when {@link System#nanoTime()} is a multiple of the period. */
+  public FakeGpu sinePower(long meanMw, long amplitudeMw, long periodMs) {
+    if (amplitudeMw < 0 || amplitudeMw > meanMw || periodMs <= 0) {
+      throw new IllegalArgumentException("need 0 <= amplitude <= mean and period > 0");
+    }
+    return power(1, meanMw, amplitudeMw, periodMs);
+  }
+
+  /** Base, base + 1, …: one more with every reading. Counts as the base for the energy. */
+  public FakeGpu countingPower(long baseMw) {
+    file.setLong(slot + 304, 0L);
+    return power(2, baseMw, 0, 0);
+  }
+
+  /** A fixed energy; unsigned. */
+  public FakeGpu energyMj(long energyMj) {
+    file.setLong(slot + 328, energyMj);
+    return set(320, 1);
+  }
+
+  /** This energy now, and from now on the integral of the power (as at first, from 0). */
+  public FakeGpu energyFromPower(long startMj) {
+    synchronized (file) {
+      anchor(() -> {}, startMj);
+    }
+    return set(320, 0);
+  }
+
+  /** Whether the field POWER_INSTANT exists; otherwise only the call GET_POWER_USAGE works. */
+  public FakeGpu instantPowerSupported(boolean supported) {
+    return instantPowerReturn(supported ? 0 : 3);
+  }
+
+  /** The result of the field POWER_INSTANT, while the call itself succeeds; 0: it works. */
+  public FakeGpu instantPowerReturn(int nvmlReturn) {
+    return set(312, nvmlReturn);
+  }
+
+  /**
+   * The field's type, NVML_VALUE_TYPE_…: 0 double, 1 u32 (at first), 3 u64, 4 i64, 5 i32, 6 u16.
+   */
+  public FakeGpu instantPowerType(int valueType) {
+    return set(316, valueType);
+  }
+
+  public FakeGpu powerLimitMw(int limitMw) {
+    return set(336, limitMw);
+  }
+
+  public FakeGpu powerLimits(int minMw, int defaultMw, int maxMw) {
+    return set(340, defaultMw).set(344, minMw).set(348, maxMw);
+  }
+
+  public FakeGpu persistenceMode(boolean enabled) {
+    return set(352, enabled ? 1 : 0);
+  }
+
+  /** Clocks outside cannot be locked. */
+  public FakeGpu gpuClockRange(int fromMhz, int toMhz) {
+    return set(372, fromMhz).set(376, toMhz);
+  }
+
+  /** Clocks outside cannot be locked. */
+  public FakeGpu memClockRange(int fromMhz, int toMhz) {
+    return set(380, fromMhz).set(384, toMhz);
+  }
+
+  /** What the call answers with on this device; 0: it works. */
+  public FakeGpu error(Call call, int nvmlReturn) {
+    file.setInt(ControlFile.entry(index, call), nvmlReturn);
+    return this;
+  }
+
+  /** How long the call takes on this device. Shortening it lets a waiting call go within 10 ms. */
+  public FakeGpu delay(Call call, Duration delay) {
+    file.setInt(ControlFile.entry(index, call) + 4, FakeNvml.micros(delay));
+    return this;
+  }
+
+  /** The power limit in force, as set by the test or by the code under test. */
+  public int powerLimitMw() {
+    return file.getInt(slot + 336);
+  }
+
+  public boolean persistenceMode() {
+    return file.getInt(slot + 352) != 0;
+  }
+
+  public Clocks gpuLockedClocks() {
+    return new Clocks(file.getInt(slot + 356), file.getInt(slot + 360));
+  }
+
+  public Clocks memLockedClocks() {
+    return new Clocks(file.getInt(slot + 364), file.getInt(slot + 368));
+  }
+
+  /** Calls of one function begun on this device. */
+  public long calls(Call call) {
+    return file.getLong(ControlFile.entry(index, call) + 8);
+  }
+
+  /** Calls begun on this device. */
+  public long calls() {
+    long sum = 0;
+    for (Call call : Call.values()) {
+      sum += calls(call);
+    }
+    return sum;
+  }
+
+  /** When the last call of a function began; 0: never. */
+  public long lastCallNs(Call call) {
+    return file.getLong(ControlFile.entry(index, call) + 16);
+  }
+
+  /**
+   * Power readings answered, by the field and by GET_POWER_USAGE, since the reset or countingPower.
+   */
+  public long powerReads() {
+    return file.getLong(slot + 304);
+  }
+
+  /** Calls waiting now on this device. */
+  public int inFlight() {
+    return file.getInt(slot + 212);
+  }
+
+  /** Most calls in flight at a time on this device; 1 proves one-at-a-time. */
+  public int maxInFlight() {
+    return file.getInt(slot + 216);
+  }
+
+  private FakeGpu set(long offset, int value) {
+    file.setInt(slot + offset, value);
+    return this;
+  }
+
+  private FakeGpu power(int source, long mw, long amplitudeMw, long periodMs) {
+    synchronized (file) {
+      anchor(
+          () -> {
+            set(260, source);
+            file.setLong(slot + 264, mw);
+            file.setLong(slot + 272, amplitudeMw);
+            file.setLong(slot + 280, periodMs);
+          },
+          Double.NaN);
+    }
+    return this;
+  }
+
+  /** Changes the power under the odd sequence number; NaN: the energy is what it is by now. */
+  private void anchor(Runnable change, double energyMj) {
+    int sequence = file.getInt(slot + 256) | 1;
+    set(256, sequence);
+    long now = System.nanoTime();
+    double mj = Double.isNaN(energyMj) ? integralMj(now) : energyMj;
+    change.run();
+    file.setDouble(slot + 288, mj);
+    file.setLong(slot + 296, now);
+    set(256, sequence + 1);
+  }
+
+  private double integralMj(long now) {
+    long anchor = file.getLong(slot + 296);
+    if (anchor == 0) {
+      return 0; // just reset
+    }
+    double mwNs = (double) file.getLong(slot + 264) * (now - anchor);
+    double period = file.getLong(slot + 280) * 1e6;
+    if (file.getInt(slot + 260) == 1) {
+      mwNs +=
+          file.getLong(slot + 272)
+              * period
+              / (2 * Math.PI)
+              * (Math.cos(2 * Math.PI * (anchor % period) / period)
+                  - Math.cos(2 * Math.PI * (now % period) / period));
+    }
+    return file.getDouble(slot + 288) + mwNs / 1e9;
+  }
+}

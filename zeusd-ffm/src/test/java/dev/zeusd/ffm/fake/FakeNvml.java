@@ -1,0 +1,247 @@
+package dev.zeusd.ffm.fake;
+
+import static dev.zeusd.ffm.fake.ControlFile.LIBRARY_SLOT;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/**
+ * Drives and watches the fake NVML library through its control file.
+ *
+ * <p>The file's layout is the table at the top of {@code fake_nvml.c}. Times are {@link
+ * System#nanoTime()}, which is the library's clock. Thread-safe; settings count from the library's
+ * next call on. Counters of 64 bits are unsigned.
+ */
+public final class FakeNvml {
+  /** Most devices that there can be. */
+  public static final int MAX_GPUS = 16;
+
+  private static final long MAGIC = 0x4C4D564E454B4146L;
+  private static final int VERSION = 1;
+
+  private static FakeNvml inProcess;
+
+  private final ControlFile file;
+
+  /** The library's functions; the ordinal is the function's number in the control file. */
+  public enum Call {
+    INIT,
+    SHUTDOWN,
+    GET_DRIVER_VERSION,
+    GET_COUNT,
+    GET_HANDLE_BY_INDEX,
+    GET_NAME,
+    GET_UUID,
+    GET_PCI_INFO,
+    GET_FIELD_VALUES,
+    GET_POWER_USAGE,
+    GET_TOTAL_ENERGY,
+    GET_POWER_LIMIT,
+    SET_POWER_LIMIT,
+    GET_POWER_LIMIT_CONSTRAINTS,
+    GET_DEFAULT_POWER_LIMIT,
+    GET_PERSISTENCE_MODE,
+    SET_PERSISTENCE_MODE,
+    SET_GPU_LOCKED_CLOCKS,
+    RESET_GPU_LOCKED_CLOCKS,
+    SET_MEM_LOCKED_CLOCKS,
+    RESET_MEM_LOCKED_CLOCKS
+  }
+
+  /**
+   * A finished call. {@code device} is -1 if it was for none. {@code a} and {@code b} are a
+   * setter's arguments; {@code b} is the power in mW or the energy in mJ that a reading call
+   * answered with.
+   */
+  public record CallRecord(
+      long sequence,
+      long startNs,
+      long endNs,
+      int device,
+      Call call,
+      long a,
+      long b,
+      int result,
+      int threadId) {}
+
+  /** Clocks in MHz; 0 and 0: not locked. */
+  public record Clocks(int minMhz, int maxMhz) {}
+
+  private FakeNvml(Path path) {
+    file = new ControlFile(path);
+    reset();
+  }
+
+  /** The library in this JVM, whose control file the environment names; always the same object. */
+  public static synchronized FakeNvml inProcess() {
+    if (inProcess == null) {
+      String path = System.getenv("FAKE_NVML_STATE");
+      if (path == null || path.isEmpty()) {
+        throw new IllegalStateException(
+            "Set FAKE_NVML_STATE to the control file's path in the"
+                + " environment of this JVM: an in-process test cannot set it later");
+      }
+      inProcess = new FakeNvml(Path.of(path));
+    }
+    return inProcess;
+  }
+
+  /** For a child process, which must be started with {@link #environment()}. Resets the file. */
+  public static FakeNvml create(Path file) {
+    return new FakeNvml(file);
+  }
+
+  /** The folder that holds the fake libnvidia-ml.so.1. */
+  public static Path libraryDirectory() {
+    String dir = System.getProperty("fake.nvml.dir");
+    if (dir == null || !Files.exists(Path.of(dir, "libnvidia-ml.so.1"))) {
+      throw new IllegalStateException(
+          "The fake NVML library is not built: install a C compiler"
+              + " (for example: apt-get install gcc libc6-dev) and run mvn again");
+    }
+    return Path.of(dir).toAbsolutePath();
+  }
+
+  /** What a child process needs in its environment to load the library and to share this file. */
+  public Map<String, String> environment() {
+    return Map.of(
+        "FAKE_NVML_STATE", file.path.toString(), "LD_LIBRARY_PATH", libraryDirectory().toString());
+  }
+
+  /**
+   * All settings as at first, all counters 0, no history. Also counts as a driver reload: what the
+   * code under test has initialised or holds is stale, so nothing leaks from test to test.
+   */
+  public synchronized FakeNvml reset() {
+    file.setInt(16, (file.getInt(16) | 1) + 1);
+    file.clearFrom(24);
+    file.setInt(8, VERSION);
+    deviceCount(4);
+    driverVersion("575.57.08");
+    for (int i = 0; i < MAX_GPUS; i++) {
+      // The library writes the same values where there is no control file.
+      gpu(i)
+          .name("NVIDIA Fake GPU")
+          .uuid("GPU-fa4e0000-0000-4000-8000-%012x".formatted(i))
+          .pci(0, 0x19 + 14 * i, 0)
+          .powerMw(75_000 + 10_000L * i)
+          .energyFromPower(0)
+          .instantPowerType(1)
+          .powerLimitMw(300_000)
+          .powerLimits(100_000, 300_000, 400_000)
+          .gpuClockRange(210, 1980)
+          .memClockRange(405, 2619);
+      file.setInt(ControlFile.slot(i) + 204, 0x233010de);
+      file.setInt(ControlFile.slot(i) + 208, 0x16c110de);
+    }
+    file.setLong(0, MAGIC);
+    return this;
+  }
+
+  /** 0 to 16. A handle of a device beyond it answers GPU_IS_LOST. */
+  public FakeNvml deviceCount(int count) {
+    file.setInt(12, count);
+    return this;
+  }
+
+  public FakeNvml driverVersion(String version) {
+    file.setText(64, 80, version);
+    return this;
+  }
+
+  /**
+   * True: every call fails with UNINITIALIZED, init with DRIVER_NOT_LOADED. False after that: init
+   * works again, and handles from before are refused with INVALID_ARGUMENT. A device's settings,
+   * energy included, stay as they are.
+   */
+  public synchronized FakeNvml driverUnloaded(boolean unloaded) {
+    int epoch = file.getInt(16);
+    if ((epoch & 1) != (unloaded ? 1 : 0)) {
+      file.setInt(16, epoch + 1);
+    }
+    return this;
+  }
+
+  /** What the call answers with, on all devices if it is a device's; 0: it works. */
+  public FakeNvml error(Call call, int nvmlReturn) {
+    return setEverywhere(call, 0, nvmlReturn);
+  }
+
+  /** How long the call takes, on all devices if it is a device's. */
+  public FakeNvml delay(Call call, Duration delay) {
+    return setEverywhere(call, 4, micros(delay));
+  }
+
+  /** Calls begun, of all functions, on all devices and none. */
+  public long totalCalls() {
+    return file.getLong(24);
+  }
+
+  /** Calls of one function begun, on all devices and none. */
+  public long calls(Call call) {
+    return IntStream.rangeClosed(0, LIBRARY_SLOT)
+        .mapToLong(i -> file.getLong(ControlFile.entry(i, call) + 8))
+        .sum();
+  }
+
+  /** Calls waiting now, on whatever device. */
+  public int inFlight() {
+    return file.getInt(ControlFile.slot(LIBRARY_SLOT) + 212);
+  }
+
+  /** Most calls in flight at a time, on whatever device. */
+  public int maxInFlight() {
+    return file.getInt(ControlFile.slot(LIBRARY_SLOT) + 216);
+  }
+
+  /** The last 16384 finished calls since the reset, in the order of their ends. */
+  public List<CallRecord> history() {
+    var calls = new ArrayList<CallRecord>();
+    long end = file.getLong(32);
+    for (long s = Math.max(0, end - ControlFile.HISTORY_LENGTH); s < end; s++) {
+      long at = ControlFile.HISTORY + s % ControlFile.HISTORY_LENGTH * ControlFile.HISTORY_ENTRY;
+      if (file.getLong(at) != s + 1) {
+        continue; // overwritten by now, or still being written
+      }
+      var call =
+          new CallRecord(
+              s,
+              file.getLong(at + 8),
+              file.getLong(at + 16),
+              file.getInt(at + 24),
+              Call.values()[file.getInt(at + 28)],
+              file.getLong(at + 32),
+              file.getLong(at + 40),
+              file.getInt(at + 48),
+              file.getInt(at + 52));
+      if (file.getLong(at) == s + 1) {
+        calls.add(call);
+      }
+    }
+    return calls;
+  }
+
+  /** The device with this index, 0 to 15, whether the device count has it or not. */
+  public FakeGpu gpu(int index) {
+    if (index < 0 || index >= MAX_GPUS) {
+      throw new IndexOutOfBoundsException(index);
+    }
+    return new FakeGpu(file, index);
+  }
+
+  private FakeNvml setEverywhere(Call call, int offset, int value) {
+    for (int slot = 0; slot <= LIBRARY_SLOT; slot++) {
+      file.setInt(ControlFile.entry(slot, call) + offset, value);
+    }
+    return this;
+  }
+
+  static int micros(Duration delay) {
+    return Math.toIntExact(delay.toNanos() / 1000);
+  }
+}
