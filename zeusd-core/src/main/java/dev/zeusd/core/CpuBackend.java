@@ -1,0 +1,11 @@
+package dev.zeusd.core;
+
+/** Where CPUs come from. */
+public enum CpuBackend {
+  /** RAPL, as Linux shows it below {@link NodeConfig#raplDir}; without it no CPUs. */
+  RAPL,
+  /** Simulated CPUs, for trying out and for tests. */
+  SIMULATED,
+  /** No CPUs: nothing is opened. */
+  NONE
+}

@@ -1,0 +1,10 @@
+package dev.zeusd.core;
+
+/** A node that cannot be opened as configured; the message says why and what to do. */
+public final class NodeException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  NodeException(String message, Throwable cause) {
+    super(message, cause);
+  }
+}

@@ -1,0 +1,49 @@
+package dev.zeusd.core.device;
+
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * One CPU package. Whatever reads throws {@link DeviceException} when the hardware cannot be read.
+ *
+ * <p>Not thread-safe: all calls but {@link #info} come from the package's {@link
+ * dev.zeusd.core.sampling.DeviceWorker}. Every reader of a package, one-shot or repeated, shares
+ * its counters, so all see the same energy.
+ */
+public interface Cpu {
+  /** What does not change: known without asking the hardware. */
+  CpuInfo info();
+
+  /**
+   * The package's counter, for differences over a short time. It misses wraps between two reads
+   * that are far apart; {@link #cpuEnergyUj} does not.
+   */
+  EnergyCounter cpuCounter();
+
+  /** The counter of the package's DRAM, if there is one; as {@link #cpuCounter}. */
+  Optional<EnergyCounter> dramCounter();
+
+  /**
+   * Energy of the package so far, in uJ; never goes back. The DRAM is not read.
+   *
+   * <p>For a CPU of a {@link dev.zeusd.core.Node}, the first call starts a guard, which reads the
+   * counter now and then, so that no wrap is missed however far apart two calls are.
+   */
+  default long cpuEnergyUj() {
+    return cpuCounter().read().energyUj();
+  }
+
+  /**
+   * Energy of the DRAM so far, in uJ, as {@link #cpuEnergyUj}; empty where it is not counted. The
+   * package's counter is not read.
+   */
+  default OptionalLong dramEnergyUj() {
+    Optional<EnergyCounter> dram = dramCounter();
+    return dram.isPresent() ? OptionalLong.of(dram.get().read().energyUj()) : OptionalLong.empty();
+  }
+
+  /** Both energies so far, as {@link #cpuEnergyUj} and {@link #dramEnergyUj}. */
+  default CpuEnergy energy() {
+    return new CpuEnergy(cpuEnergyUj(), dramEnergyUj());
+  }
+}

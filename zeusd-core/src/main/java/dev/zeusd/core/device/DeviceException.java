@@ -1,0 +1,55 @@
+package dev.zeusd.core.device;
+
+/** Why a device did not do what it was asked; the message is for users. */
+public abstract sealed class DeviceException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  private DeviceException(String message, Throwable cause) {
+    super(message, cause);
+  }
+
+  /** The device refuses the value. */
+  public static final class InvalidArgument extends DeviceException {
+    private static final long serialVersionUID = 1L;
+
+    public InvalidArgument(String message, Throwable cause) {
+      super(message, cause);
+    }
+  }
+
+  /** The device, or its driver, cannot do this at all. */
+  public static final class NotSupported extends DeviceException {
+    private static final long serialVersionUID = 1L;
+
+    public NotSupported(String message, Throwable cause) {
+      super(message, cause);
+    }
+  }
+
+  /** The process lacks the privilege. */
+  public static final class NoPermission extends DeviceException {
+    private static final long serialVersionUID = 1L;
+
+    public NoPermission(String message, Throwable cause) {
+      super(message, cause);
+    }
+  }
+
+  /** Too many calls wait for this device, or it is closed: worth trying again later. */
+  public static final class Unavailable extends DeviceException {
+    private static final long serialVersionUID = 1L;
+
+    public Unavailable(String message) {
+      super(message, null);
+    }
+  }
+
+  /** Any other failure of the device or its driver. */
+  public static final class Failed extends DeviceException {
+    private static final long serialVersionUID = 1L;
+
+    public Failed(String message, Throwable cause) {
+      super(message, cause);
+    }
+  }
+}

@@ -1,0 +1,24 @@
+package dev.zeusd.core.device;
+
+/**
+ * A counter of the energy that a part of a CPU uses.
+ *
+ * <p>Not thread-safe: all calls come from the CPU's {@link dev.zeusd.core.sampling.DeviceWorker}.
+ */
+public interface EnergyCounter {
+  /** Answer of {@link #maxSilenceNanos}: reads may be any time apart. */
+  long ANY_SILENCE = Long.MAX_VALUE;
+
+  /**
+   * Reads the hardware.
+   *
+   * @throws DeviceException if it cannot be read; the next read tries anew
+   */
+  EnergyReading read();
+
+  /**
+   * How far apart two reads may be, in ns, so that no wrap is missed; may change with a read. No
+   * hardware is asked.
+   */
+  long maxSilenceNanos();
+}

@@ -1,0 +1,28 @@
+package dev.zeusd.core.device;
+
+import java.util.OptionalLong;
+
+/**
+ * One read of an {@link EnergyCounter}.
+ *
+ * @param energyUj energy counted so far, in uJ, wraps included
+ * @param nanoTime when the counter was read, on the clock of {@link System#nanoTime}
+ * @param resets how often the counter fell back to a lower value for no known reason; what was used
+ *     around that moment is not in {@code energyUj}
+ */
+public record EnergyReading(long energyUj, long nanoTime, int resets) {
+  private static final double MW_PER_UJ_PER_NS = 1e6;
+
+  /**
+   * Mean power in mW since an earlier read of the same counter: the energy used over the time that
+   * really passed. Empty where that is unknown: no time passed, or the counter was reset.
+   */
+  public OptionalLong powerMwSince(EnergyReading earlier) {
+    long elapsedNanos = nanoTime - earlier.nanoTime;
+    if (elapsedNanos <= 0 || resets != earlier.resets) {
+      return OptionalLong.empty();
+    }
+    double usedUj = energyUj - earlier.energyUj;
+    return OptionalLong.of(Math.round(usedUj * MW_PER_UJ_PER_NS / elapsedNanos));
+  }
+}

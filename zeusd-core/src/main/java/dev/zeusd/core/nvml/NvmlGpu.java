@@ -1,0 +1,172 @@
+package dev.zeusd.core.nvml;
+
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.device.PowerLimitConstraints;
+import dev.zeusd.ffm.nvml.NvmlDevice;
+import dev.zeusd.ffm.nvml.NvmlException;
+import dev.zeusd.ffm.nvml.NvmlReturn;
+
+/** A GPU behind NVML. */
+final class NvmlGpu implements Gpu {
+  private static final System.Logger LOG = System.getLogger(NvmlGpu.class.getName());
+
+  private final NvmlDevice device;
+  private final GpuInfo info;
+  private boolean instantPower = true;
+
+  /**
+   * Asks the GPU who it is. One that does not answer is listed all the same, under the name
+   * "unknown": it may come back.
+   */
+  NvmlGpu(int id, NvmlDevice device) {
+    this.device = device;
+    this.info = describe(id, device);
+  }
+
+  private static GpuInfo describe(int id, NvmlDevice device) {
+    try {
+      NvmlDevice.PciAddress pci = device.pciAddress();
+      String address = String.format("%04x:%02x:%02x.0", pci.domain(), pci.bus(), pci.device());
+      return new GpuInfo(id, device.name(), address, countsEnergy(device));
+    } catch (NvmlException e) {
+      LOG.log(System.Logger.Level.WARNING, "GPU {0} does not answer: {1}", id, e.getMessage());
+      return new GpuInfo(id, "unknown", "", false);
+    }
+  }
+
+  private static boolean countsEnergy(NvmlDevice device) throws NvmlException {
+    try {
+      device.totalEnergyMj();
+      return true;
+    } catch (NvmlException e) {
+      if (lacks(e)) {
+        return false;
+      }
+      throw e;
+    }
+  }
+
+  private static boolean lacks(NvmlException e) {
+    return e.result() == NvmlReturn.NOT_SUPPORTED
+        || e.result() == NvmlReturn.FUNCTION_NOT_FOUND
+        || e.result() == NvmlReturn.ARGUMENT_VERSION_MISMATCH;
+  }
+
+  @Override
+  public GpuInfo info() {
+    return info;
+  }
+
+  @Override
+  public long powerMw() {
+    return get(instantPower ? this::instantPowerMw : device::powerUsageMw);
+  }
+
+  private long instantPowerMw() throws NvmlException {
+    try {
+      return device.instantPowerMw();
+    } catch (NvmlException e) {
+      // A driver that does not know the field may call its number an invalid argument.
+      if (!lacks(e) && e.result() != NvmlReturn.INVALID_ARGUMENT) {
+        throw e;
+      }
+      long powerMw = device.powerUsageMw();
+      instantPower = false;
+      LOG.log(
+          System.Logger.Level.INFO,
+          "GPU {0} has no instant power reading ({1}): reporting nvmlDeviceGetPowerUsage,"
+              + " which may be an average over one second",
+          info.id(),
+          e.getMessage());
+      return powerMw;
+    }
+  }
+
+  @Override
+  public long energyMj() {
+    return get(device::totalEnergyMj);
+  }
+
+  @Override
+  public long powerLimitMw() {
+    return get(device::powerLimitMw);
+  }
+
+  @Override
+  public PowerLimitConstraints powerLimitConstraints() {
+    NvmlDevice.PowerLimits limits = get(device::powerLimitsMw);
+    return new PowerLimitConstraints(limits.minMw(), limits.maxMw());
+  }
+
+  @Override
+  public boolean persistenceMode() {
+    return get(device::persistenceMode);
+  }
+
+  @Override
+  public void setPowerLimit(long powerLimitMw) {
+    run(() -> device.setPowerLimitMw(powerLimitMw));
+  }
+
+  @Override
+  public void setPersistenceMode(boolean enabled) {
+    run(() -> device.setPersistenceMode(enabled));
+  }
+
+  @Override
+  public void setGpuLockedClocks(long minClockMhz, long maxClockMhz) {
+    run(() -> device.setGpuLockedClocksMhz(minClockMhz, maxClockMhz));
+  }
+
+  @Override
+  public void setMemLockedClocks(long minClockMhz, long maxClockMhz) {
+    run(() -> device.setMemoryLockedClocksMhz(minClockMhz, maxClockMhz));
+  }
+
+  @Override
+  public void resetGpuLockedClocks() {
+    run(device::resetGpuLockedClocks);
+  }
+
+  @Override
+  public void resetMemLockedClocks() {
+    run(device::resetMemoryLockedClocks);
+  }
+
+  private interface NvmlGetter<T> {
+    T get() throws NvmlException;
+  }
+
+  private interface NvmlCommand {
+    void run() throws NvmlException;
+  }
+
+  private static <T> T get(NvmlGetter<T> getter) {
+    try {
+      return getter.get();
+    } catch (NvmlException e) {
+      throw deviceException(e);
+    }
+  }
+
+  private static void run(NvmlCommand command) {
+    try {
+      command.run();
+    } catch (NvmlException e) {
+      throw deviceException(e);
+    }
+  }
+
+  /** The one place where results of NVML become errors of a device. */
+  private static DeviceException deviceException(NvmlException e) {
+    return switch (e.result()) {
+      case INVALID_ARGUMENT, FREQ_NOT_SUPPORTED ->
+          new DeviceException.InvalidArgument(e.getMessage(), e);
+      case NOT_SUPPORTED, FUNCTION_NOT_FOUND -> new DeviceException.NotSupported(e.getMessage(), e);
+      case NO_PERMISSION -> new DeviceException.NoPermission(e.getMessage(), e);
+      default -> new DeviceException.Failed(e.getMessage(), e);
+    };
+  }
+}

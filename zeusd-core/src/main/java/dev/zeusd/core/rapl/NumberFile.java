@@ -1,0 +1,129 @@
+package dev.zeusd.core.rapl;
+
+import dev.zeusd.core.device.DeviceException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Objects;
+
+/**
+ * A file that holds one decimal number: opened at the first read, then read in place. After a
+ * failure the next read opens it again.
+ *
+ * <p>Not thread-safe, but for {@link #close}.
+ */
+final class NumberFile implements AutoCloseable {
+  /** More than the 19 digits of a long and a newline. */
+  private static final int CAPACITY = 32;
+
+  private final Path path;
+  private final ByteBuffer text = ByteBuffer.allocateDirect(CAPACITY);
+
+  /** Which file is open, as its device and inode. */
+  private Object openFile;
+
+  private volatile FileChannel channel;
+
+  NumberFile(Path path) {
+    this.path = path;
+  }
+
+  /**
+   * The number that is in the file now.
+   *
+   * @throws DeviceException naming the file, if it cannot be read or holds something else
+   */
+  long read() {
+    try {
+      if (channel == null) {
+        open();
+      }
+      text.clear();
+      channel.read(text, 0);
+      return parse();
+    } catch (IOException e) {
+      close();
+      throw failure(e);
+    } catch (NumberFormatException e) {
+      close();
+      throw new DeviceException.Failed(path + " does not hold a number: " + e.getMessage(), e);
+    }
+  }
+
+  private void open() throws IOException {
+    // Looked up first: should the path change in between, isReplaced finds out later.
+    openFile = lookUp();
+    channel = FileChannel.open(path, StandardOpenOption.READ);
+  }
+
+  private Object lookUp() throws IOException {
+    return Files.readAttributes(path, BasicFileAttributes.class).fileKey();
+  }
+
+  /** By hand, since a string for every read would be garbage at up to 1000 Hz. */
+  private long parse() {
+    int length = text.position();
+    while (length > 0 && Character.isWhitespace(text.get(length - 1))) {
+      length--;
+    }
+    long number = 0;
+    for (int i = 0; i < length; i++) {
+      int digit = text.get(i) - '0';
+      if (digit < 0 || digit > 9 || number > (Long.MAX_VALUE - digit) / 10) {
+        throw new NumberFormatException(quoted());
+      }
+      number = number * 10 + digit;
+    }
+    if (length == 0 || length == CAPACITY) {
+      throw new NumberFormatException(quoted());
+    }
+    return number;
+  }
+
+  private String quoted() {
+    StringBuilder quoted = new StringBuilder("\"");
+    for (int i = 0; i < text.position(); i++) {
+      char c = (char) text.get(i);
+      quoted.append(c >= ' ' && c < 0x7f ? c : '.');
+    }
+    return quoted.append('"').toString();
+  }
+
+  /** Whether the path leads to another file than the one that is open, or nowhere. */
+  boolean isReplaced() {
+    try {
+      return !Objects.equals(openFile, lookUp());
+    } catch (IOException e) {
+      return true;
+    }
+  }
+
+  private DeviceException failure(IOException e) {
+    if (e instanceof AccessDeniedException) {
+      return new DeviceException.NoPermission(
+          "no permission to read " + path + " (energy counters can be read by root only)", e);
+    }
+    String reason = e instanceof NoSuchFileException ? "it is not there" : e.getMessage();
+    return new DeviceException.Failed("cannot read " + path + ": " + reason, e);
+  }
+
+  /** Closes the file; a read opens it again. */
+  @Override
+  public void close() {
+    FileChannel open = channel;
+    channel = null;
+    if (open != null) {
+      try {
+        open.close();
+      } catch (IOException e) {
+        // Nothing was written, so nothing is lost.
+      }
+    }
+  }
+}

@@ -1,0 +1,127 @@
+package dev.zeusd.core.sampling;
+
+import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.device.CpuInfo;
+import dev.zeusd.core.device.EnergyCounter;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.LongSupplier;
+
+/**
+ * A CPU whose counters are read now and then once somebody asked for energy, so that no wrap is
+ * missed between two requests. Each counter is guarded from its own first request on; power
+ * readings start no guard.
+ *
+ * <p>Everything happens on the package's thread, as with any {@link Cpu}.
+ */
+public final class GuardedCpu implements Cpu {
+  private static final System.Logger LOG = System.getLogger(GuardedCpu.class.getName());
+
+  private final Cpu cpu;
+  private final LongSupplier nanoTime;
+  private final Guard cpuGuard;
+  private final Optional<Guard> dramGuard;
+
+  /** Set before the first call comes. */
+  private Scheduler scheduler;
+
+  /** Where timed work goes: the package's worker. */
+  interface Scheduler {
+    void schedule(long dueNanos, DeviceWorker.Timed work);
+  }
+
+  GuardedCpu(Cpu cpu, LongSupplier nanoTime, Scheduler scheduler) {
+    this.cpu = cpu;
+    this.nanoTime = nanoTime;
+    this.scheduler = scheduler;
+    String name = "CPU " + cpu.info().id();
+    this.cpuGuard = new Guard(name, cpu.cpuCounter());
+    this.dramGuard = cpu.dramCounter().map(counter -> new Guard(name + "'s DRAM", counter));
+  }
+
+  /** Starts the thread of {@code cpu}, which guards it too. */
+  public static DeviceWorker<Cpu> startWorker(Cpu cpu) {
+    GuardedCpu guarded = new GuardedCpu(cpu, System::nanoTime, null);
+    int id = cpu.info().id();
+    DeviceWorker<Cpu> worker = new DeviceWorker<>(id, "CPU " + id, guarded);
+    guarded.scheduler = worker::schedule;
+    return worker;
+  }
+
+  @Override
+  public CpuInfo info() {
+    return cpu.info();
+  }
+
+  @Override
+  public EnergyCounter cpuCounter() {
+    return cpu.cpuCounter();
+  }
+
+  @Override
+  public Optional<EnergyCounter> dramCounter() {
+    return cpu.dramCounter();
+  }
+
+  @Override
+  public long cpuEnergyUj() {
+    return cpuGuard.energyUj();
+  }
+
+  @Override
+  public OptionalLong dramEnergyUj() {
+    return dramGuard.isPresent()
+        ? OptionalLong.of(dramGuard.get().energyUj())
+        : OptionalLong.empty();
+  }
+
+  private final class Guard implements DeviceWorker.Timed {
+    private final String name;
+    private final EnergyCounter counter;
+    private boolean started;
+    private boolean failing;
+
+    Guard(String name, EnergyCounter counter) {
+      this.name = name;
+      this.counter = counter;
+    }
+
+    long energyUj() {
+      try {
+        return counter.read().energyUj();
+      } finally {
+        // After the read, which may be what finds out how long the silence may be.
+        start();
+      }
+    }
+
+    private void start() {
+      if (!started && counter.maxSilenceNanos() != EnergyCounter.ANY_SILENCE) {
+        started = true;
+        scheduler.schedule(due(), this);
+      }
+    }
+
+    private long due() {
+      return nanoTime.getAsLong() + counter.maxSilenceNanos();
+    }
+
+    @Override
+    public long run(long dueNanos) {
+      try {
+        counter.read();
+        failing = false;
+      } catch (RuntimeException e) {
+        if (!failing) {
+          failing = true;
+          LOG.log(
+              System.Logger.Level.WARNING,
+              "{0}: its energy counter cannot be watched for wraps, trying on: {1}",
+              name,
+              e.getMessage());
+        }
+      }
+      return due();
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** A believable node without hardware. */
+package dev.zeusd.core.simulated;

@@ -1,0 +1,8 @@
+/** The devices of one machine, their power and energy, for embedding. */
+module dev.zeusd.core {
+  requires dev.zeusd.ffm;
+
+  exports dev.zeusd.core;
+  exports dev.zeusd.core.device;
+  exports dev.zeusd.core.sampling;
+}
