@@ -1,0 +1,116 @@
+package dev.zeusd.server;
+
+import dev.zeusd.core.Node;
+import dev.zeusd.server.http.Connections;
+import dev.zeusd.server.http.DiscoveryService;
+import dev.zeusd.server.http.ErrorMapper;
+import dev.zeusd.server.http.GpuReadService;
+import dev.zeusd.server.http.PowerStreams;
+import dev.zeusd.server.http.Routes;
+import io.helidon.webserver.WebServer;
+import java.net.SocketAddress;
+import java.net.UnixDomainSocketAddress;
+import java.time.Duration;
+
+/**
+ * The HTTP server for one {@link Node}, which it does not own.
+ *
+ * <p>Thread-safe. Requests run on virtual threads.
+ */
+public final class ZeusdServer implements AutoCloseable {
+  private static final Duration SHUTDOWN_GRACE = Duration.ofMillis(150);
+
+  private final WebServer server;
+  private final PowerStreams streams;
+  private final AutoCloseable socketFile;
+
+  private ZeusdServer(WebServer server, PowerStreams streams, AutoCloseable socketFile) {
+    this.server = server;
+    this.streams = streams;
+    this.socketFile = socketFile;
+  }
+
+  /**
+   * Starts listening; returns when clients can connect.
+   *
+   * @throws ServerStartException if it cannot listen where {@code config} says
+   */
+  public static ZeusdServer start(Node node, ServerConfig config) {
+    return switch (config.listen()) {
+      case Listen.Tcp tcp -> startTcp(node, config, tcp);
+      case Listen.UnixSocket unix -> startUnix(node, config, unix);
+    };
+  }
+
+  private static ZeusdServer startTcp(Node node, ServerConfig config, Listen.Tcp tcp) {
+    return startAt(node, config, tcp.address(), () -> {});
+  }
+
+  private static ZeusdServer startUnix(Node node, ServerConfig config, Listen.UnixSocket unix) {
+    UnixSocketFile file = UnixSocketFile.prepare(unix);
+    try {
+      ZeusdServer server = startAt(node, config, UnixDomainSocketAddress.of(file.bindPath()), file);
+      try {
+        file.publish();
+      } catch (ServerStartException e) {
+        server.server.stop();
+        throw e;
+      }
+      return server;
+    } catch (ServerStartException e) {
+      file.close();
+      throw e;
+    }
+  }
+
+  private static ZeusdServer startAt(
+      Node node, ServerConfig config, SocketAddress address, AutoCloseable socketFile) {
+    Connections connections = new Connections();
+    PowerStreams streams = new PowerStreams(config.streamFormat(), connections);
+    Routes routes = new Routes(config.groups());
+    new DiscoveryService(node, config.groups()).addTo(routes);
+    new GpuReadService(node, streams).addTo(routes);
+    WebServer server =
+        WebServer.builder()
+            .bindAddress(address)
+            .connectionOptions(connections)
+            .directHandlers(ErrorMapper.directHandlers())
+            // Nothing here takes a body.
+            .maxPayloadSize(0)
+            .shutdownHook(false)
+            .shutdownGracePeriod(SHUTDOWN_GRACE)
+            .addRouting(routes.finish())
+            .build();
+    try {
+      server.start();
+    } catch (RuntimeException e) {
+      throw new ServerStartException("cannot listen at " + address + ": " + rootMessage(e), e);
+    }
+    return new ZeusdServer(server, streams, socketFile);
+  }
+
+  private static String rootMessage(Throwable e) {
+    Throwable root = e;
+    while (root.getCause() != null) {
+      root = root.getCause();
+    }
+    return root.getMessage();
+  }
+
+  /** The TCP port it listens at; -1 for a Unix socket. */
+  public int port() {
+    return server.port();
+  }
+
+  /** Ends all streams and connections and removes the socket file. Idempotent. */
+  @Override
+  public void close() {
+    streams.close();
+    server.stop();
+    try {
+      socketFile.close();
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

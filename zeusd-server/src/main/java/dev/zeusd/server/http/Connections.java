@@ -1,0 +1,86 @@
+package dev.zeusd.server.http;
+
+import io.helidon.common.socket.SocketOptions;
+import io.helidon.webserver.http.ServerRequest;
+import java.net.Socket;
+import java.net.SocketOption;
+import java.nio.channels.SocketChannel;
+import java.time.Duration;
+import java.util.HexFormat;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * The channels of the connections that are open. Helidon keeps them to itself, but hands each one
+ * to the socket options when it is accepted; that is how they come here.
+ */
+public final class Connections implements SocketOptions {
+  private static final int SWEEP_THRESHOLD = 64;
+
+  private final SocketOptions options = SocketOptions.builder().tcpNoDelay(true).build();
+  private final Map<String, SocketChannel> channels = new ConcurrentHashMap<>();
+  private int sweepAt = SWEEP_THRESHOLD;
+
+  /** The channel of a request, while its connection is open. */
+  Optional<SocketChannel> channel(ServerRequest request) {
+    return Optional.ofNullable(channels.get(request.socketId()));
+  }
+
+  /** Called by Helidon's accepting thread for every new connection. */
+  @Override
+  public void configureSocket(SocketChannel channel) {
+    options.configureSocket(channel);
+    if (channels.size() >= sweepAt) {
+      channels.values().removeIf(known -> !known.isOpen());
+      sweepAt = Math.max(SWEEP_THRESHOLD, 2 * channels.size());
+    }
+    // Helidon's own way to name a connection, as ServerRequest.socketId() shows it.
+    channels.put("0x" + HexFormat.of().toHexDigits(System.identityHashCode(channel)), channel);
+  }
+
+  @Override
+  public void configureSocket(Socket socket) {
+    options.configureSocket(socket);
+  }
+
+  @Override
+  public Map<SocketOption<?>, Object> socketOptions() {
+    return options.socketOptions();
+  }
+
+  @Override
+  public Duration connectTimeout() {
+    return options.connectTimeout();
+  }
+
+  @Override
+  public Duration readTimeout() {
+    return options.readTimeout();
+  }
+
+  @Override
+  public Optional<Integer> socketReceiveBufferSize() {
+    return options.socketReceiveBufferSize();
+  }
+
+  @Override
+  public Optional<Integer> socketSendBufferSize() {
+    return options.socketSendBufferSize();
+  }
+
+  @Override
+  public boolean socketReuseAddress() {
+    return options.socketReuseAddress();
+  }
+
+  @Override
+  public boolean socketKeepAlive() {
+    return options.socketKeepAlive();
+  }
+
+  @Override
+  public boolean tcpNoDelay() {
+    return options.tcpNoDelay();
+  }
+}

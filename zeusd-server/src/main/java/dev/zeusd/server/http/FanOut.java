@@ -1,0 +1,69 @@
+package dev.zeusd.server.http;
+
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.sampling.DeviceWorker;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.IntFunction;
+
+/** One call on several devices, side by side, and what came of it. */
+final class FanOut {
+  private FanOut() {}
+
+  /** The devices that failed, by id; the calls of the others have happened all the same. */
+  static final class DeviceErrors extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    private final transient Map<Integer, DeviceException> byId;
+
+    DeviceErrors(Map<Integer, DeviceException> byId) {
+      super(byId.toString(), null, false, false);
+      this.byId = byId;
+    }
+
+    Map<Integer, DeviceException> byId() {
+      return byId;
+    }
+  }
+
+  /**
+   * Starts {@code call} for every id, then waits for all.
+   *
+   * @return the values by ascending id
+   * @throws DeviceErrors if at least one device failed
+   */
+  static <T> SortedMap<Integer, T> all(
+      Collection<Integer> ids, IntFunction<CompletableFuture<T>> call) {
+    List<CompletableFuture<T>> running = new ArrayList<>(ids.size());
+    for (int id : ids) {
+      running.add(start(call, id));
+    }
+    SortedMap<Integer, T> values = new TreeMap<>();
+    Map<Integer, DeviceException> failures = new TreeMap<>();
+    int next = 0;
+    for (int id : ids) {
+      try {
+        values.put(id, DeviceWorker.await(running.get(next++)));
+      } catch (DeviceException e) {
+        failures.put(id, e);
+      }
+    }
+    if (!failures.isEmpty()) {
+      throw new DeviceErrors(failures);
+    }
+    return values;
+  }
+
+  private static <T> CompletableFuture<T> start(IntFunction<CompletableFuture<T>> call, int id) {
+    try {
+      return call.apply(id);
+    } catch (DeviceException e) {
+      return CompletableFuture.failedFuture(e);
+    }
+  }
+}

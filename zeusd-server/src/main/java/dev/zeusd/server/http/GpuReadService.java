@@ -1,0 +1,78 @@
+package dev.zeusd.server.http;
+
+import static dev.zeusd.server.ApiGroup.GPU_READ;
+
+import dev.zeusd.core.Node;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.sampling.GpuPowerSample;
+import io.helidon.webserver.http.Handler;
+import io.helidon.webserver.http.ServerRequest;
+import java.util.Collection;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/** The group gpu-read. */
+public final class GpuReadService {
+  private static final String GPU_IDS = "gpu_ids";
+
+  private final Node node;
+  private final Map<Integer, DeviceWorker<Gpu>> gpus;
+  private final Collection<Integer> ids;
+  private final PowerStreams streams;
+
+  /** Reads the GPUs of {@code node}. */
+  public GpuReadService(Node node, PowerStreams streams) {
+    this.node = node;
+    this.streams = streams;
+    this.gpus =
+        node.gpus().stream().collect(Collectors.toMap(DeviceWorker::id, Function.identity()));
+    this.ids = node.gpus().stream().map(DeviceWorker::id).sorted().toList();
+  }
+
+  /** Registers the endpoints. */
+  public void addTo(Routes routes) {
+    routes.get(
+        GPU_READ,
+        "/gpu/get_power",
+        (request, response) -> {
+          Collection<Integer> wanted = wantedIds(request);
+          SortedMap<Integer, GpuPowerSample> samples = FanOut.all(wanted, node.gpuPower()::read);
+          Routes.sendJson(response, WireJson.gpuPower(samples.values()));
+        });
+    routes.get(
+        GPU_READ,
+        "/gpu/stream_power",
+        streams.handler(
+            GPU_IDS,
+            ids,
+            node.gpuPower(),
+            new PowerStreams.Dialects<>(WireJson::gpuPowerSample, WireJson::gpuPower)));
+    routes.get(GPU_READ, "/gpu/get_cumulative_energy", reading(Gpu::energyMj, WireJson::gpuEnergy));
+    routes.get(
+        GPU_READ, "/gpu/get_power_limit", reading(Gpu::powerLimitMw, WireJson::gpuPowerLimits));
+    routes.get(
+        GPU_READ,
+        "/gpu/get_power_limit_constraints",
+        reading(Gpu::powerLimitConstraints, WireJson::gpuPowerLimitConstraints));
+    routes.get(
+        GPU_READ,
+        "/gpu/get_persistence_mode",
+        reading(Gpu::persistenceMode, WireJson::gpuPersistenceModes));
+  }
+
+  private <T> Handler reading(Function<Gpu, T> read, Function<Map<Integer, T>, byte[]> json) {
+    return (request, response) -> {
+      Collection<Integer> wanted = wantedIds(request);
+      SortedMap<Integer, T> values = FanOut.all(wanted, id -> gpus.get(id).submit(read));
+      Routes.sendJson(response, json.apply(values));
+    };
+  }
+
+  private Collection<Integer> wantedIds(ServerRequest request) {
+    return Query.of(request, Set.of(GPU_IDS)).idsOrAll(GPU_IDS, ids);
+  }
+}

@@ -1,0 +1,162 @@
+package dev.zeusd.server.http;
+
+import io.helidon.http.BadRequestException;
+import io.helidon.webserver.http.ServerRequest;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * The parameters of a request, read strictly: whatever is missing, unknown, repeated or malformed
+ * is refused with 400 and a message that names it.
+ *
+ * <p>Works on the raw query, because Helidon's parsed one hides repeated and undecodable values.
+ */
+final class Query {
+  private static final long MAX_U32 = 0xFFFF_FFFFL;
+
+  private final Map<String, String> values = new LinkedHashMap<>();
+
+  private Query() {}
+
+  /**
+   * Reads the query of a request.
+   *
+   * @param known the parameters that the endpoint has
+   * @throws BadRequestException naming an unknown, repeated or malformed parameter
+   */
+  static Query of(ServerRequest request, Set<String> known) {
+    Query query = new Query();
+    String raw = request.query().rawValue();
+    if (raw == null || raw.isEmpty()) {
+      return query;
+    }
+    for (String pair : raw.split("&", -1)) {
+      int equals = pair.indexOf('=');
+      String name = decode(equals < 0 ? pair : pair.substring(0, equals));
+      if (!known.contains(name)) {
+        throw new BadRequestException(
+            "unknown parameter '" + name + "'; this endpoint takes " + list(known));
+      }
+      if (equals < 0) {
+        throw new BadRequestException("parameter '" + name + "' has no value");
+      }
+      if (query.values.put(name, decode(pair.substring(equals + 1))) != null) {
+        throw new BadRequestException("parameter '" + name + "' is given more than once");
+      }
+    }
+    return query;
+  }
+
+  private static String list(Set<String> names) {
+    return names.isEmpty() ? "none" : String.join(", ", new TreeSet<>(names));
+  }
+
+  private static String decode(String raw) {
+    if (raw.indexOf('%') < 0 && raw.indexOf('+') < 0) {
+      return raw;
+    }
+    ByteBuffer bytes = ByteBuffer.allocate(raw.length() * 3);
+    for (int i = 0; i < raw.length(); i++) {
+      char c = raw.charAt(i);
+      if (c == '%') {
+        bytes.put((byte) (hexDigit(raw, i + 1) << 4 | hexDigit(raw, i + 2)));
+        i += 2;
+      } else {
+        bytes.put(String.valueOf(c == '+' ? ' ' : c).getBytes(StandardCharsets.UTF_8));
+      }
+    }
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(bytes.flip()).toString();
+    } catch (CharacterCodingException e) {
+      throw new BadRequestException("'" + raw + "' in the query is not UTF-8");
+    }
+  }
+
+  private static int hexDigit(String raw, int index) {
+    int digit = index < raw.length() ? Character.digit(raw.charAt(index), 16) : -1;
+    if (digit < 0) {
+      throw new BadRequestException("'" + raw + "' in the query has a broken %-escape");
+    }
+    return digit;
+  }
+
+  private String required(String name) {
+    String value = values.get(name);
+    if (value == null) {
+      throw new BadRequestException("parameter '" + name + "' is missing");
+    }
+    return value;
+  }
+
+  /** A parameter that may be left out. */
+  Optional<String> optional(String name) {
+    return Optional.ofNullable(values.get(name));
+  }
+
+  /** {@code true} or {@code false}, nothing else. */
+  boolean bool(String name) {
+    return switch (required(name)) {
+      case "true" -> true;
+      case "false" -> false;
+      default -> throw malformed(name, "is not true or false");
+    };
+  }
+
+  /** An unsigned number of 32 bits, in decimal digits. */
+  long u32(String name) {
+    String value = required(name);
+    if (!isDecimal(value)) {
+      throw malformed(name, "is not a whole number");
+    }
+    if (value.length() > 10 || Long.parseLong(value) > MAX_U32) {
+      throw malformed(name, "is out of range (0 to " + MAX_U32 + ")");
+    }
+    return Long.parseLong(value);
+  }
+
+  /**
+   * Ids of devices, ascending; all of {@code existing} where the parameter is left out.
+   *
+   * @throws BadRequestException naming an id that does not exist
+   */
+  Collection<Integer> idsOrAll(String name, Collection<Integer> existing) {
+    return values.containsKey(name) ? ids(name, existing) : existing;
+  }
+
+  /** Ids of devices, ascending; the parameter is required. */
+  Collection<Integer> ids(String name, Collection<Integer> existing) {
+    Set<Integer> ids = new TreeSet<>();
+    for (String item : required(name).split(",", -1)) {
+      String id = item.strip();
+      if (!isDecimal(id)) {
+        throw malformed(name, "is not a comma-separated list of ids");
+      }
+      // Longer ones cannot exist, and would overflow.
+      int number = id.length() > 9 ? -1 : Integer.parseInt(id);
+      if (!existing.contains(number)) {
+        throw malformed(
+            name, "names device " + id + ", which does not exist; there are " + existing);
+      }
+      ids.add(number);
+    }
+    return ids;
+  }
+
+  private static boolean isDecimal(String text) {
+    return !text.isEmpty() && text.chars().allMatch(c -> c >= '0' && c <= '9');
+  }
+
+  /** A refusal of the value of {@code name}. */
+  BadRequestException malformed(String name, String what) {
+    String value = values.get(name);
+    String shown = value.length() > 100 ? value.substring(0, 100) + "…" : value;
+    return new BadRequestException("parameter '" + name + "': '" + shown + "' " + what);
+  }
+}

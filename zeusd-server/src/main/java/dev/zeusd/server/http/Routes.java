@@ -1,0 +1,85 @@
+package dev.zeusd.server.http;
+
+import dev.zeusd.server.ApiGroup;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
+import io.helidon.http.HttpException;
+import io.helidon.http.Method;
+import io.helidon.http.Status;
+import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.http.Handler;
+import io.helidon.webserver.http.HttpRouting;
+import io.helidon.webserver.http.ServerResponse;
+import java.util.Set;
+
+/**
+ * Registers endpoints, each with the rules that every endpoint has: 404 where its group is not
+ * enabled, 405 for another method.
+ */
+public final class Routes {
+  private final HttpRouting.Builder routing = HttpRouting.builder();
+  private final Set<ApiGroup> enabled;
+
+  /** Routes of which those of the groups {@code enabled} can be reached. */
+  public Routes(Set<ApiGroup> enabled) {
+    this.enabled = enabled;
+    ErrorMapper.addTo(routing);
+    routing.addFilter(
+        (chain, request, response) -> {
+          chain.proceed();
+          // Helidon answers with this header and then leaves the connection open.
+          if (request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)) {
+            throw new CloseConnectionException("the client asked for it");
+          }
+        });
+  }
+
+  /** An endpoint that is always there. */
+  void get(String path, Handler handler) {
+    add(Method.GET, path, handler);
+  }
+
+  /** An endpoint of a group. */
+  void get(ApiGroup group, String path, Handler handler) {
+    add(Method.GET, path, secured(group, handler));
+  }
+
+  private Handler secured(ApiGroup group, Handler handler) {
+    if (enabled.contains(group)) {
+      return handler;
+    }
+    return (request, response) -> {
+      throw new HttpException(
+          "API group " + group.wireName() + " is not enabled on this daemon",
+          Status.NOT_FOUND_404,
+          true);
+    };
+  }
+
+  private void add(Method method, String path, Handler handler) {
+    routing.route(method, path, handler);
+    routing.any(
+        path,
+        (request, response) -> {
+          response.header(HeaderNames.ALLOW, method.text());
+          throw new HttpException(
+              request.prologue().method().text() + " is not allowed here, use " + method.text(),
+              Status.METHOD_NOT_ALLOWED_405,
+              true);
+        });
+  }
+
+  /** Everything registered, and 404 for the rest. */
+  public HttpRouting.Builder finish() {
+    return routing.any(
+        (request, response) -> {
+          throw new HttpException(
+              "no such endpoint: " + request.path().rawPath(), Status.NOT_FOUND_404, true);
+        });
+  }
+
+  /** Answers 200 with a JSON body. */
+  static void sendJson(ServerResponse response, byte[] json) {
+    response.header(HeaderValues.CONTENT_TYPE_JSON).send(json);
+  }
+}

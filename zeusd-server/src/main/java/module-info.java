@@ -1,0 +1,13 @@
+/** The HTTP API of zeusd over a Unix socket or TCP. */
+module dev.zeusd.server {
+  requires transitive dev.zeusd.core;
+  requires io.helidon.common.media.type;
+  requires io.helidon.common.socket;
+  requires io.helidon.http;
+  requires io.helidon.http.sse;
+  requires io.helidon.webserver;
+  requires io.helidon.webserver.sse;
+  requires jakarta.json;
+
+  exports dev.zeusd.server;
+}
