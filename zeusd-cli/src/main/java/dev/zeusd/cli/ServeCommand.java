@@ -1,0 +1,243 @@
+package dev.zeusd.cli;
+
+import dev.zeusd.core.CpuBackend;
+import dev.zeusd.core.GpuBackend;
+import dev.zeusd.core.Node;
+import dev.zeusd.core.NodeConfig;
+import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.Listen;
+import dev.zeusd.server.ServerConfig;
+import dev.zeusd.server.StreamFormat;
+import dev.zeusd.server.ZeusdServer;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.stream.Collectors;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code zeusd serve}: options into a node and a server. */
+@Command(
+    name = "serve",
+    description = "Start the Zeus daemon",
+    mixinStandardHelpOptions = true,
+    versionProvider = Zeusd.Version.class,
+    sortOptions = false,
+    usageHelpAutoWidth = true)
+final class ServeCommand implements Callable<Integer> {
+  private static final System.Logger LOG = System.getLogger("dev.zeusd");
+
+  /** Values of {@code --mode}. */
+  enum Mode {
+    UDS,
+    TCP
+  }
+
+  @Option(
+      names = "--mode",
+      paramLabel = "<MODE>",
+      defaultValue = "uds",
+      converter = Converters.Mode.class,
+      description = "Listen on a Unix socket (uds) or on TCP (tcp) [default: ${DEFAULT-VALUE}]")
+  private Mode mode;
+
+  @Option(
+      names = "--socket-path",
+      paramLabel = "<PATH>",
+      defaultValue = "/var/run/zeusd.sock",
+      description = "[uds] Path of the socket [default: ${DEFAULT-VALUE}]")
+  private Path socketPath;
+
+  @Option(
+      names = "--socket-permissions",
+      paramLabel = "<OCTAL>",
+      defaultValue = "666",
+      converter = Converters.Octal.class,
+      description = "[uds] Permissions of the socket file, in octal [default: ${DEFAULT-VALUE}]")
+  private int socketPermissions;
+
+  @Option(
+      names = "--socket-uid",
+      paramLabel = "<UID>",
+      converter = Converters.OwnerId.class,
+      description = "[uds] Owner of the socket file [default: the daemon's]")
+  private Integer socketUid;
+
+  @Option(
+      names = "--socket-gid",
+      paramLabel = "<GID>",
+      converter = Converters.OwnerId.class,
+      description = "[uds] Group of the socket file [default: the daemon's]")
+  private Integer socketGid;
+
+  @Option(
+      names = "--tcp-bind-address",
+      paramLabel = "<HOST:PORT>",
+      defaultValue = "127.0.0.1:4938",
+      converter = Converters.BindAddress.class,
+      description =
+          "[tcp] Address to listen at, an IPv6 one as [::1]:4938 [default: ${DEFAULT-VALUE}]")
+  private InetSocketAddress tcpBindAddress;
+
+  @Option(
+      names = "--num-workers",
+      paramLabel = "<N>",
+      converter = Converters.Workers.class,
+      description = "How many requests are worked on at once [default: number of logical CPUs]")
+  private Integer numWorkers;
+
+  @Option(
+      names = "--gpu-power-poll-hz",
+      paramLabel = "<HZ>",
+      defaultValue = "20",
+      converter = Converters.PollHz.class,
+      description =
+          "How often GPU power is read while somebody streams it, 1 to 1000"
+              + " [default: ${DEFAULT-VALUE}]")
+  private int gpuPowerPollHz;
+
+  @Option(
+      names = "--enable",
+      paramLabel = "<GROUP>",
+      split = ",",
+      defaultValue = "gpu-control,gpu-read,cpu-read",
+      converter = Converters.Group.class,
+      description = {
+        "API groups to enable, comma-separated or repeated [default: ${DEFAULT-VALUE}]",
+        "  gpu-control: set power limit, clocks, persistence mode; needs root",
+        "  gpu-read:    power and energy of GPUs",
+        "  cpu-read:    power and energy of CPUs (RAPL); needs root"
+      })
+  private List<ApiGroup> enable;
+
+  @Option(
+      names = "--gpu-backend",
+      paramLabel = "<BACKEND>",
+      defaultValue = "auto",
+      converter = Converters.Backend.class,
+      description = {
+        "Where GPUs come from: auto, nvml, simulated [default: ${DEFAULT-VALUE}]",
+        "  auto: NVML if it loads and reports GPUs, else no GPUs"
+      })
+  private GpuBackend gpuBackend;
+
+  @Option(
+      names = "--stream-format",
+      paramLabel = "<FORMAT>",
+      defaultValue = "sample",
+      converter = Converters.Format.class,
+      description =
+          "Dialect of power streams: sample (Zeus 0.16 and later) or snapshot (Zeus 0.14, 0.15)"
+              + " [default: ${DEFAULT-VALUE}]")
+  private StreamFormat streamFormat;
+
+  @Option(
+      names = "--simulate",
+      description = "Simulated devices instead of real ones; needs neither hardware nor root")
+  private boolean simulate;
+
+  @Option(
+      names = "--log-level",
+      paramLabel = "<LEVEL>",
+      defaultValue = "info",
+      converter = Converters.LogLevel.class,
+      description = "error, warn, info or debug [default: ${DEFAULT-VALUE}]")
+  private Logging.LogLevel logLevel;
+
+  @Override
+  public Integer call() throws InterruptedException, IOException {
+    Logging.setUp(logLevel);
+    Set<ApiGroup> groups = EnumSet.copyOf(enable);
+    if (!simulate) {
+      requireRoot(groups);
+    }
+    if (numWorkers != null) {
+      // The only way to size it, and only before the first virtual thread.
+      System.setProperty("jdk.virtualThreadScheduler.parallelism", numWorkers.toString());
+    }
+    ServerConfig serverConfig = new ServerConfig(listen(), groups, streamFormat);
+    Node node = Node.open(nodeConfig(groups));
+    try {
+      ZeusdServer server = ZeusdServer.start(node, serverConfig);
+      Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, node), "shutdown"));
+      LOG.log(System.Logger.Level.INFO, "listening at {0}, {1}", where(server), names(groups));
+      if (mode == Mode.TCP) {
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "TCP without authentication: everybody who can reach this address can use it");
+      }
+    } catch (RuntimeException e) {
+      node.close();
+      throw e;
+    }
+    new CountDownLatch(1).await();
+    return 0;
+  }
+
+  /** Runs on SIGTERM and SIGINT. */
+  private static void stop(ZeusdServer server, Node node) {
+    server.close();
+    node.close();
+    LOG.log(System.Logger.Level.INFO, "stopped");
+    // A JVM that ends by a signal would report 143; asked to stop, and stopped, is success.
+    Runtime.getRuntime().halt(0);
+  }
+
+  private static void requireRoot(Set<ApiGroup> groups) throws IOException {
+    List<String> needing =
+        groups.stream().filter(ApiGroup::needsRoot).map(ApiGroup::wireName).toList();
+    if (!needing.isEmpty() && effectiveUid() != 0) {
+      throw new StartupException(
+          String.join(" and ", needing)
+              + " need root; run with sudo, or use --enable gpu-read (reading GPUs needs no root)");
+    }
+  }
+
+  private static int effectiveUid() throws IOException {
+    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+      if (line.startsWith("Uid:")) {
+        return Integer.parseInt(line.split("\\s+")[2]);
+      }
+    }
+    throw new IOException("/proc/self/status shows no Uid");
+  }
+
+  private Listen listen() {
+    return switch (mode) {
+      case TCP -> new Listen.Tcp(tcpBindAddress);
+      case UDS ->
+          new Listen.UnixSocket(
+              socketPath, socketPermissions, optional(socketUid), optional(socketGid));
+    };
+  }
+
+  private static OptionalInt optional(Integer value) {
+    return value == null ? OptionalInt.empty() : OptionalInt.of(value);
+  }
+
+  private NodeConfig nodeConfig(Set<ApiGroup> groups) {
+    boolean gpus = groups.contains(ApiGroup.GPU_READ) || groups.contains(ApiGroup.GPU_CONTROL);
+    GpuBackend backend = simulate ? GpuBackend.SIMULATED : gpuBackend;
+    return NodeConfig.defaults()
+        .withGpuBackend(gpus ? backend : GpuBackend.NONE)
+        .withGpuPowerPollHz(gpuPowerPollHz)
+        .withCpuBackend(CpuBackend.NONE);
+  }
+
+  private String where(ZeusdServer server) {
+    return mode == Mode.UDS
+        ? socketPath.toString()
+        : tcpBindAddress.getHostString() + ":" + server.port();
+  }
+
+  private static String names(Set<ApiGroup> groups) {
+    return groups.stream().map(ApiGroup::wireName).collect(Collectors.joining(", "));
+  }
+}

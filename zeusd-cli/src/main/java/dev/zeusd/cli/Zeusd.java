@@ -1,0 +1,80 @@
+package dev.zeusd.cli;
+
+import dev.zeusd.core.NodeException;
+import dev.zeusd.server.ServerStartException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The command {@code zeusd}. */
+@Command(
+    name = "zeusd",
+    description = "The Zeus daemon manages and monitors compute devices on the node",
+    subcommands = {ServeCommand.class, HelpCommand.class},
+    versionProvider = Zeusd.Version.class,
+    mixinStandardHelpOptions = true)
+public final class Zeusd implements Runnable {
+  @Spec private CommandSpec spec;
+
+  /** Runs the command; exits with 0, 1 (could not do it) or 2 (wrong usage). */
+  public static void main(String[] args) {
+    System.exit(commandLine().execute(args));
+  }
+
+  static CommandLine commandLine() {
+    CommandLine commandLine = new CommandLine(new Zeusd());
+    commandLine.setParameterExceptionHandler(Zeusd::wrongUsage);
+    commandLine.setExecutionExceptionHandler(Zeusd::failure);
+    commandLine.getSubcommands().get("help").setParameterExceptionHandler(Zeusd::wrongUsage);
+    return commandLine;
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "a command is missing: serve or help");
+  }
+
+  private static int wrongUsage(ParameterException e, String[] args) {
+    PrintWriter err = e.getCommandLine().getErr();
+    String command = e.getCommandLine().getCommandSpec().qualifiedName();
+    err.println("error: " + e.getMessage().replace('\n', ' '));
+    err.println("For more information, try '" + command + " --help'.");
+    err.flush();
+    return CommandLine.ExitCode.USAGE;
+  }
+
+  private static int failure(Exception e, CommandLine commandLine, CommandLine.ParseResult parsed) {
+    switch (e) {
+      case ParameterException usage -> {
+        return wrongUsage(usage, new String[0]);
+      }
+      case NodeException node -> commandLine.getErr().println("error: " + e.getMessage());
+      case StartupException startup -> commandLine.getErr().println("error: " + e.getMessage());
+      case ServerStartException start -> commandLine.getErr().println("error: " + e.getMessage());
+      default -> commandLine.getErr().println("error: unexpected: " + e);
+    }
+    if (Logging.isDebug()) {
+      e.printStackTrace(commandLine.getErr());
+    }
+    commandLine.getErr().flush();
+    return CommandLine.ExitCode.SOFTWARE;
+  }
+
+  /** The version that the build wrote down. */
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() throws IOException {
+      try (InputStream text = Zeusd.class.getResourceAsStream("version")) {
+        return new String[] {new String(text.readAllBytes(), StandardCharsets.UTF_8).strip()};
+      }
+    }
+  }
+}

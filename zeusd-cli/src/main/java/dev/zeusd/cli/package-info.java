@@ -1,0 +1,2 @@
+/** Command line options into configurations, and nothing else. */
+package dev.zeusd.cli;

@@ -1,0 +1,9 @@
+/** The zeusd command. */
+module dev.zeusd.cli {
+  requires dev.zeusd.server;
+  requires info.picocli;
+  requires java.logging;
+
+  opens dev.zeusd.cli to
+      info.picocli;
+}
