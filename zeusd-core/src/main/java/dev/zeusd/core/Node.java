@@ -41,27 +41,23 @@ public final class Node implements AutoCloseable {
     }
     this.gpus = List.copyOf(workers);
     this.gpuPower = PowerSampler.ofGpus(this.gpus, config.gpuPowerPollHz());
-    switch (config.cpuBackend()) {
-      case NONE -> {
-        this.cpuBackend = () -> {};
-        this.cpus = List.of();
-      }
-      case SIMULATED -> {
-        this.cpuBackend = () -> {};
-        this.cpus = startWorkers(SimulatedCpu.typicalNode());
-      }
-      case RAPL -> {
-        RaplCpus rapl = RaplCpus.open(config.raplDir(), System::nanoTime);
-        this.cpuBackend = rapl;
-        this.cpus = startWorkers(rapl.cpus());
-      }
-      default -> throw new AssertionError(config.cpuBackend());
-    }
+    OpenCpus open = openCpus(config);
+    this.cpuBackend = open.backend;
+    this.cpus = open.cpus.stream().map(GuardedCpu::startWorker).toList();
     this.cpuPower = PowerSampler.ofCpus(this.cpus, config.cpuPowerPollHz());
   }
 
-  private static List<DeviceWorker<Cpu>> startWorkers(List<Cpu> cpus) {
-    return cpus.stream().map(GuardedCpu::startWorker).toList();
+  private record OpenCpus(AutoCloseable backend, List<Cpu> cpus) {}
+
+  private static OpenCpus openCpus(NodeConfig config) {
+    return switch (config.cpuBackend()) {
+      case NONE -> new OpenCpus(() -> {}, List.of());
+      case SIMULATED -> new OpenCpus(() -> {}, SimulatedCpu.typicalNode());
+      case RAPL -> {
+        RaplCpus rapl = RaplCpus.open(config.raplDir(), System::nanoTime);
+        yield new OpenCpus(rapl, rapl.cpus());
+      }
+    };
   }
 
   /**

@@ -1,0 +1,233 @@
+package dev.zeusd.core.rapl;
+
+import static dev.zeusd.core.rapl.RaplTree.TYPICAL_RANGE_UJ;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.EnergyReading;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class RaplCounterTest {
+  private static final long SECOND = 1_000_000_000L;
+  private static final long JOULE = 1_000_000L;
+
+  private RaplTree.Zone zone;
+  private RaplCounter counter;
+  private long now = Long.MAX_VALUE - 30 * SECOND; // nanoTime may overflow at any time
+
+  @BeforeEach
+  void open(@TempDir Path dir) {
+    zone = new RaplTree(dir).zone(0, "package-0");
+    counter = new RaplCounter(zone.dir(), () -> now);
+  }
+
+  @AfterEach
+  void close() {
+    counter.close();
+  }
+
+  private EnergyReading after(long nanos, long rawUj) {
+    now += nanos;
+    zone.energy(rawUj);
+    return counter.read();
+  }
+
+  private long energyAfter(long nanos, long rawUj) {
+    return after(nanos, rawUj).energyUj();
+  }
+
+  @Test
+  void startsAtTheRawCounterAndFollowsIt() {
+    assertEquals(5_000 * JOULE, energyAfter(0, 5_000 * JOULE));
+    assertEquals(5_050 * JOULE, energyAfter(SECOND, 5_050 * JOULE));
+    assertEquals(5_050 * JOULE, energyAfter(SECOND, 5_050 * JOULE));
+  }
+
+  @Test
+  void eachReadingCarriesTheTimeOfItsRead() {
+    EnergyReading first = after(0, 100 * JOULE);
+    EnergyReading second = after(350_000_000, 100 * JOULE + 17_500_000);
+    assertEquals(now, second.nanoTime());
+    assertEquals(OptionalLong.of(50_000), second.powerMwSince(first));
+  }
+
+  @Test
+  void addsTheRangeAtEachWrap() {
+    long start = TYPICAL_RANGE_UJ - 20 * JOULE;
+    energyAfter(0, start);
+    assertEquals(start + 50 * JOULE, energyAfter(SECOND, 30 * JOULE));
+    energyAfter(300 * SECOND, start);
+    assertEquals(start + TYPICAL_RANGE_UJ + 50 * JOULE, energyAfter(SECOND, 30 * JOULE));
+  }
+
+  @Test
+  void aWrapAfterLongSilenceIsPlausibleWhateverTheValues() {
+    energyAfter(0, 200_000 * JOULE);
+    long wrapped = TYPICAL_RANGE_UJ + 199_000 * JOULE;
+    assertEquals(wrapped, energyAfter(300 * SECOND, 199_000 * JOULE));
+  }
+
+  @Test
+  void aResetAddsNothingAndCountingGoesOn() {
+    EnergyReading before = after(0, 100_000 * JOULE);
+    EnergyReading reset = after(SECOND, 7 * JOULE);
+    assertEquals(100_000 * JOULE, reset.energyUj());
+    assertEquals(OptionalLong.empty(), reset.powerMwSince(before), "power is not known");
+    EnergyReading later = after(SECOND, 57 * JOULE);
+    assertEquals(100_050 * JOULE, later.energyUj());
+    assertEquals(OptionalLong.of(50_000), later.powerMwSince(reset));
+  }
+
+  @Test
+  void aResetBetweenTwoGuardReadsAddsNothing() {
+    energyAfter(0, 100_000 * JOULE);
+    assertEquals(100_000 * JOULE, energyAfter(counter.maxSilenceNanos(), 0));
+  }
+
+  @Test
+  void whatPassesForAWrapAddsNoMoreThanCouldHaveBeenUsed() {
+    // A reset from 40 J below the top cannot be told from a wrap.
+    long start = TYPICAL_RANGE_UJ - 40 * JOULE;
+    energyAfter(0, start);
+    assertEquals(start + 40 * JOULE, energyAfter(SECOND / 10, 0));
+  }
+
+  @Test
+  void theImpliedPowerDecides() {
+    long start = TYPICAL_RANGE_UJ - 1_000 * JOULE;
+    energyAfter(0, start);
+    assertEquals(start, energyAfter(SECOND / 10, 0), "10 kW");
+    energyAfter(300 * SECOND, start);
+    long before = energyAfter(SECOND, start);
+    assertEquals(before + 1_000 * JOULE, energyAfter(SECOND, 0), "1 kW");
+  }
+
+  @Test
+  void aValueAboveTheRangeIsNoWrap() {
+    zone.range(1_000 * JOULE);
+    energyAfter(0, 2_000 * JOULE);
+    assertEquals(2_000 * JOULE, energyAfter(SECOND, JOULE));
+  }
+
+  @Test
+  void theGuardReadsTwicePerWrapAtOneKilowatt() {
+    counter.read();
+    assertEquals(TYPICAL_RANGE_UJ / 2, counter.maxSilenceNanos(), "131 s");
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0, 1, Long.MAX_VALUE})
+  void anOddRangeGivesASensiblePeriod(long rangeUj) {
+    zone.range(rangeUj);
+    counter.read();
+    assertTrue(counter.maxSilenceNanos() >= SECOND / 100);
+    assertTrue(counter.maxSilenceNanos() <= 600 * SECOND);
+  }
+
+  @Test
+  void aFileThatVanishesFailsByNameAndHeals() {
+    energyAfter(0, 100 * JOULE);
+    zone.removeEnergy();
+    for (int i = 0; i < 2; i++) {
+      DeviceException e = assertThrows(DeviceException.Failed.class, counter::read);
+      assertTrue(e.getMessage().contains(zone.energyFile().toString()), e.getMessage());
+    }
+    assertEquals(150 * JOULE, energyAfter(SECOND, 150 * JOULE));
+  }
+
+  @Test
+  void aFileThatIsReplacedIsFollowed() throws IOException {
+    energyAfter(0, 100 * JOULE);
+    Path other = zone.dir().resolve("other");
+    Files.writeString(other, 130 * JOULE + "\n");
+    Files.move(other, zone.energyFile(), StandardCopyOption.ATOMIC_MOVE);
+    now += SECOND;
+    assertEquals(130 * JOULE, counter.read().energyUj());
+    assertEquals(140 * JOULE, energyAfter(SECOND, 140 * JOULE));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "\n",
+        "garbage\n",
+        "-5\n",
+        "12 34\n",
+        "1.5",
+        "0x10",
+        "99999999999999999999",
+        "9223372036854775808",
+        "1234567890123456789012345678901234567890"
+      })
+  void garbageFailsByNameAndHeals(String text) {
+    energyAfter(0, 100 * JOULE);
+    zone.energyText(text);
+    DeviceException e = assertThrows(DeviceException.Failed.class, counter::read);
+    assertTrue(e.getMessage().contains(zone.energyFile().toString()), e.getMessage());
+    assertEquals(150 * JOULE, energyAfter(SECOND, 150 * JOULE));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"42", "42\n", "0042\n", "42 \r\n"})
+  void numbersAreReadWithAndWithoutDecoration(String text) {
+    zone.energyText(text);
+    assertEquals(42, counter.read().energyUj());
+  }
+
+  @Test
+  void aMissingRangeFailsByNameAndHeals() throws IOException {
+    Path range = zone.dir().resolve("max_energy_range_uj");
+    Files.delete(range);
+    DeviceException e = assertThrows(DeviceException.Failed.class, counter::read);
+    assertTrue(e.getMessage().contains(range.toString()), e.getMessage());
+    zone.range(TYPICAL_RANGE_UJ);
+    assertEquals(JOULE, energyAfter(0, JOULE));
+  }
+
+  @Test
+  void theFileIsOpenedAtTheFirstReadAndOnlyOnce() throws IOException {
+    assertEquals(0, openFiles());
+    for (int i = 0; i < 1000; i++) {
+      energyAfter(SECOND / 1000, (i / 2) * JOULE / 100);
+      zone.range(TYPICAL_RANGE_UJ);
+    }
+    assertEquals(1, openFiles());
+    zone.removeEnergy();
+    assertThrows(DeviceException.class, counter::read);
+    assertEquals(0, openFiles());
+    energyAfter(0, 0);
+    counter.close();
+    assertEquals(0, openFiles());
+  }
+
+  /** How many files of the zone this process has open. */
+  private long openFiles() throws IOException {
+    try (Stream<Path> descriptors = Files.list(Path.of("/proc/self/fd"))) {
+      List<Path> all = descriptors.toList();
+      return all.stream().filter(this::isInZone).count();
+    }
+  }
+
+  private boolean isInZone(Path descriptor) {
+    try {
+      return Files.readSymbolicLink(descriptor).startsWith(zone.dir().toRealPath());
+    } catch (IOException e) {
+      return false; // closed meanwhile
+    }
+  }
+}

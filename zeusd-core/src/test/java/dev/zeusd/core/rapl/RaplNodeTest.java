@@ -1,0 +1,205 @@
+package dev.zeusd.core.rapl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.CpuBackend;
+import dev.zeusd.core.GpuBackend;
+import dev.zeusd.core.Node;
+import dev.zeusd.core.NodeConfig;
+import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.device.CpuEnergy;
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.sampling.CpuPowerSample;
+import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.sampling.Subscription;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A node over a tree of files, with the real clock. */
+@Timeout(60)
+class RaplNodeTest {
+  private static final Duration LONG = Duration.ofSeconds(10);
+  private static final long JOULE = 1_000_000L;
+
+  private RaplTree tree;
+  private NodeConfig config;
+
+  @BeforeEach
+  void makeTree(@TempDir Path dir) {
+    tree = new RaplTree(dir);
+    config = NodeConfig.defaults().withGpuBackend(GpuBackend.NONE).withRaplDir(dir);
+  }
+
+  @AfterEach
+  void closeTree() {
+    tree.close();
+  }
+
+  private static List<CpuPowerSample> take(int count, Subscription<CpuPowerSample> subscription)
+      throws InterruptedException {
+    List<CpuPowerSample> samples = new ArrayList<>();
+    while (samples.size() < count) {
+      List<CpuPowerSample> some = subscription.poll(LONG);
+      assertFalse(some.isEmpty(), "no sample in " + LONG);
+      samples.addAll(some);
+    }
+    return samples;
+  }
+
+  /** The feeder may be stopped at times on a busy machine; half of the time it is not. */
+  private static long median(long... values) {
+    long[] sorted = values.clone();
+    Arrays.sort(sorted);
+    return sorted[sorted.length / 2];
+  }
+
+  @Test
+  void fiftyWattsInFiftyWattsOut() throws InterruptedException {
+    RaplTree.Zone zone = tree.zone(0, "package-0");
+    RaplTree.Zone dram = zone.subZone(0, "dram");
+    long range = RaplTree.TYPICAL_RANGE_UJ;
+    // The package's counter wraps after half a second.
+    zone.feed(50, range - 25 * JOULE, range);
+    dram.feed(10, 0, range);
+    try (Node node = Node.open(config);
+        Subscription<CpuPowerSample> subscription = node.cpuPower().subscribe(List.of(0))) {
+      List<CpuPowerSample> samples = take(15, subscription);
+      long[] cpuMw = samples.stream().mapToLong(CpuPowerSample::cpuMw).toArray();
+      long[] dramMw = samples.stream().mapToLong(s -> s.dramMw().getAsLong()).toArray();
+      assertEquals(50_000, median(cpuMw), 500);
+      assertEquals(10_000, median(dramMw), 100);
+      long spanMs = samples.getLast().timestampMs() - samples.getFirst().timestampMs();
+      assertEquals(1400, spanMs, 400, "10 Hz");
+    }
+  }
+
+  @Test
+  void oneShotPowerIsOfTwoReads() {
+    RaplTree.Zone zone = tree.zone(0, "package-0");
+    zone.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+    try (Node node = Node.open(config)) {
+      long[] cpuMw = new long[5];
+      for (int i = 0; i < cpuMw.length; i++) {
+        CpuPowerSample sample = node.cpuPower().read(0).join();
+        assertEquals(OptionalLong.empty(), sample.dramMw());
+        cpuMw[i] = sample.cpuMw();
+      }
+      assertEquals(50_000, median(cpuMw), 2_500);
+    }
+  }
+
+  @Test
+  void oneShotPowerIsThatOfTheRunningStream() throws InterruptedException {
+    RaplTree.Zone zone = tree.zone(0, "package-0");
+    zone.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+    try (Node node = Node.open(config.withCpuPowerPollHz(2));
+        Subscription<CpuPowerSample> subscription = node.cpuPower().subscribe(List.of(0))) {
+      CpuPowerSample streamed = take(1, subscription).getFirst();
+      assertEquals(streamed, node.cpuPower().read(0).join());
+    }
+  }
+
+  @Test
+  void theGuardMissesNoWrapBetweenTwoRequests() throws InterruptedException {
+    RaplTree.Zone zone = tree.zone(0, "package-0");
+    // Wraps every 200 ms; by the rule of 1 kW it is read every 50 ms.
+    RaplTree.Feeder feeder = zone.feed(500, 0, 100 * JOULE);
+    try (Node node = Node.open(config)) {
+      DeviceWorker<Cpu> worker = node.cpus().getFirst();
+      CpuEnergy first = worker.call(Cpu::energy);
+      Thread.sleep(1500);
+      long expected = feeder.totalUj();
+      CpuEnergy second = worker.call(Cpu::energy);
+      assertTrue(second.cpuEnergyUj() - first.cpuEnergyUj() > 500 * JOULE, "wraps were seen");
+      assertEquals(expected, second.cpuEnergyUj(), 50 * JOULE);
+    }
+  }
+
+  @Test
+  void aCounterThatVanishesComesBackAndDisturbsNobody() throws InterruptedException {
+    RaplTree.Zone zone = tree.zone(0, "package-0");
+    RaplTree.Zone other = tree.zone(1, "package-1");
+    other.feed(30, 0, RaplTree.TYPICAL_RANGE_UJ);
+    RaplTree.Feeder feeder = zone.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+    try (Node node = Node.open(config.withCpuPowerPollHz(50));
+        Subscription<CpuPowerSample> both = node.cpuPower().subscribe(List.of(0, 1))) {
+      await(() -> both.current().size() == 2);
+      feeder.close();
+      zone.removeEnergy();
+      await(() -> ids(both.current()).equals(List.of(1)));
+      assertThrows(DeviceException.Failed.class, () -> call(node, 0));
+      assertTrue(call(node, 1) > 0);
+      zone.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+      await(() -> both.current().size() == 2);
+    }
+  }
+
+  @Test
+  void dramThatFailsIsLeftOutOfTheSamples() throws InterruptedException {
+    RaplTree.Zone zone = tree.zone(0, "package-0");
+    RaplTree.Zone dram = zone.subZone(0, "dram");
+    dram.removeEnergy();
+    zone.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+    try (Node node = Node.open(config.withCpuPowerPollHz(50));
+        Subscription<CpuPowerSample> subscription = node.cpuPower().subscribe(List.of(0))) {
+      for (CpuPowerSample sample : take(5, subscription)) {
+        assertEquals(OptionalLong.empty(), sample.dramMw());
+      }
+      dram.energy(0);
+      await(() -> subscription.current().stream().anyMatch(s -> s.dramMw().isPresent()));
+    }
+  }
+
+  @Test
+  void withoutADirectoryTheNodeOpensWithoutCpus() {
+    try (Node node = Node.open(config.withRaplDir(tree.dir().resolve("nowhere")))) {
+      assertEquals(List.of(), node.cpus());
+    }
+  }
+
+  @Test
+  void simulatedCpusNeedNoTree() throws InterruptedException {
+    NodeConfig simulated = config.withCpuBackend(CpuBackend.SIMULATED).withCpuPowerPollHz(100);
+    try (Node node = Node.open(simulated);
+        Subscription<CpuPowerSample> subscription = node.cpuPower().subscribe(List.of(0, 1))) {
+      for (CpuPowerSample sample : take(20, subscription)) {
+        assertEquals(150_000, sample.cpuMw(), 100_000);
+        assertEquals(sample.cpuId() == 0, sample.dramMw().isPresent());
+      }
+      CpuEnergy first = node.cpus().getFirst().call(Cpu::energy);
+      Thread.sleep(50);
+      CpuEnergy second = node.cpus().getFirst().call(Cpu::energy);
+      assertTrue(second.cpuEnergyUj() > first.cpuEnergyUj());
+      assertTrue(second.dramEnergyUj().getAsLong() > first.dramEnergyUj().getAsLong());
+    }
+  }
+
+  private static long call(Node node, int index) {
+    return node.cpus().get(index).call(Cpu::cpuEnergyUj);
+  }
+
+  private static List<Integer> ids(List<CpuPowerSample> samples) {
+    return samples.stream().map(CpuPowerSample::cpuId).toList();
+  }
+
+  private static void await(BooleanSupplier condition) throws InterruptedException {
+    long deadline = System.nanoTime() + LONG.toNanos();
+    while (!condition.getAsBoolean()) {
+      assertTrue(System.nanoTime() < deadline, "waited in vain");
+      Thread.sleep(5);
+    }
+  }
+}

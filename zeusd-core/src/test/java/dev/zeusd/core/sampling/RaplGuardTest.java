@@ -1,0 +1,237 @@
+package dev.zeusd.core.sampling;
+
+import static dev.zeusd.core.rapl.RaplTree.TYPICAL_RANGE_UJ;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.rapl.RaplCpus;
+import dev.zeusd.core.rapl.RaplTree;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.PriorityQueue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Who reads the counters and when, in a time of the test's own: hours take no time. */
+class RaplGuardTest {
+  private static final long SECOND = 1_000_000_000L;
+  private static final long HOUR = 3600 * SECOND;
+  private static final long JOULE = 1_000_000L;
+  private static final long WATTS = 400;
+  private static final long DRAM_WATTS = 60;
+  private static final long DRAM_RANGE_UJ = 65_712_999_613L;
+
+  private record Due(long nanos, DeviceWorker.Timed work) {}
+
+  private final PriorityQueue<Due> timers = new PriorityQueue<>(Comparator.comparing(Due::nanos));
+  private final AtomicInteger reads = new AtomicInteger();
+  private long now;
+
+  private RaplTree.Zone zone;
+  private RaplTree.Zone dram;
+  private RaplCpus cpus;
+  private GuardedCpu cpu;
+
+  @BeforeEach
+  void open(@TempDir Path dir) {
+    zone = new RaplTree(dir).zone(0, "package-0");
+    dram = zone.subZone(0, "dram").range(DRAM_RANGE_UJ);
+    // The clock is asked once for each read of a counter.
+    cpus =
+        RaplCpus.open(
+            dir,
+            () -> {
+              reads.incrementAndGet();
+              return now;
+            });
+    cpu =
+        new GuardedCpu(
+            cpus.cpus().getFirst(), () -> now, (due, work) -> timers.add(new Due(due, work)));
+  }
+
+  @AfterEach
+  void close() {
+    cpus.close();
+  }
+
+  /** Lets time pass: the counters count, and timed work runs when it is due. */
+  private void pass(long nanos) {
+    long end = now + nanos;
+    while (!timers.isEmpty() && timers.peek().nanos <= end) {
+      Due due = timers.poll();
+      setTime(due.nanos);
+      long next = due.work.run(due.nanos);
+      if (next != DeviceWorker.Timed.NEVER) {
+        assertTrue(next > now, "no time passes");
+        timers.add(new Due(next, due.work));
+      }
+    }
+    setTime(end);
+  }
+
+  private void setTime(long nanos) {
+    now = nanos;
+    zone.energy(usedUj(WATTS) % TYPICAL_RANGE_UJ);
+    dram.energy(usedUj(DRAM_WATTS) % DRAM_RANGE_UJ);
+  }
+
+  private long usedUj(long watts) {
+    return now / 1000 * watts;
+  }
+
+  @Test
+  void noWrapIsMissedBetweenTwoRequestsAnHourApart() {
+    assertEquals(0, cpu.energy().cpuEnergyUj());
+    pass(HOUR);
+    assertEquals(WATTS * 3600 * JOULE, cpu.cpuEnergyUj());
+    assertEquals(DRAM_WATTS * 3600 * JOULE, cpu.dramEnergyUj().getAsLong());
+    pass(2 * 24 * HOUR);
+    assertEquals(WATTS * 3600 * 49 * JOULE, cpu.energy().cpuEnergyUj());
+  }
+
+  @Test
+  void withoutTheGuardWrapsAreMissed() {
+    cpu.cpuCounter().read();
+    pass(HOUR);
+    assertTrue(cpu.cpuCounter().read().energyUj() < WATTS * 3600 * JOULE);
+  }
+
+  @Test
+  void theGuardReadsTwicePerShortestWrapHoweverManyAsk() {
+    cpu.cpuEnergyUj();
+    cpu.cpuEnergyUj();
+    assertEquals(1, timers.size(), "the DRAM was not asked for");
+    reads.set(0);
+    pass(HOUR);
+    assertEquals(HOUR / (TYPICAL_RANGE_UJ / 2), reads.get(), "every 131 s");
+  }
+
+  @Test
+  void aPackageThatNobodyAskedForEnergyIsNotRead() {
+    pass(HOUR);
+    assertEquals(0, reads.get());
+    CpuPowerReader power = new CpuPowerReader(ConcurrentHashMap.newKeySet());
+    power.read(cpu, () -> 0);
+    pass(SECOND);
+    power.read(cpu, () -> 0);
+    reads.set(0);
+    pass(HOUR);
+    assertEquals(0, reads.get(), "power starts no guard");
+  }
+
+  @Test
+  void theGuardOutlivesAFailure() {
+    cpu.cpuEnergyUj();
+    pass(200 * SECOND);
+    cpu.cpuEnergyUj();
+    zone.removeEnergy();
+    Due due = timers.poll();
+    long next = due.work.run(due.nanos);
+    assertEquals(now + 10 * SECOND, next, "tries again soon");
+    timers.add(new Due(next, due.work));
+    pass(HOUR);
+    assertEquals(WATTS * 3800 * JOULE, cpu.cpuEnergyUj());
+  }
+
+  @Test
+  void aFirstRequestThatFailsStartsTheGuardToo() {
+    zone.removeEnergy();
+    assertThrows(DeviceException.class, () -> cpu.cpuEnergyUj());
+    assertEquals(1, timers.size());
+  }
+
+  @Test
+  void powerIsEnergyOverTheTimeThatReallyPassed() {
+    CpuPowerReader power = new CpuPowerReader(ConcurrentHashMap.newKeySet());
+    pass(600 * SECOND);
+    assertEquals(null, power.read(cpu, () -> 1), "nothing to compare with");
+    for (long millis : List.of(100, 1, 250, 99, 5_000, 101)) {
+      pass(millis * 1_000_000);
+      CpuPowerSample sample = power.read(cpu, () -> 7);
+      assertEquals(WATTS * 1000, sample.cpuMw());
+      assertEquals(DRAM_WATTS * 1000, sample.dramMw().getAsLong());
+      assertEquals(7, sample.timestampMs());
+      cpu.cpuEnergyUj(); // another reader between the two changes nothing
+    }
+  }
+
+  @Test
+  void powerAcrossAWrapAndAReset() {
+    CpuPowerReader power = new CpuPowerReader(ConcurrentHashMap.newKeySet());
+    pass(TYPICAL_RANGE_UJ / WATTS * 1000 - SECOND / 20);
+    power.read(cpu, () -> 0);
+    pass(SECOND / 10);
+    assertEquals(WATTS * 1000, power.read(cpu, () -> 0).cpuMw(), 1, "wrapped");
+    pass(100 * SECOND);
+    power.read(cpu, () -> 0);
+    now += SECOND / 10;
+    zone.energy(0);
+    assertEquals(null, power.read(cpu, () -> 0), "reset");
+    now += SECOND / 10;
+    zone.energy(5 * JOULE);
+    assertEquals(50_000, power.read(cpu, () -> 0).cpuMw());
+  }
+
+  @Test
+  void powerAfterAFailureIsNotAnAverageOverIt() {
+    CpuPowerReader power = new CpuPowerReader(ConcurrentHashMap.newKeySet());
+    pass(SECOND);
+    power.read(cpu, () -> 0);
+    zone.removeEnergy();
+    assertThrows(DeviceException.class, () -> power.read(cpu, () -> 0));
+    pass(SECOND);
+    assertEquals(null, power.read(cpu, () -> 0));
+    pass(SECOND);
+    assertEquals(WATTS * 1000, power.read(cpu, () -> 0).cpuMw());
+  }
+
+  @Test
+  void dramThatFailsIsRememberedUntilItHeals() {
+    Set<Integer> failing = ConcurrentHashMap.newKeySet();
+    CpuPowerReader power = new CpuPowerReader(failing);
+    power.read(cpu, () -> 0);
+    now += SECOND;
+    dram.removeEnergy();
+    assertTrue(power.read(cpu, () -> 0).dramMw().isEmpty());
+    assertEquals(Set.of(0), failing);
+    pass(SECOND);
+    assertTrue(power.read(cpu, () -> 0).dramMw().isEmpty(), "nothing to compare with");
+    assertEquals(Set.of(), failing);
+    pass(SECOND);
+    assertEquals(DRAM_WATTS * 1000, power.read(cpu, () -> 0).dramMw().getAsLong());
+  }
+
+  @Test
+  void anIdleWorkerReadsNothing() throws InterruptedException {
+    AtomicInteger realReads = new AtomicInteger();
+    try (RaplCpus real =
+        RaplCpus.open(
+            zone.dir().getParent(),
+            () -> {
+              realReads.incrementAndGet();
+              return System.nanoTime();
+            })) {
+      try (DeviceWorker<Cpu> worker = GuardedCpu.startWorker(real.cpus().getFirst())) {
+        PowerSampler<Cpu, CpuPowerSample> power = PowerSampler.ofCpus(List.of(worker), 100);
+        Thread.sleep(100);
+        assertEquals(0, realReads.get());
+        power.subscribe(List.of(0)).close();
+        power.read(0).join();
+        worker.call(device -> null);
+        int after = realReads.get();
+        assertTrue(after > 0);
+        Thread.sleep(200);
+        assertEquals(after, realReads.get());
+      }
+    }
+  }
+}
