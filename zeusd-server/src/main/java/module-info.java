@@ -1,6 +1,7 @@
 /** The HTTP API of zeusd over a Unix socket or TCP. */
 module dev.zeusd.server {
   requires transitive dev.zeusd.core;
+  requires com.nimbusds.jose.jwt;
   requires io.helidon.common.media.type;
   requires io.helidon.common.socket;
   requires io.helidon.http;
@@ -10,4 +11,5 @@ module dev.zeusd.server {
   requires jakarta.json;
 
   exports dev.zeusd.server;
+  exports dev.zeusd.server.auth;
 }

@@ -5,9 +5,13 @@ import dev.zeusd.core.NodeConfig;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.StreamFormat;
 import java.net.InetSocketAddress;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -96,6 +100,54 @@ final class Converters {
     @Override
     public Integer convert(String text) {
       return number(text, 1, 1024);
+    }
+  }
+
+  /**
+   * How long a token is good for.
+   *
+   * @param duration empty for a token that does not expire
+   */
+  record Lifetime(Optional<Duration> duration) {}
+
+  static final class LifetimeConverter implements ITypeConverter<Lifetime> {
+    private static final Pattern PART = Pattern.compile("\\s*(\\d{1,9})\\s*([A-Za-z]+)\\s*");
+
+    @Override
+    public Lifetime convert(String text) {
+      if (text.equals("never") || text.equals("0")) {
+        return new Lifetime(Optional.empty());
+      }
+      Duration sum = Duration.ZERO;
+      Matcher part = PART.matcher(text);
+      while (part.lookingAt()) {
+        Duration unit = unit(part.group(2), text);
+        sum = sum.plus(unit.multipliedBy(Long.parseLong(part.group(1))));
+        part.region(part.end(), text.length());
+      }
+      if (part.regionStart() != text.length() || sum.isZero()) {
+        throw notADuration(text);
+      }
+      return new Lifetime(Optional.of(sum));
+    }
+
+    private static Duration unit(String name, String text) {
+      return switch (name) {
+        case "s", "sec", "secs", "second", "seconds" -> Duration.ofSeconds(1);
+        case "m", "min", "mins", "minute", "minutes" -> Duration.ofMinutes(1);
+        case "h", "hr", "hrs", "hour", "hours" -> Duration.ofHours(1);
+        case "d", "day", "days" -> Duration.ofDays(1);
+        case "w", "week", "weeks" -> Duration.ofDays(7);
+        // As long as a month and a year are on average: 365.25 days are a year.
+        case "M", "month", "months" -> Duration.ofSeconds(2_629_800);
+        case "y", "year", "years" -> Duration.ofSeconds(31_557_600);
+        default -> throw notADuration(text);
+      };
+    }
+
+    private static TypeConversionException notADuration(String text) {
+      return new TypeConversionException(
+          "'" + text + "' is not a duration; use for example 1h, 7d, \"1h 30m\", 2weeks or never");
     }
   }
 

@@ -9,12 +9,14 @@ import dev.zeusd.server.Listen;
 import dev.zeusd.server.ServerConfig;
 import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.ZeusdServer;
+import dev.zeusd.server.auth.Tokens;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -104,6 +106,16 @@ final class ServeCommand implements Callable<Integer> {
   private int gpuPowerPollHz;
 
   @Option(
+      names = "--cpu-power-poll-hz",
+      paramLabel = "<HZ>",
+      defaultValue = "10",
+      converter = Converters.PollHz.class,
+      description =
+          "How often CPU power is read while somebody streams it, 1 to 1000"
+              + " [default: ${DEFAULT-VALUE}]")
+  private int cpuPowerPollHz;
+
+  @Option(
       names = "--enable",
       paramLabel = "<GROUP>",
       split = ",",
@@ -116,6 +128,14 @@ final class ServeCommand implements Callable<Integer> {
         "  cpu-read:    power and energy of CPUs (RAPL); needs root"
       })
   private List<ApiGroup> enable;
+
+  @Option(
+      names = "--signing-key-path",
+      paramLabel = "<PATH>",
+      description =
+          "Path of the HMAC-SHA256 signing key; requests then need a token"
+              + " [default: no authentication]")
+  private Path signingKeyPath;
 
   @Option(
       names = "--gpu-backend",
@@ -137,6 +157,14 @@ final class ServeCommand implements Callable<Integer> {
           "Dialect of power streams: sample (Zeus 0.16 and later) or snapshot (Zeus 0.14, 0.15)"
               + " [default: ${DEFAULT-VALUE}]")
   private StreamFormat streamFormat;
+
+  @Option(
+      names = "--rapl-dir",
+      paramLabel = "<DIR>",
+      description =
+          "Where the RAPL zones are [default: /zeus_sys/class/powercap/intel-rapl if it exists,"
+              + " else /sys/class/powercap/intel-rapl]")
+  private Path raplDir;
 
   @Option(
       names = "--simulate",
@@ -162,16 +190,22 @@ final class ServeCommand implements Callable<Integer> {
       // The only way to size it, and only before the first virtual thread.
       System.setProperty("jdk.virtualThreadScheduler.parallelism", numWorkers.toString());
     }
-    ServerConfig serverConfig = new ServerConfig(listen(), groups, streamFormat);
+    ServerConfig serverConfig =
+        new ServerConfig(
+            listen(),
+            groups,
+            streamFormat,
+            Optional.ofNullable(signingKeyPath).map(Tokens::withKeyFile));
     Node node = Node.open(nodeConfig(groups));
     try {
       ZeusdServer server = ZeusdServer.start(node, serverConfig);
       Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, node), "shutdown"));
       LOG.log(System.Logger.Level.INFO, "listening at {0}, {1}", where(server), names(groups));
-      if (mode == Mode.TCP) {
+      if (mode == Mode.TCP && signingKeyPath == null) {
         LOG.log(
             System.Logger.Level.WARNING,
-            "TCP without authentication: everybody who can reach this address can use it");
+            "TCP without authentication: everybody who can reach this address can use it;"
+                + " --signing-key-path makes tokens necessary");
       }
     } catch (RuntimeException e) {
       node.close();
@@ -224,11 +258,15 @@ final class ServeCommand implements Callable<Integer> {
 
   private NodeConfig nodeConfig(Set<ApiGroup> groups) {
     boolean gpus = groups.contains(ApiGroup.GPU_READ) || groups.contains(ApiGroup.GPU_CONTROL);
+    boolean cpus = groups.contains(ApiGroup.CPU_READ);
     GpuBackend backend = simulate ? GpuBackend.SIMULATED : gpuBackend;
+    CpuBackend cpuBackend = simulate ? CpuBackend.SIMULATED : CpuBackend.RAPL;
     return NodeConfig.defaults()
         .withGpuBackend(gpus ? backend : GpuBackend.NONE)
         .withGpuPowerPollHz(gpuPowerPollHz)
-        .withCpuBackend(CpuBackend.NONE);
+        .withCpuBackend(cpus ? cpuBackend : CpuBackend.NONE)
+        .withCpuPowerPollHz(cpuPowerPollHz)
+        .withRaplDir(raplDir == null ? NodeConfig.defaultRaplDir() : raplDir);
   }
 
   private String where(ZeusdServer server) {

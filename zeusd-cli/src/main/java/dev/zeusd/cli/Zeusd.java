@@ -18,7 +18,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "zeusd",
     description = "The Zeus daemon manages and monitors compute devices on the node",
-    subcommands = {ServeCommand.class, HelpCommand.class},
+    subcommands = {ServeCommand.class, TokenCommand.class, HelpCommand.class},
     versionProvider = Zeusd.Version.class,
     mixinStandardHelpOptions = true)
 public final class Zeusd implements Runnable {
@@ -33,13 +33,12 @@ public final class Zeusd implements Runnable {
     CommandLine commandLine = new CommandLine(new Zeusd());
     commandLine.setParameterExceptionHandler(Zeusd::wrongUsage);
     commandLine.setExecutionExceptionHandler(Zeusd::failure);
-    commandLine.getSubcommands().get("help").setParameterExceptionHandler(Zeusd::wrongUsage);
     return commandLine;
   }
 
   @Override
   public void run() {
-    throw new ParameterException(spec.commandLine(), "a command is missing: serve or help");
+    throw new ParameterException(spec.commandLine(), "a command is missing: serve, token or help");
   }
 
   private static int wrongUsage(ParameterException e, String[] args) {

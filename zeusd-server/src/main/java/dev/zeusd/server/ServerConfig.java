@@ -1,6 +1,8 @@
 package dev.zeusd.server;
 
+import dev.zeusd.server.auth.Tokens;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -9,12 +11,15 @@ import java.util.Set;
  * @param listen where
  * @param groups which endpoints
  * @param streamFormat the dialect of streams that do not ask for one
+ * @param tokens what checks the tokens of requests; without it everybody may do everything
  */
-public record ServerConfig(Listen listen, Set<ApiGroup> groups, StreamFormat streamFormat) {
+public record ServerConfig(
+    Listen listen, Set<ApiGroup> groups, StreamFormat streamFormat, Optional<Tokens> tokens) {
   /** Takes a copy of the set. */
   public ServerConfig {
     Objects.requireNonNull(listen);
     Objects.requireNonNull(streamFormat);
+    Objects.requireNonNull(tokens);
     groups = Set.copyOf(groups);
   }
 }

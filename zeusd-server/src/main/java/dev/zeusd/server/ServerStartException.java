@@ -4,11 +4,13 @@ package dev.zeusd.server;
 public final class ServerStartException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  ServerStartException(String message) {
+  /** For users; names the culprit and the way out. */
+  public ServerStartException(String message) {
     super(message);
   }
 
-  ServerStartException(String message, Throwable cause) {
+  /** As the other one, with what led to it. */
+  public ServerStartException(String message, Throwable cause) {
     super(message, cause);
   }
 }

@@ -1,9 +1,12 @@
 package dev.zeusd.server;
 
 import dev.zeusd.core.Node;
+import dev.zeusd.server.http.AuthFilter;
 import dev.zeusd.server.http.Connections;
+import dev.zeusd.server.http.CpuReadService;
 import dev.zeusd.server.http.DiscoveryService;
 import dev.zeusd.server.http.ErrorMapper;
+import dev.zeusd.server.http.GpuControlService;
 import dev.zeusd.server.http.GpuReadService;
 import dev.zeusd.server.http.PowerStreams;
 import dev.zeusd.server.http.Routes;
@@ -11,6 +14,7 @@ import io.helidon.webserver.WebServer;
 import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * The HTTP server for one {@link Node}, which it does not own.
@@ -67,9 +71,12 @@ public final class ZeusdServer implements AutoCloseable {
       Node node, ServerConfig config, SocketAddress address, AutoCloseable socketFile) {
     Connections connections = new Connections();
     PowerStreams streams = new PowerStreams(config.streamFormat(), connections);
-    Routes routes = new Routes(config.groups());
-    new DiscoveryService(node, config.groups()).addTo(routes);
+    Optional<AuthFilter> auth = config.tokens().map(AuthFilter::new);
+    Routes routes = new Routes(config.groups(), auth);
+    new DiscoveryService(node, config.groups(), auth).addTo(routes);
     new GpuReadService(node, streams).addTo(routes);
+    new GpuControlService(node).addTo(routes);
+    new CpuReadService(node, streams).addTo(routes);
     WebServer server =
         WebServer.builder()
             .bindAddress(address)

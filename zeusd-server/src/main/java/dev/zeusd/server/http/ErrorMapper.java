@@ -30,8 +30,10 @@ public final class ErrorMapper {
                 send(request, response, worst(e), WireJson.deviceErrors(e.byId())))
         .error(
             HttpException.class,
-            (request, response, e) ->
-                send(request, response, e.status(), WireJson.error(e.getMessage())))
+            (request, response, e) -> {
+              e.headers().forEach(response::header);
+              send(request, response, e.status(), WireJson.error(e.getMessage()));
+            })
         .error(
             RuntimeException.class,
             (request, response, e) -> {

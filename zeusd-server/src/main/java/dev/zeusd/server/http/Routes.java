@@ -10,6 +10,7 @@ import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerResponse;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -19,10 +20,15 @@ import java.util.Set;
 public final class Routes {
   private final HttpRouting.Builder routing = HttpRouting.builder();
   private final Set<ApiGroup> enabled;
+  private final Optional<AuthFilter> auth;
 
-  /** Routes of which those of the groups {@code enabled} can be reached. */
-  public Routes(Set<ApiGroup> enabled) {
+  /**
+   * Routes of which those of the groups {@code enabled} can be reached, with a token if there is
+   * {@code auth}.
+   */
+  public Routes(Set<ApiGroup> enabled, Optional<AuthFilter> auth) {
     this.enabled = enabled;
+    this.auth = auth;
     ErrorMapper.addTo(routing);
     routing.addFilter(
         (chain, request, response) -> {
@@ -44,15 +50,27 @@ public final class Routes {
     add(Method.GET, path, secured(group, handler));
   }
 
+  /** An endpoint of a group. */
+  void post(ApiGroup group, String path, Handler handler) {
+    add(Method.POST, path, secured(group, handler));
+  }
+
   private Handler secured(ApiGroup group, Handler handler) {
     if (enabled.contains(group)) {
-      return handler;
+      return auth.map(filter -> authorized(filter, group, handler)).orElse(handler);
     }
     return (request, response) -> {
       throw new HttpException(
           "API group " + group.wireName() + " is not enabled on this daemon",
           Status.NOT_FOUND_404,
           true);
+    };
+  }
+
+  private static Handler authorized(AuthFilter filter, ApiGroup group, Handler handler) {
+    return (request, response) -> {
+      filter.authorize(request, group);
+      handler.handle(request, response);
     };
   }
 

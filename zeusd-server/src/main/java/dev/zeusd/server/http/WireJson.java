@@ -1,10 +1,13 @@
 package dev.zeusd.server.http;
 
+import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.PowerLimitConstraints;
+import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.auth.Claims;
 import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObject;
@@ -14,6 +17,7 @@ import java.util.Collection;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Set;
 
 /**
@@ -37,7 +41,8 @@ final class WireJson {
     return bytes(Json.createObjectBuilder().add("errors", byId).build());
   }
 
-  static byte[] discovery(List<GpuInfo> gpus, Set<ApiGroup> groups) {
+  static byte[] discovery(
+      List<GpuInfo> gpus, List<CpuInfo> cpus, Set<ApiGroup> groups, boolean authRequired) {
     JsonArrayBuilder gpuIds = Json.createArrayBuilder();
     JsonArrayBuilder gpuObjects = Json.createArrayBuilder();
     for (GpuInfo gpu : gpus) {
@@ -49,6 +54,17 @@ final class WireJson {
               .add("pci_address", gpu.pciAddress())
               .add("cumulative_energy_available", gpu.cumulativeEnergyAvailable()));
     }
+    JsonArrayBuilder cpuIds = Json.createArrayBuilder();
+    JsonArrayBuilder dramAvailable = Json.createArrayBuilder();
+    JsonArrayBuilder cpuObjects = Json.createArrayBuilder();
+    for (CpuInfo cpu : cpus) {
+      cpuIds.add(cpu.id());
+      dramAvailable.add(cpu.dramAvailable());
+      cpuObjects.add(
+          Json.createObjectBuilder()
+              .add("id", cpu.id())
+              .add("dram_available", cpu.dramAvailable()));
+    }
     JsonArrayBuilder groupNames = Json.createArrayBuilder();
     if (!groups.isEmpty()) {
       EnumSet.copyOf(groups).forEach(group -> groupNames.add(group.wireName()));
@@ -56,12 +72,12 @@ final class WireJson {
     return bytes(
         Json.createObjectBuilder()
             .add("gpu_ids", gpuIds)
-            .add("cpu_ids", Json.createArrayBuilder())
-            .add("dram_available", Json.createArrayBuilder())
+            .add("cpu_ids", cpuIds)
+            .add("dram_available", dramAvailable)
             .add("gpus", gpuObjects)
-            .add("cpus", Json.createArrayBuilder())
+            .add("cpus", cpuObjects)
             .add("enabled_api_groups", groupNames)
-            .add("auth_required", false)
+            .add("auth_required", authRequired)
             .build());
   }
 
@@ -125,6 +141,59 @@ final class WireJson {
     enabledById.forEach(
         (id, enabled) -> key(json, id).append("{\"enabled\":").append(enabled).append('}'));
     return ascii(json.append('}'));
+  }
+
+  /** The body of {@code /cpu/get_power}, and an event of the snapshot dialect. */
+  static byte[] cpuPower(Collection<CpuPowerSample> samples) {
+    long timestampMs = 0;
+    StringBuilder power = new StringBuilder();
+    for (CpuPowerSample sample : samples) {
+      timestampMs = Math.max(timestampMs, sample.timestampMs());
+      key(power, sample.cpuId()).append('{');
+      cpuAndDram(power, sample).append('}');
+    }
+    StringBuilder json = new StringBuilder("{\"timestamp_ms\":").append(timestampMs);
+    return ascii(json.append(",\"power_mw\":{").append(power).append("}}"));
+  }
+
+  /** An event of the sample dialect. */
+  static byte[] cpuPowerSample(CpuPowerSample sample) {
+    StringBuilder json =
+        new StringBuilder("{\"timestamp_ms\":")
+            .append(sample.timestampMs())
+            .append(",\"cpu_id\":")
+            .append(sample.cpuId())
+            .append(',');
+    return ascii(cpuAndDram(json, sample).append('}'));
+  }
+
+  private static StringBuilder cpuAndDram(StringBuilder json, CpuPowerSample sample) {
+    json.append("\"cpu_mw\":").append(sample.cpuMw()).append(",\"dram_mw\":");
+    return orNull(json, sample.dramMw());
+  }
+
+  static byte[] cpuEnergy(Map<Integer, CpuReadService.Energy> energyById) {
+    StringBuilder json = new StringBuilder("{");
+    energyById.forEach(
+        (id, energy) -> {
+          key(json, id).append("{\"cpu_energy_uj\":");
+          orNull(json, energy.cpuUj()).append(",\"dram_energy_uj\":");
+          orNull(json, energy.dramUj()).append('}');
+        });
+    return ascii(json.append('}'));
+  }
+
+  private static StringBuilder orNull(StringBuilder json, OptionalLong value) {
+    return value.isPresent() ? json.append(value.getAsLong()) : json.append("null");
+  }
+
+  static byte[] claims(Claims claims) {
+    JsonObjectBuilder json =
+        Json.createObjectBuilder()
+            .add("sub", claims.sub())
+            .add("scopes", Json.createArrayBuilder(claims.scopes()));
+    claims.exp().ifPresent(exp -> json.add("exp", exp.getEpochSecond()));
+    return bytes(json.build());
   }
 
   /** Begins the member of a device, after a comma unless it is the first. */

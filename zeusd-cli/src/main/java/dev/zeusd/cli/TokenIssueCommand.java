@@ -1,0 +1,74 @@
+package dev.zeusd.cli;
+
+import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.auth.Claims;
+import dev.zeusd.server.auth.Tokens;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code zeusd token issue}: prints a token, and nothing else, on stdout. */
+@Command(
+    name = "issue",
+    description = "Issue a new JWT token for a user",
+    mixinStandardHelpOptions = true,
+    versionProvider = Zeusd.Version.class,
+    sortOptions = false,
+    usageHelpAutoWidth = true)
+final class TokenIssueCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--signing-key-path",
+      paramLabel = "<PATH>",
+      required = true,
+      description = "Path of the HMAC-SHA256 signing key")
+  private Path signingKeyPath;
+
+  @Option(
+      names = "--user",
+      paramLabel = "<USER>",
+      required = true,
+      description = "Whom the token is for (its `sub` claim)")
+  private String user;
+
+  @Option(
+      names = "--scope",
+      paramLabel = "<GROUP>",
+      split = ",",
+      converter = Converters.Group.class,
+      description = {
+        "API groups to grant, comma-separated or repeated [default: none]",
+        "  possible values: gpu-control, gpu-read, cpu-read"
+      })
+  private List<ApiGroup> scopes = List.of();
+
+  @Option(
+      names = "--expires",
+      paramLabel = "<DURATION>",
+      required = true,
+      converter = Converters.LifetimeConverter.class,
+      description =
+          "How long the token is good for: 1h, 7d, 30d, \"1h 30m\", 2weeks, ...;"
+              + " never or 0 for a token that does not expire")
+  private Converters.Lifetime expires;
+
+  @Override
+  public Integer call() {
+    Tokens tokens = Tokens.withKeyFile(signingKeyPath);
+    String token =
+        tokens.issue(
+            new Claims(
+                user,
+                scopes.stream().map(ApiGroup::wireName).distinct().toList(),
+                expires.duration().map(Instant.now()::plus)));
+    spec.commandLine().getOut().println(token);
+    spec.commandLine().getOut().flush();
+    return 0;
+  }
+}

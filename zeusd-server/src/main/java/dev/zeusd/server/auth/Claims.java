@@ -1,0 +1,22 @@
+package dev.zeusd.server.auth;
+
+import java.time.Instant;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * What a token says.
+ *
+ * @param sub the user
+ * @param scopes names of API groups, those that this version does not know included
+ * @param exp when the token ends, in whole seconds; a token without it does not
+ */
+public record Claims(String sub, List<String> scopes, Optional<Instant> exp) {
+  /** Takes a copy of the list. */
+  public Claims {
+    Objects.requireNonNull(sub);
+    Objects.requireNonNull(exp);
+    scopes = List.copyOf(scopes);
+  }
+}

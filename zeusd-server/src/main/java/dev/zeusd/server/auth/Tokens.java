@@ -1,0 +1,169 @@
+package dev.zeusd.server.auth;
+
+import com.nimbusds.jose.JOSEException;
+import com.nimbusds.jose.JOSEObjectType;
+import com.nimbusds.jose.JWSAlgorithm;
+import com.nimbusds.jose.JWSHeader;
+import com.nimbusds.jose.JWSObject;
+import com.nimbusds.jose.Payload;
+import com.nimbusds.jose.crypto.MACSigner;
+import com.nimbusds.jose.crypto.MACVerifier;
+import dev.zeusd.server.ServerStartException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
+import java.text.ParseException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Issues and checks tokens with one signing key: JWTs signed with HS256, and nothing else.
+ *
+ * <p>The key is the file's bytes as they are, a trailing newline included, so that tokens are
+ * interchangeable with those of other implementations. Neither key nor token is ever logged or part
+ * of a message. Thread-safe.
+ */
+public final class Tokens {
+  private static final System.Logger LOG = System.getLogger(Tokens.class.getName());
+
+  /** RFC 7518, 3.2: a key for HS256 is at least as long as the hash. */
+  private static final int MIN_KEY_BYTES = 32;
+
+  /** How long after its end a token is still taken, because clocks differ. */
+  private static final Duration LEEWAY = Duration.ofSeconds(60);
+
+  private static final JWSHeader HEADER =
+      new JWSHeader.Builder(JWSAlgorithm.HS256).type(JOSEObjectType.JWT).build();
+
+  private final MACSigner signer;
+  private final MACVerifier verifier;
+  private final InstantSource clock;
+
+  Tokens(byte[] key, InstantSource clock) throws JOSEException {
+    this.signer = new MACSigner(key);
+    this.verifier = new MACVerifier(key);
+    this.clock = clock;
+  }
+
+  /**
+   * Reads the signing key; warns when others can read it too.
+   *
+   * @throws ServerStartException for a file that cannot be read or holds fewer than 32 bytes
+   */
+  public static Tokens withKeyFile(Path file) {
+    try {
+      byte[] key = Files.readAllBytes(file);
+      if (key.length < MIN_KEY_BYTES) {
+        throw new ServerStartException(
+            "signing key %s has %d bytes, needs at least %d; make one with: openssl rand -base64 32"
+                .formatted(file, key.length, MIN_KEY_BYTES));
+      }
+      warnIfOthersCanRead(file);
+      return new Tokens(key, InstantSource.system());
+    } catch (NoSuchFileException e) {
+      throw new ServerStartException("signing key " + file + " does not exist", e);
+    } catch (IOException | JOSEException e) {
+      throw new ServerStartException(
+          "signing key " + file + " cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  private static void warnIfOthersCanRead(Path file) throws IOException {
+    Set<PosixFilePermission> permissions = Files.getPosixFilePermissions(file);
+    if (permissions.contains(PosixFilePermission.OTHERS_READ)
+        || permissions.contains(PosixFilePermission.GROUP_READ)) {
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "SIGNING KEY {0} CAN BE READ BY OTHERS, who can make tokens for everything with it;"
+              + " run: chmod 600 {0}",
+          file);
+    }
+  }
+
+  /** A token with these claims. */
+  public String issue(Claims claims) {
+    Map<String, Object> payload = new LinkedHashMap<>();
+    payload.put("sub", claims.sub());
+    payload.put("scopes", claims.scopes());
+    claims.exp().ifPresent(exp -> payload.put("exp", exp.getEpochSecond()));
+    JWSObject token = new JWSObject(HEADER, new Payload(payload));
+    try {
+      token.sign(signer);
+    } catch (JOSEException e) {
+      throw new IllegalStateException(e);
+    }
+    return token.serialize();
+  }
+
+  /**
+   * Checks a token.
+   *
+   * @throws InvalidTokenException if it is not one of ours, or has ended
+   */
+  public Claims verify(String token) throws InvalidTokenException {
+    JWSObject signed = parse(token);
+    if (!signed.getHeader().getAlgorithm().equals(JWSAlgorithm.HS256)) {
+      throw new InvalidTokenException("the token is not signed with HS256");
+    }
+    try {
+      if (!signed.verify(verifier)) {
+        throw new InvalidTokenException("the token's signature is wrong");
+      }
+    } catch (JOSEException | IllegalStateException e) {
+      throw new InvalidTokenException("the token's signature cannot be checked", e);
+    }
+    Claims claims = claims(signed.getPayload().toJSONObject());
+    if (claims.exp().isPresent() && clock.instant().isAfter(claims.exp().get().plus(LEEWAY))) {
+      throw new InvalidTokenException("the token has expired");
+    }
+    return claims;
+  }
+
+  private static JWSObject parse(String token) throws InvalidTokenException {
+    try {
+      return JWSObject.parse(token);
+    } catch (ParseException | IllegalArgumentException e) {
+      // Its message may quote the token.
+      throw new InvalidTokenException("not a signed JSON web token");
+    }
+  }
+
+  private static Claims claims(Map<String, Object> payload) throws InvalidTokenException {
+    if (payload == null) {
+      throw new InvalidTokenException("the token's payload is not a JSON object");
+    }
+    if (!(payload.get("sub") instanceof String sub)) {
+      throw new InvalidTokenException("the token's 'sub' is missing or not a string");
+    }
+    if (!(payload.get("scopes") instanceof List<?> scopes)
+        || !scopes.stream().allMatch(String.class::isInstance)) {
+      throw new InvalidTokenException("the token's 'scopes' is missing or not a list of strings");
+    }
+    return new Claims(
+        sub, scopes.stream().map(String.class::cast).toList(), exp(payload.get("exp")));
+  }
+
+  private static Optional<Instant> exp(Object exp) throws InvalidTokenException {
+    if (exp == null) {
+      return Optional.empty();
+    }
+    if (!(exp instanceof Number seconds) || !Double.isFinite(seconds.doubleValue())) {
+      throw new InvalidTokenException("the token's 'exp' is not a number");
+    }
+    // A number beyond what Instant can hold is as good as its end.
+    long limited =
+        Math.clamp(
+            seconds.longValue(),
+            Instant.EPOCH.getEpochSecond(),
+            Instant.MAX.getEpochSecond() - LEEWAY.toSeconds());
+    return Optional.of(Instant.ofEpochSecond(limited));
+  }
+}

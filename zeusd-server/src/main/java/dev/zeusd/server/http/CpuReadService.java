@@ -1,0 +1,76 @@
+package dev.zeusd.server.http;
+
+import static dev.zeusd.server.ApiGroup.CPU_READ;
+
+import dev.zeusd.core.Node;
+import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.sampling.CpuPowerSample;
+import dev.zeusd.core.sampling.DeviceWorker;
+import io.helidon.webserver.http.ServerRequest;
+import io.helidon.webserver.http.ServerResponse;
+import java.util.Collection;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/** The group cpu-read. */
+public final class CpuReadService {
+  private static final String CPU_IDS = "cpu_ids";
+
+  private final Node node;
+  private final Map<Integer, DeviceWorker<Cpu>> cpus;
+  private final Collection<Integer> ids;
+  private final PowerStreams streams;
+
+  /** Reads the CPU packages of {@code node}. */
+  public CpuReadService(Node node, PowerStreams streams) {
+    this.node = node;
+    this.streams = streams;
+    this.cpus =
+        node.cpus().stream().collect(Collectors.toMap(DeviceWorker::id, Function.identity()));
+    this.ids = node.cpus().stream().map(DeviceWorker::id).sorted().toList();
+  }
+
+  /** Registers the endpoints. */
+  public void addTo(Routes routes) {
+    routes.get(
+        CPU_READ,
+        "/cpu/get_power",
+        (request, response) -> {
+          Collection<Integer> wanted = Query.of(request, Set.of(CPU_IDS)).idsOrAll(CPU_IDS, ids);
+          SortedMap<Integer, CpuPowerSample> samples = FanOut.all(wanted, node.cpuPower()::read);
+          Routes.sendJson(response, WireJson.cpuPower(samples.values()));
+        });
+    routes.get(
+        CPU_READ,
+        "/cpu/stream_power",
+        streams.handler(
+            CPU_IDS,
+            ids,
+            node.cpuPower(),
+            new PowerStreams.Dialects<>(WireJson::cpuPowerSample, WireJson::cpuPower)));
+    routes.get(CPU_READ, "/cpu/get_cumulative_energy", this::energy);
+  }
+
+  /** What was asked of a package's energy. */
+  record Energy(OptionalLong cpuUj, OptionalLong dramUj) {}
+
+  private void energy(ServerRequest request, ServerResponse response) {
+    Query query = Query.of(request, Set.of(CPU_IDS, "cpu", "dram"));
+    Collection<Integer> wanted = query.idsOrAll(CPU_IDS, ids);
+    boolean cpu = query.bool("cpu");
+    boolean dram = query.bool("dram");
+    SortedMap<Integer, Energy> energies =
+        FanOut.all(wanted, id -> cpus.get(id).submit(device -> read(device, cpu, dram)));
+    Routes.sendJson(response, WireJson.cpuEnergy(energies));
+  }
+
+  private static Energy read(Cpu device, boolean cpu, boolean dram) {
+    return new Energy(
+        cpu ? OptionalLong.of(device.cpuEnergyUj()) : OptionalLong.empty(),
+        dram ? device.dramEnergyUj() : OptionalLong.empty());
+  }
+}

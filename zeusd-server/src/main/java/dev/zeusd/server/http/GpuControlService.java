@@ -1,0 +1,148 @@
+package dev.zeusd.server.http;
+
+import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
+
+import dev.zeusd.core.Node;
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.sampling.DeviceWorker;
+import io.helidon.http.BadRequestException;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/** The group gpu-control. */
+public final class GpuControlService {
+  private static final System.Logger LOG = System.getLogger(GpuControlService.class.getName());
+  private static final String GPU_IDS = "gpu_ids";
+  private static final String BLOCK = "block";
+  private static final String MIN_CLOCK_MHZ = "min_clock_mhz";
+  private static final String MAX_CLOCK_MHZ = "max_clock_mhz";
+
+  private final Map<Integer, DeviceWorker<Gpu>> gpus;
+
+  /** Sets the GPUs of {@code node}. */
+  public GpuControlService(Node node) {
+    this.gpus =
+        node.gpus().stream().collect(Collectors.toMap(DeviceWorker::id, Function.identity()));
+  }
+
+  /** Reads what a command needs from a query. */
+  private interface Command {
+    Consumer<Gpu> from(Query query);
+  }
+
+  /** Registers the endpoints. */
+  public void addTo(Routes routes) {
+    add(
+        routes,
+        "set_power_limit",
+        Set.of("power_limit_mw"),
+        query -> {
+          long limitMw = query.u32("power_limit_mw");
+          return gpu -> gpu.setPowerLimit(limitMw);
+        });
+    add(
+        routes,
+        "set_persistence_mode",
+        Set.of("enabled"),
+        query -> {
+          boolean enabled = query.bool("enabled");
+          return gpu -> gpu.setPersistenceMode(enabled);
+        });
+    add(routes, "set_gpu_locked_clocks", Set.of(MIN_CLOCK_MHZ, MAX_CLOCK_MHZ), this::gpuClocks);
+    add(routes, "set_mem_locked_clocks", Set.of(MIN_CLOCK_MHZ, MAX_CLOCK_MHZ), this::memClocks);
+    add(routes, "reset_gpu_locked_clocks", Set.of(), query -> Gpu::resetGpuLockedClocks);
+    add(routes, "reset_mem_locked_clocks", Set.of(), query -> Gpu::resetMemLockedClocks);
+    add(routes, "reset_locked_clocks", Set.of(), query -> GpuControlService::resetBoth);
+  }
+
+  private Consumer<Gpu> gpuClocks(Query query) {
+    ClockRange range = ClockRange.of(query);
+    return gpu -> gpu.setGpuLockedClocks(range.minMhz, range.maxMhz);
+  }
+
+  private Consumer<Gpu> memClocks(Query query) {
+    ClockRange range = ClockRange.of(query);
+    return gpu -> gpu.setMemLockedClocks(range.minMhz, range.maxMhz);
+  }
+
+  private record ClockRange(long minMhz, long maxMhz) {
+    static ClockRange of(Query query) {
+      ClockRange range = new ClockRange(query.u32(MIN_CLOCK_MHZ), query.u32(MAX_CLOCK_MHZ));
+      if (range.minMhz > range.maxMhz) {
+        throw new BadRequestException(
+            "parameter '%s': %d is above '%s', %d"
+                .formatted(MIN_CLOCK_MHZ, range.minMhz, MAX_CLOCK_MHZ, range.maxMhz));
+      }
+      return range;
+    }
+  }
+
+  /** Both domains are tried; the first failure is the one reported. */
+  private static void resetBoth(Gpu gpu) {
+    try {
+      gpu.resetGpuLockedClocks();
+    } catch (DeviceException e) {
+      try {
+        gpu.resetMemLockedClocks();
+      } catch (DeviceException second) {
+        e.addSuppressed(second);
+      }
+      throw e;
+    }
+    gpu.resetMemLockedClocks();
+  }
+
+  private void add(Routes routes, String name, Set<String> parameters, Command command) {
+    Set<String> known = new java.util.HashSet<>(parameters);
+    known.addAll(List.of(GPU_IDS, BLOCK));
+    routes.post(
+        GPU_CONTROL,
+        "/gpu/" + name,
+        (request, response) -> {
+          // Everything is read before anything is done: a refused request touches no device.
+          Query query = Query.of(request, known);
+          Collection<Integer> ids = query.ids(GPU_IDS, gpus.keySet());
+          boolean block = query.bool(BLOCK);
+          Consumer<Gpu> action = command.from(query);
+          if (block) {
+            FanOut.all(ids, id -> submit(id, action));
+          } else {
+            FanOut.all(ids, id -> queue(id, name, action));
+          }
+          response.send();
+        });
+  }
+
+  private CompletableFuture<Boolean> submit(int id, Consumer<Gpu> action) {
+    return gpus.get(id)
+        .submit(
+            gpu -> {
+              action.accept(gpu);
+              return true;
+            });
+  }
+
+  /** Done as soon as the command is queued. */
+  private CompletableFuture<Boolean> queue(int id, String name, Consumer<Gpu> action) {
+    submit(id, action)
+        .whenComplete(
+            (done, failure) -> {
+              if (failure != null) {
+                LOG.log(
+                    System.Logger.Level.WARNING,
+                    "GPU {0}: {1} failed: {2}",
+                    id,
+                    name,
+                    failure.getMessage());
+              }
+            });
+    return CompletableFuture.completedFuture(true);
+  }
+}
