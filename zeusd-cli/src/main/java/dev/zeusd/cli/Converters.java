@@ -111,6 +111,7 @@ final class Converters {
   record Lifetime(Optional<Duration> duration) {}
 
   static final class LifetimeConverter implements ITypeConverter<Lifetime> {
+    private static final Duration LONGEST = Duration.ofDays(365_250);
     private static final Pattern PART = Pattern.compile("\\s*(\\d{1,9})\\s*([A-Za-z]+)\\s*");
 
     @Override
@@ -127,6 +128,9 @@ final class Converters {
       }
       if (part.regionStart() != text.length() || sum.isZero()) {
         throw notADuration(text);
+      }
+      if (sum.compareTo(LONGEST) > 0) {
+        throw new TypeConversionException("'" + text + "' is too long; use never");
       }
       return new Lifetime(Optional.of(sum));
     }

@@ -123,8 +123,9 @@ public final class Node implements AutoCloseable {
   /** Ends the devices' threads and the backends. Commands that wait are refused. Idempotent. */
   @Override
   public void close() {
-    gpus.forEach(DeviceWorker::close);
-    cpus.forEach(DeviceWorker::close);
+    List<DeviceWorker<?>> workers = new ArrayList<>(gpus);
+    workers.addAll(cpus);
+    DeviceWorker.closeAll(workers);
     closeBackend("GPU", backend);
     closeBackend("CPU", cpuBackend);
   }

@@ -1,7 +1,10 @@
 package dev.zeusd.core.sampling;
 
 import dev.zeusd.core.device.DeviceException;
+import java.time.Duration;
+import java.util.Collection;
 import java.util.Comparator;
+import java.util.List;
 import java.util.PriorityQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -26,7 +29,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
   /** Commands that may wait for one device; a client that wants more is told to come back. */
   private static final int QUEUE_CAPACITY = 1024;
 
-  private static final long CLOSE_WAIT_MILLIS = 200;
+  private static final long CLOSE_WAIT_NANOS = 200_000_000;
 
   private final int id;
   private final String name;
@@ -212,14 +215,24 @@ public final class DeviceWorker<D> implements AutoCloseable {
    */
   @Override
   public void close() {
-    closed = true;
-    LockSupport.unpark(thread);
-    try {
-      thread.join(CLOSE_WAIT_MILLIS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+    closeAll(List.of(this));
+  }
+
+  /** As {@link #close} of each, and together no longer than one of them that hangs. */
+  public static void closeAll(Collection<? extends DeviceWorker<?>> workers) {
+    for (DeviceWorker<?> worker : workers) {
+      worker.closed = true;
+      LockSupport.unpark(worker.thread);
     }
-    refuseAll();
+    long deadline = System.nanoTime() + CLOSE_WAIT_NANOS;
+    for (DeviceWorker<?> worker : workers) {
+      try {
+        worker.thread.join(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+      worker.refuseAll();
+    }
   }
 
   private final class Command<T> implements Task {

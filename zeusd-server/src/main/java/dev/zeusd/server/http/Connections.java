@@ -2,6 +2,8 @@ package dev.zeusd.server.http;
 
 import io.helidon.common.socket.SocketOptions;
 import io.helidon.webserver.http.ServerRequest;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.Socket;
 import java.net.SocketOption;
 import java.nio.channels.SocketChannel;
@@ -36,7 +38,20 @@ public final class Connections implements SocketOptions {
       sweepAt = Math.max(SWEEP_THRESHOLD, 2 * channels.size());
     }
     // Helidon's own way to name a connection, as ServerRequest.socketId() shows it.
-    channels.put("0x" + HexFormat.of().toHexDigits(System.identityHashCode(channel)), channel);
+    String id = "0x" + HexFormat.of().toHexDigits(System.identityHashCode(channel));
+    SocketChannel namesake = channels.put(id, channel);
+    if (namesake != null && namesake.isOpen()) {
+      // One in a million; but then a stream could not tell which of the two is its own.
+      close(namesake);
+    }
+  }
+
+  private static void close(SocketChannel channel) {
+    try {
+      channel.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Override

@@ -47,24 +47,27 @@ public final class Routes {
 
   /** An endpoint of a group. */
   void get(ApiGroup group, String path, Handler handler) {
-    add(Method.GET, path, secured(group, handler));
+    add(Method.GET, path, group, handler);
   }
 
   /** An endpoint of a group. */
   void post(ApiGroup group, String path, Handler handler) {
-    add(Method.POST, path, secured(group, handler));
+    add(Method.POST, path, group, handler);
   }
 
-  private Handler secured(ApiGroup group, Handler handler) {
+  private void add(Method method, String path, ApiGroup group, Handler handler) {
     if (enabled.contains(group)) {
-      return auth.map(filter -> authorized(filter, group, handler)).orElse(handler);
+      add(method, path, auth.map(filter -> authorized(filter, group, handler)).orElse(handler));
+      return;
     }
-    return (request, response) -> {
-      throw new HttpException(
-          "API group " + group.wireName() + " is not enabled on this daemon",
-          Status.NOT_FOUND_404,
-          true);
-    };
+    routing.any(
+        path,
+        (request, response) -> {
+          throw new HttpException(
+              "API group " + group.wireName() + " is not enabled on this daemon",
+              Status.NOT_FOUND_404,
+              true);
+        });
   }
 
   private static Handler authorized(AuthFilter filter, ApiGroup group, Handler handler) {

@@ -24,7 +24,7 @@ import java.util.function.Function;
  * of the connection to close, because otherwise only a failing write would tell.
  */
 final class SseStream<S extends PowerSample> {
-  private static final Duration HEARTBEAT = Duration.ofSeconds(1);
+  private static final Duration HEARTBEAT = Duration.ofMillis(900);
   private static final long STUCK_NANOS = TimeUnit.SECONDS.toNanos(10);
   private static final SseEvent HEARTBEAT_COMMENT = SseEvent.builder().comment("").build();
 
@@ -52,6 +52,7 @@ final class SseStream<S extends PowerSample> {
           for (S sample : batch) {
             sink.emit(event.apply(sample));
           }
+          return !batch.isEmpty();
         });
   }
 
@@ -60,16 +61,30 @@ final class SseStream<S extends PowerSample> {
    * of every device, but no longer than a heartbeat: one may be failing.
    */
   void runSnapshots(ServerResponse response, Function<List<S>, byte[]> json) {
-    long openedNanos = System.nanoTime();
-    run(
-        response,
-        (batch, sink) -> {
-          List<S> current = subscription.current();
-          boolean complete = current.size() == subscription.deviceCount();
-          if (complete || System.nanoTime() - openedNanos > HEARTBEAT.toNanos()) {
-            sink.emit(event(json.apply(current)));
-          }
-        });
+    run(response, new SnapshotWriter(json));
+  }
+
+  private final class SnapshotWriter implements Writer<S> {
+    private final Function<List<S>, byte[]> json;
+    private final long openedNanos = System.nanoTime();
+    private boolean owed;
+
+    SnapshotWriter(Function<List<S>, byte[]> json) {
+      this.json = json;
+    }
+
+    @Override
+    public boolean write(List<S> batch, SseSink sink) {
+      owed |= !batch.isEmpty();
+      List<S> current = subscription.current();
+      boolean waitedEnough = System.nanoTime() - openedNanos >= HEARTBEAT.toNanos();
+      if (!owed || current.size() < subscription.deviceCount() && !waitedEnough) {
+        return false;
+      }
+      sink.emit(event(json.apply(current)));
+      owed = false;
+      return true;
+    }
   }
 
   /** Helidon puts nothing behind "data:", while clients look for "data: " with the space. */
@@ -81,7 +96,8 @@ final class SseStream<S extends PowerSample> {
   }
 
   private interface Writer<S> {
-    void write(List<S> batch, SseSink sink);
+    /** Writes what is due after {@code batch}, which may be empty; tells whether anything was. */
+    boolean write(List<S> batch, SseSink sink);
   }
 
   private void run(ServerResponse response, Writer<S> writer) {
@@ -93,10 +109,8 @@ final class SseStream<S extends PowerSample> {
       while (!subscription.isClosed()) {
         List<S> batch = subscription.poll(HEARTBEAT);
         writingSinceNanos = System.nanoTime() | 1;
-        if (batch.isEmpty()) {
+        if (!writer.write(batch, sink)) {
           sink.emit(HEARTBEAT_COMMENT);
-        } else {
-          writer.write(batch, sink);
         }
         batching.flushBatch();
         writingSinceNanos = 0;
