@@ -109,7 +109,8 @@ final class SseStream<S extends PowerSample> {
       while (!subscription.isClosed()) {
         List<S> batch = subscription.poll(HEARTBEAT);
         writingSinceNanos = System.nanoTime() | 1;
-        if (!writer.write(batch, sink)) {
+        boolean wrote = writer.write(batch, sink);
+        if (!wrote && batch.isEmpty()) {
           sink.emit(HEARTBEAT_COMMENT);
         }
         batching.flushBatch();
