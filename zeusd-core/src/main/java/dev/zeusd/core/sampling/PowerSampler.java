@@ -37,6 +37,10 @@ public final class PowerSampler<D, S extends PowerSample> {
   private final long graceNanos;
 
   private final Supplier<PowerReader<D, S>> readers;
+
+  /** Whether power is a difference of two reads. */
+  private final boolean differences;
+
   private final List<Channel> channels = new ArrayList<>();
   private final ReentrantLock lock = new ReentrantLock();
 
@@ -50,10 +54,15 @@ public final class PowerSampler<D, S extends PowerSample> {
   private boolean publishing;
 
   private PowerSampler(
-      String kind, List<DeviceWorker<D>> workers, int pollHz, Supplier<PowerReader<D, S>> readers) {
+      String kind,
+      List<DeviceWorker<D>> workers,
+      int pollHz,
+      Supplier<PowerReader<D, S>> readers,
+      boolean differences) {
     this.periodNanos = 1_000_000_000L / pollHz;
     this.graceNanos = Math.min(periodNanos / 4, MAX_GRACE_NANOS);
     this.readers = readers;
+    this.differences = differences;
     for (DeviceWorker<D> worker : workers) {
       channels.add(new Channel(channels.size(), kind + " " + worker.id(), worker));
     }
@@ -71,14 +80,15 @@ public final class PowerSampler<D, S extends PowerSample> {
             (gpu, timestampMs) -> {
               long powerMw = gpu.powerMw();
               return new GpuPowerSample(timestampMs.getAsLong(), gpu.info().id(), powerMw);
-            });
+            },
+        false);
   }
 
   /** A sampler of CPU packages that reads them {@code pollHz} times a second. */
   public static PowerSampler<Cpu, CpuPowerSample> ofCpus(
       List<DeviceWorker<Cpu>> workers, int pollHz) {
     Set<Integer> dramFailing = ConcurrentHashMap.newKeySet();
-    return new PowerSampler<>("CPU", workers, pollHz, () -> new CpuPowerReader(dramFailing));
+    return new PowerSampler<>("CPU", workers, pollHz, () -> new CpuPowerReader(dramFailing), true);
   }
 
   /**
@@ -200,7 +210,7 @@ public final class PowerSampler<D, S extends PowerSample> {
 
     // Guarded by the sampler's lock.
     private int subscribers;
-    private int activation;
+    private boolean starting;
     private long latestNanos;
     private S lastPublished;
     private int firstsWanted;
@@ -247,8 +257,11 @@ public final class PowerSampler<D, S extends PowerSample> {
       firstsWanted = 0;
       slow = false;
       tick = -1;
-      int started = ++activation;
-      worker.execute(device -> firstTick(started));
+      if (!starting) {
+        // Never two: a device that hangs shall not pile them up while clients come and go.
+        starting = true;
+        worker.execute(device -> firstTick());
+      }
     }
 
     /** One subscriber less; with the lock held. */
@@ -262,12 +275,13 @@ public final class PowerSampler<D, S extends PowerSample> {
       }
     }
 
-    private void firstTick(int started) {
+    private void firstTick() {
       long now = System.nanoTime();
       long current;
       lock.lock();
       try {
-        if (subscribers == 0 || activation != started) {
+        starting = false;
+        if (subscribers == 0) {
           return;
         }
         current = tickAt(now);
@@ -400,17 +414,18 @@ public final class PowerSampler<D, S extends PowerSample> {
     }
 
     CompletableFuture<S> readOnce() {
+      S running = latest;
+      if (differences && running != null) {
+        return CompletableFuture.completedFuture(running);
+      }
       CompletableFuture<S> result = new CompletableFuture<>();
       PowerReader<D, S> own = readers.get();
       worker
           .submit(
               device -> {
                 S sample = own.read(device, this::timestampMs);
-                S running = latest;
                 if (sample != null) {
                   result.complete(sample);
-                } else if (running != null) {
-                  result.complete(running);
                 } else {
                   worker.schedule(System.nanoTime() + periodNanos, due -> secondRead(own, result));
                 }
