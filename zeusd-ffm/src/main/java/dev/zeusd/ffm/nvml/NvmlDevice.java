@@ -254,24 +254,37 @@ public final class NvmlDevice {
   }
 
   private void findAgain() throws NvmlException {
-    MemorySegment found = library.handle(index);
     if (uuid.isEmpty()) {
+      MemorySegment found = library.handle(index);
       uuid = uuidOf(found);
-    } else if (!uuid.equals(uuidOf(found))) {
-      found = findByUuid();
+      handle = found;
+    } else {
+      handle = findByUuid();
     }
-    handle = found;
     handleGeneration = calledGeneration;
   }
 
+  /** Looks at the old index first; a GPU that does not answer does not hide those behind it. */
   private MemorySegment findByUuid() throws NvmlException {
-    for (int other = 0; other < library.deviceCount(); other++) {
-      MemorySegment candidate = library.handle(other);
-      if (uuid.equals(uuidOf(candidate))) {
-        return candidate;
+    NvmlException failure =
+        new NvmlException("the driver no longer lists the GPU " + uuid, NvmlReturn.GPU_NOT_FOUND);
+    int count = library.deviceCount();
+    for (int i = -1; i < count; i++) {
+      int candidate = i < 0 ? index : i;
+      if (candidate >= count) {
+        continue;
+      }
+      try {
+        MemorySegment found = library.handle(candidate);
+        if (uuid.equals(uuidOf(found))) {
+          return found;
+        }
+      } catch (NvmlException e) {
+        // Most likely it is still this GPU's place.
+        failure = candidate == index ? e : failure;
       }
     }
-    throw new NvmlException("the driver no longer lists the GPU " + uuid, NvmlReturn.GPU_NOT_FOUND);
+    throw failure;
   }
 
   private String uuidOf(MemorySegment device) throws NvmlException {
