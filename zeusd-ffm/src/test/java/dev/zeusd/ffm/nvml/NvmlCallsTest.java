@@ -1,0 +1,368 @@
+package dev.zeusd.ffm.nvml;
+
+import static dev.zeusd.ffm.fake.FakeNvml.Call.*;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.ffm.fake.FakeGpu;
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.ffm.fake.FakeNvml.Clocks;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Every call, its values and its errors, against the fake library. */
+class NvmlCallsTest {
+  /** Not 0, so that a call on the wrong device is noticed. */
+  private static final int INDEX = 2;
+
+  private final FakeNvml nvml = FakeNvml.inProcess();
+  private final FakeGpu gpu = nvml.gpu(INDEX);
+  private NvmlLibrary library;
+  private NvmlDevice device;
+
+  @BeforeEach
+  void open() throws NvmlException {
+    nvml.reset();
+    library = NvmlLibrary.open();
+    device = library.device(INDEX);
+  }
+
+  @AfterEach
+  void close() {
+    library.close();
+  }
+
+  @Test
+  void libraryTellsCountAndVersion() throws NvmlException {
+    nvml.deviceCount(7).driverVersion("611.42.07");
+    assertEquals(7, library.deviceCount());
+    assertEquals("611.42.07", library.driverVersion());
+  }
+
+  @Test
+  void longestTextsFit() throws NvmlException {
+    nvml.driverVersion("9".repeat(79));
+    gpu.name("N".repeat(95));
+    assertEquals("9".repeat(79), library.driverVersion());
+    assertEquals("N".repeat(95), device.name());
+  }
+
+  @Test
+  void deviceTellsWhoItIs() throws NvmlException {
+    gpu.name("NVIDIA H100 80GB HBM3").uuid("GPU-12345678-aaaa-bbbb-cccc-0123456789ab");
+    gpu.pci(0x10002, 0xfe, 0x1f);
+    assertEquals("NVIDIA H100 80GB HBM3", device.name());
+    assertEquals("GPU-12345678-aaaa-bbbb-cccc-0123456789ab", device.uuid());
+    assertEquals(new NvmlDevice.PciAddress(0x10002, 0xfe, 0x1f), device.pciAddress());
+  }
+
+  @Test
+  void domainIsUnsigned() throws NvmlException {
+    gpu.pci(0xfedcba98, 1, 2);
+    assertEquals(0xfedcba98L, device.pciAddress().domain());
+  }
+
+  @Test
+  void powerAndEnergyAreRead() throws NvmlException {
+    gpu.powerMw(123_457).energyMj(9_876_543_210L);
+    assertEquals(123_457, device.instantPowerMw());
+    assertEquals(123_457, device.powerUsageMw());
+    assertEquals(9_876_543_210L, device.totalEnergyMj());
+    assertEquals(1, gpu.calls(GET_FIELD_VALUES));
+    assertEquals(1, gpu.calls(GET_POWER_USAGE));
+  }
+
+  @Test
+  void limitsAreRead() throws NvmlException {
+    gpu.powerLimitMw(250_001).powerLimits(100_002, 300_003, 400_004);
+    assertEquals(250_001, device.powerLimitMw());
+    assertEquals(300_003, device.defaultPowerLimitMw());
+    assertEquals(new NvmlDevice.PowerLimits(100_002, 400_004), device.powerLimitsMw());
+  }
+
+  @Test
+  void settersReachTheirDevice() throws NvmlException {
+    device.setPowerLimitMw(234_567);
+    assertEquals(234_567, gpu.powerLimitMw());
+    device.setPersistenceMode(true);
+    assertTrue(gpu.persistenceMode());
+    assertTrue(device.persistenceMode());
+    device.setPersistenceMode(false);
+    assertFalse(gpu.persistenceMode());
+    assertFalse(device.persistenceMode());
+    device.setGpuLockedClocksMhz(301, 1502);
+    device.setMemoryLockedClocksMhz(503, 2004);
+    assertEquals(new Clocks(301, 1502), gpu.gpuLockedClocks());
+    assertEquals(new Clocks(503, 2004), gpu.memLockedClocks());
+    device.resetGpuLockedClocks();
+    assertEquals(new Clocks(0, 0), gpu.gpuLockedClocks());
+    assertEquals(new Clocks(503, 2004), gpu.memLockedClocks());
+    device.resetMemoryLockedClocks();
+    assertEquals(new Clocks(0, 0), gpu.memLockedClocks());
+    assertEquals(300_000, nvml.gpu(INDEX - 1).powerLimitMw());
+  }
+
+  @Test
+  void valuesAbove31BitsStayPositive() throws NvmlException {
+    long highMw = 0xfedcba98L;
+    gpu.powerLimits(0, (int) 3_000_000_001L, (int) 4_000_000_002L);
+    gpu.powerMw(highMw);
+    device.setPowerLimitMw(3_999_999_999L);
+    assertEquals(3_999_999_999L, device.powerLimitMw());
+    assertEquals(3_000_000_001L, device.defaultPowerLimitMw());
+    assertEquals(new NvmlDevice.PowerLimits(0, 4_000_000_002L), device.powerLimitsMw());
+    assertEquals(highMw, device.powerUsageMw());
+    assertEquals(highMw, device.instantPowerMw());
+    gpu.gpuClockRange(0, -1).memClockRange(0, -1);
+    device.setGpuLockedClocksMhz(1, 0xffff_fffeL);
+    assertEquals(new Clocks(1, -2), gpu.gpuLockedClocks());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "0, 0",
+    "9223372036854775807, 9223372036854775807",
+    "-9223372036854775808, 9223372036854775808",
+    "-1, 18446744073709551615"
+  })
+  void energyHas64UnsignedBits(long bits, String printed) throws NvmlException {
+    gpu.energyMj(bits);
+    assertEquals(printed, Long.toUnsignedString(device.totalEnergyMj()));
+  }
+
+  /** The types by NVML's numbers: double, u32, unsigned long, u64, i64, i32, u16. */
+  @ParameterizedTest
+  @CsvSource({
+    "0, 3000000001",
+    "1, 3000000001",
+    "2, 3000000001",
+    "3, 3000000001",
+    "4, 3000000001",
+    "5, 700001",
+    "6, 65535",
+    "6, 40000"
+  })
+  void instantPowerOfEveryType(int type, long powerMw) throws NvmlException {
+    gpu.instantPowerType(type).powerMw(powerMw);
+    assertEquals(powerMw, device.instantPowerMw());
+  }
+
+  @Test
+  void anUnknownTypeIsAnErrorAndNotANumber() {
+    gpu.instantPowerType(99);
+    NvmlException e = assertThrows(NvmlException.class, device::instantPowerMw);
+    assertEquals(NvmlReturn.UNKNOWN, e.result());
+    assertTrue(e.getMessage().contains("99"), e.getMessage());
+  }
+
+  @Test
+  void theFieldHasAResultOfItsOwn() throws NvmlException {
+    gpu.instantPowerSupported(false);
+    NvmlException e = assertThrows(NvmlException.class, device::instantPowerMw);
+    assertEquals(NvmlReturn.NOT_SUPPORTED, e.result());
+    assertEquals(75_000 + 10_000 * INDEX, device.powerUsageMw());
+    gpu.instantPowerReturn(999);
+    assertEquals(
+        NvmlReturn.UNKNOWN, assertThrows(NvmlException.class, device::instantPowerMw).result());
+    // What an earlier read left in the struct must not count as this one's result.
+    gpu.instantPowerReturn(0).error(GET_FIELD_VALUES, 4);
+    assertEquals(
+        NvmlReturn.NO_PERMISSION,
+        assertThrows(NvmlException.class, device::instantPowerMw).result());
+    gpu.error(GET_FIELD_VALUES, 0);
+    assertEquals(75_000 + 10_000 * INDEX, device.instantPowerMw());
+  }
+
+  // ---- Errors ----
+
+  interface Body {
+    void run(NvmlDevice device) throws NvmlException;
+  }
+
+  /** A method of NvmlDevice, NVML's function behind it, and the fake's number for that. */
+  record Function(String method, String name, Call call, Body body) {
+    @Override
+    public String toString() {
+      return method;
+    }
+  }
+
+  static Stream<Function> functions() {
+    return Stream.of(
+        new Function("name", "nvmlDeviceGetName", GET_NAME, NvmlDevice::name),
+        new Function("uuid", "nvmlDeviceGetUUID", GET_UUID, NvmlDevice::uuid),
+        new Function("pciAddress", "nvmlDeviceGetPciInfo_v3", GET_PCI_INFO, NvmlDevice::pciAddress),
+        new Function(
+            "instantPowerMw",
+            "nvmlDeviceGetFieldValues",
+            GET_FIELD_VALUES,
+            NvmlDevice::instantPowerMw),
+        new Function(
+            "powerUsageMw", "nvmlDeviceGetPowerUsage", GET_POWER_USAGE, NvmlDevice::powerUsageMw),
+        new Function(
+            "totalEnergyMj",
+            "nvmlDeviceGetTotalEnergyConsumption",
+            GET_TOTAL_ENERGY,
+            NvmlDevice::totalEnergyMj),
+        new Function(
+            "powerLimitMw",
+            "nvmlDeviceGetPowerManagementLimit",
+            GET_POWER_LIMIT,
+            NvmlDevice::powerLimitMw),
+        new Function(
+            "powerLimitsMw",
+            "nvmlDeviceGetPowerManagementLimitConstraints",
+            GET_POWER_LIMIT_CONSTRAINTS,
+            NvmlDevice::powerLimitsMw),
+        new Function(
+            "defaultPowerLimitMw",
+            "nvmlDeviceGetPowerManagementDefaultLimit",
+            GET_DEFAULT_POWER_LIMIT,
+            NvmlDevice::defaultPowerLimitMw),
+        new Function(
+            "persistenceMode",
+            "nvmlDeviceGetPersistenceMode",
+            GET_PERSISTENCE_MODE,
+            NvmlDevice::persistenceMode),
+        new Function(
+            "setPowerLimitMw",
+            "nvmlDeviceSetPowerManagementLimit",
+            SET_POWER_LIMIT,
+            device -> device.setPowerLimitMw(200_000)),
+        new Function(
+            "setPersistenceMode",
+            "nvmlDeviceSetPersistenceMode",
+            SET_PERSISTENCE_MODE,
+            device -> device.setPersistenceMode(true)),
+        new Function(
+            "setGpuLockedClocksMhz",
+            "nvmlDeviceSetGpuLockedClocks",
+            SET_GPU_LOCKED_CLOCKS,
+            device -> device.setGpuLockedClocksMhz(300, 400)),
+        new Function(
+            "setMemoryLockedClocksMhz",
+            "nvmlDeviceSetMemoryLockedClocks",
+            SET_MEM_LOCKED_CLOCKS,
+            device -> device.setMemoryLockedClocksMhz(500, 600)),
+        new Function(
+            "resetGpuLockedClocks",
+            "nvmlDeviceResetGpuLockedClocks",
+            RESET_GPU_LOCKED_CLOCKS,
+            NvmlDevice::resetGpuLockedClocks),
+        new Function(
+            "resetMemoryLockedClocks",
+            "nvmlDeviceResetMemoryLockedClocks",
+            RESET_MEM_LOCKED_CLOCKS,
+            NvmlDevice::resetMemoryLockedClocks));
+  }
+
+  @Test
+  void theTableAboveHasEveryMethod() {
+    Set<String> tested = functions().map(Function::method).collect(Collectors.toSet());
+    Set<String> methods =
+        Arrays.stream(NvmlDevice.class.getDeclaredMethods())
+            .filter(method -> Modifier.isPublic(method.getModifiers()))
+            .map(Method::getName)
+            .collect(Collectors.toSet());
+    assertEquals(methods, tested);
+  }
+
+  @ParameterizedTest
+  @MethodSource("functions")
+  void eachMethodMakesOneCallAndNamesItInItsError(Function function) throws NvmlException {
+    device.uuid(); // the handle is known from here on
+    long before = nvml.totalCalls();
+    function.body.run(device);
+    assertEquals(1, nvml.totalCalls() - before);
+    assertEquals(INDEX, lastCall().device());
+    assertEquals(function.call, lastCall().call());
+    gpu.error(function.call, 4);
+    NvmlException e = assertThrows(NvmlException.class, () -> function.body.run(device));
+    assertEquals(NvmlReturn.NO_PERMISSION, e.result());
+    assertEquals(function.name + ": NVML_ERROR_NO_PERMISSION", e.getMessage());
+    assertEquals(2, nvml.totalCalls() - before, "a lasting error is not tried again");
+  }
+
+  private FakeNvml.CallRecord lastCall() {
+    List<FakeNvml.CallRecord> history = nvml.history();
+    return history.get(history.size() - 1);
+  }
+
+  static IntStream codes() {
+    return IntStream.concat(IntStream.rangeClosed(1, 30), IntStream.of(77, 999));
+  }
+
+  @ParameterizedTest
+  @MethodSource("codes")
+  void everyCodeBecomesItsResult(int code) throws NvmlException {
+    device.powerLimitMw();
+    gpu.error(GET_POWER_LIMIT, code);
+    NvmlException e = assertThrows(NvmlException.class, device::powerLimitMw);
+    NvmlReturn expected = NvmlReturn.of(code);
+    assertEquals(expected, e.result());
+    String number = expected == NvmlReturn.UNKNOWN ? " (" + code + ")" : "";
+    assertEquals(
+        "nvmlDeviceGetPowerManagementLimit: " + expected.nvmlName() + number, e.getMessage());
+    gpu.error(GET_POWER_LIMIT, 0);
+    assertEquals(300_000, device.powerLimitMw());
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {99_999, 400_001, 0xffff_ffffL})
+  void theDeviceRefusesALimitOutOfRange(long limitMw) {
+    NvmlException e = assertThrows(NvmlException.class, () -> device.setPowerLimitMw(limitMw));
+    assertEquals(NvmlReturn.INVALID_ARGUMENT, e.result());
+    assertEquals(300_000, gpu.powerLimitMw());
+  }
+
+  @Test
+  void libraryCallsFailWithTheirNames() {
+    nvml.error(GET_COUNT, 17).error(GET_DRIVER_VERSION, 4).error(GET_HANDLE_BY_INDEX, 11);
+    assertEquals(
+        "nvmlDeviceGetCount_v2: NVML_ERROR_OPERATING_SYSTEM",
+        assertThrows(NvmlException.class, library::deviceCount).getMessage());
+    assertEquals(
+        "nvmlSystemGetDriverVersion: NVML_ERROR_NO_PERMISSION",
+        assertThrows(NvmlException.class, library::driverVersion).getMessage());
+    assertEquals(
+        "nvmlDeviceGetHandleByIndex_v2: NVML_ERROR_IRQ_ISSUE",
+        assertThrows(NvmlException.class, device::name).getMessage());
+  }
+
+  @Test
+  void openFailsWithWhatInitReturned() {
+    nvml.error(INIT, 18);
+    NvmlException e = assertThrows(NvmlException.class, NvmlLibrary::open);
+    assertEquals(NvmlReturn.LIB_RM_VERSION_MISMATCH, e.result());
+    assertEquals("nvmlInit_v2: NVML_ERROR_LIB_RM_VERSION_MISMATCH", e.getMessage());
+  }
+
+  @Test
+  void closeShutsDownOnceAndLaterCallsFailCleanly() throws NvmlException {
+    device.name();
+    long before = nvml.calls(SHUTDOWN);
+    library.close();
+    library.close();
+    assertEquals(1, nvml.calls(SHUTDOWN) - before);
+    long inits = nvml.calls(INIT);
+    assertThrows(NvmlException.class, device::name);
+    assertThrows(NvmlException.class, library::deviceCount);
+    assertEquals(inits, nvml.calls(INIT), "a closed library is not initialised again");
+  }
+}
