@@ -365,7 +365,8 @@ public final class PowerSampler<D, S extends PowerSample> {
       if (changed) {
         lastPublished = sample;
       }
-      if (changed || firstsWanted > 0) {
+      // One that waits to be published is replaced: a newcomer may have this newer one already.
+      if (changed || firstsWanted > 0 || batch.sample(index) != null) {
         batch.put(index, sample, changed);
       }
     }
