@@ -19,7 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Reading power allocates no native memory, and little else. */
 class HotPathTest {
-  private static final int CALLS = 50_000;
+  private static final int CALLS = 20_000;
 
   /** Counts a thread's own allocations; preloaded, so that the JVM's go through it too. */
   private static final String COUNTER =

@@ -209,7 +209,7 @@ class NvmlReloadTest {
       nvml.driverUnloaded(true);
       Thread.sleep(10);
       nvml.driverUnloaded(false);
-      Thread.sleep(90);
+      Thread.sleep(50);
     }
     stop.set(true);
     for (Thread reader : readers) {

@@ -1,0 +1,326 @@
+package dev.zeusd.core;
+
+import static dev.zeusd.ffm.fake.FakeNvml.Call.*;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.device.PowerLimitConstraints;
+import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.ffm.fake.ChildJvm;
+import dev.zeusd.ffm.fake.FakeGpu;
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.ffm.fake.FakeNvml.Call;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.logging.Level;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What opens, what does not, and the GPUs behind NVML. */
+class NodeTest {
+  private static final NodeConfig NVML =
+      NodeConfig.defaults().withGpuBackend(GpuBackend.NVML).withCpuBackend(CpuBackend.NONE);
+  private static final NodeConfig AUTO = NVML.withGpuBackend(GpuBackend.AUTO);
+
+  private final FakeNvml nvml = FakeNvml.inProcess();
+
+  @BeforeEach
+  void reset() {
+    nvml.reset();
+  }
+
+  // ---- Opening ----
+
+  /** Opens without a library: AUTO, then NVML. */
+  static final class OpenBoth {
+    public static void main(String[] args) {
+      try (Node node = Node.open(AUTO)) {
+        System.out.println("auto=" + node.gpus().size());
+      }
+      try (Node node = Node.open(NVML)) {
+        System.out.println("nvml=" + node.gpus().size());
+      } catch (NodeException e) {
+        System.out.println("nvml=" + e.getMessage());
+      }
+    }
+  }
+
+  @Test
+  void withoutALibraryAutoOpensWithoutGpusAndNvmlDoesNot() throws Exception {
+    ChildJvm.Result child = ChildJvm.run(OpenBoth.class, Map.of());
+    assertEquals(0, child.exitCode(), child.output());
+    assumeFalse(Character.isDigit(child.value("nvml").charAt(0)), "this machine has a driver");
+    assertEquals("0", child.value("auto"));
+    String logged = "no GPUs: libnvidia-ml.so.1 cannot be loaded";
+    assertTrue(child.output().contains(logged), child.output());
+    String message = child.value("nvml");
+    assertTrue(
+        message.startsWith("NVML is not usable: libnvidia-ml.so.1 cannot be loaded"), message);
+  }
+
+  @Test
+  void withoutADriverAutoOpensWithoutGpusAndNvmlDoesNot() {
+    nvml.driverUnloaded(true);
+    try (TestLog log = new TestLog(Node.class.getName());
+        Node node = Node.open(AUTO)) {
+      assertEquals(List.of(), node.gpus());
+      assertEquals(
+          List.of("no GPUs: nvmlInit_v2: NVML_ERROR_DRIVER_NOT_LOADED"), log.lines(Level.WARNING));
+      NodeException e = assertThrows(NodeException.class, () -> Node.open(NVML));
+      assertEquals("NVML is not usable: nvmlInit_v2: NVML_ERROR_DRIVER_NOT_LOADED", e.getMessage());
+    } finally {
+      nvml.driverUnloaded(false);
+    }
+  }
+
+  @Test
+  void openingThatFailsHalfWayShutsDown() {
+    nvml.error(GET_COUNT, 999);
+    assertThrows(NodeException.class, () -> Node.open(NVML));
+    assertEquals(1, nvml.calls(INIT));
+    assertEquals(1, nvml.calls(SHUTDOWN));
+  }
+
+  @Test
+  void aNodeWithoutGpusOpensAndCloses() {
+    nvml.deviceCount(0);
+    try (Node node = Node.open(NVML)) {
+      assertEquals(List.of(), node.gpus());
+      node.gpuPower().subscribe(List.of()).close();
+    }
+    assertEquals(nvml.calls(INIT), nvml.calls(SHUTDOWN));
+  }
+
+  @Test
+  void theBackendNoneLoadsNothing() {
+    try (Node node = Node.open(NVML.withGpuBackend(GpuBackend.NONE))) {
+      assertEquals(List.of(), node.gpus());
+      assertEquals(List.of(), node.cpus());
+    }
+    assertEquals(0, nvml.totalCalls());
+  }
+
+  @Test
+  void anIdleNodeMakesNoHardwareCall() throws Exception {
+    try (Node node = Node.open(NVML)) {
+      assertEquals(4, node.gpus().size());
+      long calls = nvml.totalCalls();
+      Thread.sleep(1000);
+      assertEquals(calls, nvml.totalCalls());
+      node.gpus().forEach(gpu -> gpu.device().info());
+      assertEquals(calls, nvml.totalCalls());
+    }
+  }
+
+  @Test
+  void closeIsQuickAlthoughAllGpusHang() throws Exception {
+    nvml.deviceCount(8);
+    Node node = Node.open(NVML);
+    nvml.delay(GET_POWER_LIMIT, Duration.ofMinutes(1));
+    node.gpus().forEach(gpu -> gpu.submit(Gpu::powerLimitMw));
+    Await.until("8 calls hang", () -> nvml.inFlight() == 8);
+    long start = System.nanoTime();
+    node.close();
+    long took = System.nanoTime() - start;
+    nvml.delay(GET_POWER_LIMIT, Duration.ZERO);
+    Await.until("they end", () -> nvml.inFlight() == 0);
+    // The whole daemon has one second to stop.
+    assertTrue(took < 900_000_000, "close took " + took / 1_000_000 + " ms");
+  }
+
+  @Test
+  void closeIsIdempotentAndEndsTheThreads() throws Exception {
+    Node node = Node.open(NVML);
+    DeviceWorker<Gpu> gpu = node.gpus().get(1);
+    Thread thread = gpu.call(device -> Thread.currentThread());
+    assertEquals("GPU 1", thread.getName());
+    node.close();
+    node.close();
+    thread.join(10_000);
+    assertTrue(!thread.isAlive());
+    assertEquals(1, nvml.calls(SHUTDOWN));
+    assertThrows(DeviceException.Unavailable.class, () -> gpu.call(Gpu::powerLimitMw));
+    assertThrows(Exception.class, () -> node.gpuPower().read(1).join());
+  }
+
+  @ParameterizedTest
+  @MethodSource("wrongRates")
+  void aRateOutOfRangeIsRefused(int pollHz) {
+    assertThrows(IllegalArgumentException.class, () -> NVML.withGpuPowerPollHz(pollHz));
+    assertThrows(IllegalArgumentException.class, () -> NVML.withCpuPowerPollHz(pollHz));
+  }
+
+  static IntStream wrongRates() {
+    return IntStream.of(Integer.MIN_VALUE, -1, 0, 1001, Integer.MAX_VALUE);
+  }
+
+  // ---- GPUs behind NVML ----
+
+  @Test
+  void gpusTellWhoTheyAre() {
+    nvml.deviceCount(3);
+    nvml.gpu(0).name("NVIDIA H100 80GB HBM3").pci(0, 0x19, 0);
+    nvml.gpu(1).name("NVIDIA A100").pci(0xABCD, 0xEF, 0x1F);
+    nvml.gpu(2).name("Tesla P4").pci(0x12345, 3, 4).error(GET_TOTAL_ENERGY, 3);
+    try (Node node = Node.open(NVML)) {
+      assertEquals(
+          List.of(
+              new GpuInfo(0, "NVIDIA H100 80GB HBM3", "0000:19:00.0", true),
+              new GpuInfo(1, "NVIDIA A100", "abcd:ef:1f.0", true),
+              new GpuInfo(2, "Tesla P4", "12345:03:04.0", false)),
+          node.gpus().stream().map(gpu -> gpu.device().info()).toList());
+    }
+  }
+
+  @Test
+  void aGpuThatIsLostAtTheStartIsListedAndHeals() throws Exception {
+    nvml.gpu(1).error(GET_UUID, 15).error(GET_PCI_INFO, 15);
+    try (TestLog log = new TestLog("dev.zeusd.core.nvml.NvmlGpu");
+        Node node = Node.open(NVML)) {
+      assertEquals(4, node.gpus().size());
+      assertEquals(1, log.lines(Level.WARNING).size(), log.lines(Level.WARNING).toString());
+      nvml.gpu(1).error(GET_UUID, 0).error(GET_PCI_INFO, 0);
+      assertEquals(85_000, node.gpus().get(1).call(Gpu::powerMw));
+      assertEquals("NVIDIA Fake GPU", node.gpus().get(2).device().info().name());
+    }
+  }
+
+  @Test
+  void everyReadAndCommandReachesItsGpu() {
+    FakeGpu fake = nvml.gpu(2);
+    fake.powerMw(123_456).energyMj(-2).powerLimits(100_001, 300_000, 400_001).powerLimitMw(222_222);
+    try (Node node = Node.open(NVML)) {
+      DeviceWorker<Gpu> gpu = node.gpus().get(2);
+      assertEquals(123_456, gpu.call(Gpu::powerMw));
+      assertEquals("18446744073709551614", Long.toUnsignedString(gpu.call(Gpu::energyMj)));
+      assertEquals(222_222, gpu.call(Gpu::powerLimitMw));
+      assertEquals(
+          new PowerLimitConstraints(100_001, 400_001), gpu.call(Gpu::powerLimitConstraints));
+      run(gpu, device -> device.setPowerLimit(234_567));
+      run(gpu, device -> device.setPersistenceMode(true));
+      run(gpu, device -> device.setGpuLockedClocks(301, 402));
+      run(gpu, device -> device.setMemLockedClocks(503, 604));
+      assertEquals(234_567, fake.powerLimitMw());
+      assertTrue(gpu.call(Gpu::persistenceMode));
+      assertEquals(new FakeNvml.Clocks(301, 402), fake.gpuLockedClocks());
+      assertEquals(new FakeNvml.Clocks(503, 604), fake.memLockedClocks());
+      run(gpu, Gpu::resetGpuLockedClocks);
+      assertEquals(new FakeNvml.Clocks(0, 0), fake.gpuLockedClocks());
+      assertEquals(new FakeNvml.Clocks(503, 604), fake.memLockedClocks());
+      run(gpu, Gpu::resetMemLockedClocks);
+      assertEquals(new FakeNvml.Clocks(0, 0), fake.memLockedClocks());
+      assertEquals(1, fake.maxInFlight());
+    }
+  }
+
+  private static void run(DeviceWorker<Gpu> gpu, Consumer<Gpu> command) {
+    gpu.call(
+        device -> {
+          command.accept(device);
+          return null;
+        });
+  }
+
+  @ParameterizedTest
+  @MethodSource("oldGpus")
+  void withoutInstantPowerTheAverageIsReportedAndSaidOnce(Consumer<FakeGpu> age) {
+    age.accept(nvml.gpu(0));
+    try (TestLog log = new TestLog("dev.zeusd.core.nvml.NvmlGpu");
+        Node node = Node.open(NVML)) {
+      for (int i = 0; i < 5; i++) {
+        assertEquals(75_000, node.gpus().get(0).call(Gpu::powerMw));
+      }
+      assertEquals(1, nvml.gpu(0).calls(GET_FIELD_VALUES), "not asked again");
+      assertEquals(1, log.lines(Level.INFO).size(), log.lines(Level.INFO).toString());
+      assertTrue(log.lines(Level.INFO).get(0).startsWith("GPU 0 has no instant power reading"));
+      node.gpus().get(1).call(Gpu::powerMw);
+      assertEquals(0, nvml.gpu(1).calls(GET_POWER_USAGE));
+    }
+  }
+
+  static List<Consumer<FakeGpu>> oldGpus() {
+    return List.of(
+        gpu -> gpu.instantPowerSupported(false),
+        gpu -> gpu.instantPowerReturn(2),
+        gpu -> gpu.error(GET_FIELD_VALUES, 3),
+        gpu -> gpu.error(GET_FIELD_VALUES, 13));
+  }
+
+  @Test
+  void aPassingErrorDoesNotEndInstantPower() {
+    try (Node node = Node.open(NVML)) {
+      DeviceWorker<Gpu> gpu = node.gpus().get(0);
+      nvml.gpu(0).error(GET_FIELD_VALUES, 999);
+      assertThrows(DeviceException.Failed.class, () -> gpu.call(Gpu::powerMw));
+      nvml.gpu(0).error(GET_FIELD_VALUES, 0);
+      assertEquals(75_000, gpu.call(Gpu::powerMw));
+      // Neither reading works: nothing is known about the field.
+      nvml.gpu(0).error(GET_FIELD_VALUES, 3).error(GET_POWER_USAGE, 999);
+      assertThrows(DeviceException.Failed.class, () -> gpu.call(Gpu::powerMw));
+      nvml.gpu(0).error(GET_FIELD_VALUES, 0);
+      assertEquals(75_000, gpu.call(Gpu::powerMw));
+    }
+  }
+
+  @Test
+  void everyResultOfNvmlBecomesTheRightError() {
+    try (Node node = Node.open(NVML)) {
+      DeviceWorker<Gpu> gpu = node.gpus().get(0);
+      for (int code : IntStream.concat(IntStream.rangeClosed(1, 30), IntStream.of(999)).toArray()) {
+        Class<? extends DeviceException> expected =
+            switch (code) {
+              case 2, 24 -> DeviceException.InvalidArgument.class;
+              case 3, 13 -> DeviceException.NotSupported.class;
+              case 4 -> DeviceException.NoPermission.class;
+              default -> DeviceException.Failed.class;
+            };
+        for (Call call : List.of(GET_POWER_LIMIT, SET_POWER_LIMIT)) {
+          nvml.gpu(0).error(call, code);
+          DeviceException e =
+              assertThrows(
+                  DeviceException.class,
+                  () -> {
+                    gpu.call(Gpu::powerLimitMw);
+                    run(gpu, device -> device.setPowerLimit(200_000));
+                  });
+          assertInstanceOf(expected, e, "code " + code);
+          assertTrue(e.getMessage().contains("PowerManagementLimit: NVML_ERROR_"), e.getMessage());
+          nvml.gpu(0).error(call, 0);
+        }
+      }
+    }
+  }
+
+  @Test
+  void theNodeOutlivesAReloadOfTheDriver() throws Exception {
+    try (Node node = Node.open(NVML)) {
+      node.gpus().forEach(gpu -> gpu.call(Gpu::powerMw));
+      nvml.driverUnloaded(true);
+      node.gpus()
+          .forEach(gpu -> assertThrows(DeviceException.Failed.class, () -> gpu.call(Gpu::powerMw)));
+      nvml.driverUnloaded(false);
+      for (DeviceWorker<Gpu> gpu : node.gpus()) {
+        Await.until("GPU " + gpu.id() + " works again", () -> works(gpu));
+      }
+    }
+  }
+
+  private static boolean works(DeviceWorker<Gpu> gpu) {
+    try {
+      return gpu.call(Gpu::powerMw) == 75_000 + 10_000 * gpu.id();
+    } catch (DeviceException e) {
+      return false;
+    }
+  }
+}

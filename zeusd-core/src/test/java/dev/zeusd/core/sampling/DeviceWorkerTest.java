@@ -1,0 +1,331 @@
+package dev.zeusd.core.sampling;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.Await;
+import dev.zeusd.core.TestLog;
+import dev.zeusd.core.device.DeviceException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.logging.Level;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** One thread, in order, bounded, and never waited for in vain. */
+@Timeout(60)
+class DeviceWorkerTest {
+  private static final int CAPACITY = 1024;
+
+  private final DeviceWorker<String> worker = new DeviceWorker<>(7, "GPU 7", "the device");
+  private final CountDownLatch release = new CountDownLatch(1);
+
+  @AfterEach
+  void close() {
+    release.countDown();
+    worker.close();
+  }
+
+  /** Keeps the worker busy until {@link #release}. */
+  private CompletableFuture<String> block() throws InterruptedException {
+    CountDownLatch running = new CountDownLatch(1);
+    CompletableFuture<String> result =
+        worker.submit(
+            device -> {
+              running.countDown();
+              awaitUninterruptibly(release);
+              return "released";
+            });
+    assertTrue(running.await(20, TimeUnit.SECONDS));
+    return result;
+  }
+
+  private static void awaitUninterruptibly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static void assertUnavailable(CompletableFuture<?> result) {
+    CompletionException e = assertThrows(CompletionException.class, result::join);
+    assertInstanceOf(DeviceException.Unavailable.class, e.getCause());
+  }
+
+  @Test
+  void callsRunOnTheDevicesOwnThread() {
+    assertEquals(7, worker.id());
+    assertEquals("the device", worker.call(device -> device));
+    Thread thread = worker.call(device -> Thread.currentThread());
+    assertEquals("GPU 7", thread.getName());
+    assertFalse(thread.isVirtual());
+    assertTrue(thread.isDaemon(), "a call that hangs must not keep the process");
+    assertSame(thread, worker.call(device -> Thread.currentThread()));
+  }
+
+  @Test
+  void commandsRunInTheOrderTheyArrived() throws Exception {
+    block();
+    List<Integer> order = new ArrayList<>();
+    List<CompletableFuture<Boolean>> results =
+        IntStream.range(0, 1000).mapToObj(i -> worker.submit(device -> order.add(i))).toList();
+    release.countDown();
+    results.forEach(CompletableFuture::join);
+    assertEquals(IntStream.range(0, 1000).boxed().toList(), order);
+  }
+
+  @Test
+  void commandsOfManyThreadsRunOneAtATimeAndEachThreadsInOrder() throws Exception {
+    AtomicInteger running = new AtomicInteger();
+    AtomicBoolean overlapped = new AtomicBoolean();
+    int[] last = {-1, -1, -1, -1};
+    AtomicBoolean disordered = new AtomicBoolean();
+    List<Thread> threads = new ArrayList<>();
+    for (int t = 0; t < last.length; t++) {
+      int caller = t;
+      threads.add(
+          Thread.ofVirtual()
+              .start(
+                  () -> {
+                    for (int i = 0; i < 500; i++) {
+                      int number = i;
+                      CompletableFuture<Integer> result =
+                          worker.submit(
+                              device -> {
+                                overlapped.compareAndSet(false, running.incrementAndGet() > 1);
+                                disordered.compareAndSet(false, last[caller] != number - 1);
+                                last[caller] = number;
+                                return running.decrementAndGet();
+                              });
+                      if (i % 100 == 99) {
+                        result.join();
+                      }
+                    }
+                  }));
+    }
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    assertEquals(
+        List.of(499, 499, 499, 499), worker.call(d -> IntStream.of(last).boxed().toList()));
+    assertFalse(overlapped.get());
+    assertFalse(disordered.get());
+  }
+
+  @Test
+  void theQueueIsBoundedAndUsableAgainAfterwards() throws Exception {
+    block();
+    List<CompletableFuture<String>> waiting =
+        IntStream.range(0, CAPACITY).mapToObj(i -> worker.submit(device -> "done")).toList();
+    for (int i = 0; i < 3; i++) {
+      DeviceException.Unavailable e =
+          assertThrows(DeviceException.Unavailable.class, () -> worker.submit(device -> "more"));
+      assertTrue(e.getMessage().startsWith("GPU 7 is busy"), e.getMessage());
+    }
+    release.countDown();
+    waiting.forEach(result -> assertEquals("done", result.join()));
+    assertEquals("more", worker.call(device -> "more"));
+  }
+
+  @Test
+  void anExceptionGoesToItsCallerAndTheWorkerGoesOn() {
+    DeviceException thrown = new DeviceException.NotSupported("no", null);
+    for (int i = 0; i < 3; i++) {
+      assertSame(
+          thrown,
+          assertThrows(
+              DeviceException.NotSupported.class,
+              () ->
+                  worker.call(
+                      device -> {
+                        throw thrown;
+                      })));
+    }
+    assertThrows(NullPointerException.class, () -> worker.call(device -> device.concat(null)));
+    assertEquals("on", worker.call(device -> "on"));
+  }
+
+  @Test
+  void anExceptionOfTimedWorkIsLoggedAndTheWorkerGoesOn() throws Exception {
+    try (TestLog log = new TestLog(DeviceWorker.class.getName())) {
+      worker.execute(
+          device ->
+              worker.schedule(
+                  System.nanoTime(),
+                  due -> {
+                    throw new IllegalStateException("timer");
+                  }));
+      worker.execute(
+          device -> {
+            throw new IllegalStateException("action");
+          });
+      Await.until("both are logged", () -> log.lines(Level.SEVERE).size() == 2);
+      assertEquals("on", worker.call(device -> "on"));
+    }
+  }
+
+  @Test
+  void anErrorEndsTheThreadButLeavesNobodyWaiting() throws Exception {
+    Thread thread = worker.call(device -> Thread.currentThread());
+    thread.setUncaughtExceptionHandler((t, e) -> {}); // else its trace is in the test's output
+    block();
+    CompletableFuture<Object> failing =
+        worker.submit(
+            device -> {
+              throw new OutOfMemoryError("for the test");
+            });
+    CompletableFuture<String> behind = worker.submit(device -> "never");
+    release.countDown();
+    assertInstanceOf(
+        OutOfMemoryError.class, assertThrows(CompletionException.class, failing::join).getCause());
+    assertUnavailable(behind);
+    thread.join(20_000);
+    assertFalse(thread.isAlive());
+    assertThrows(DeviceException.Unavailable.class, () -> worker.call(device -> "never"));
+  }
+
+  @Test
+  void closeRefusesWhatWaitsAndLetsTheRunningCallEnd() throws Exception {
+    CompletableFuture<String> running = block();
+    List<CompletableFuture<String>> waiting =
+        IntStream.range(0, 100).mapToObj(i -> worker.submit(device -> "never")).toList();
+    worker.close();
+    waiting.forEach(DeviceWorkerTest::assertUnavailable);
+    assertFalse(running.isDone());
+    release.countDown();
+    assertEquals("released", running.join());
+    assertThrows(DeviceException.Unavailable.class, () -> worker.call(device -> "never"));
+    worker.close();
+  }
+
+  @Test
+  void hungWorkersAreClosedTogether() throws Exception {
+    List<DeviceWorker<String>> hung =
+        IntStream.range(0, 10).mapToObj(i -> new DeviceWorker<>(i, "hung " + i, "")).toList();
+    CountDownLatch running = new CountDownLatch(hung.size());
+    for (DeviceWorker<String> each : hung) {
+      each.submit(
+          device -> {
+            running.countDown();
+            awaitUninterruptibly(release);
+            return "";
+          });
+    }
+    assertTrue(running.await(20, TimeUnit.SECONDS));
+    long start = System.nanoTime();
+    DeviceWorker.closeAll(hung);
+    long took = System.nanoTime() - start;
+    // One after the other it would be 2 s.
+    assertTrue(took < 900_000_000, "took " + took / 1_000_000 + " ms");
+  }
+
+  @Test
+  void noCallIsLostWhenTheWorkerClosesMeanwhile() throws Exception {
+    for (int round = 0; round < 200; round++) {
+      DeviceWorker<String> closing = new DeviceWorker<>(round, "closing", "");
+      Queue<CompletableFuture<String>> results = new ConcurrentLinkedQueue<>();
+      CountDownLatch some = new CountDownLatch(20);
+      List<Thread> callers = new ArrayList<>();
+      for (int t = 0; t < 2; t++) {
+        callers.add(
+            Thread.ofPlatform()
+                .start(
+                    () -> {
+                      for (int i = 0; i < 200; i++) {
+                        try {
+                          results.add(closing.submit(device -> "done"));
+                        } catch (DeviceException.Unavailable e) {
+                          assertTrue(e.getMessage().startsWith("closing is "), e.getMessage());
+                        }
+                        some.countDown();
+                      }
+                    }));
+      }
+      some.await();
+      closing.close();
+      for (Thread caller : callers) {
+        caller.join();
+      }
+      for (CompletableFuture<String> result : results) {
+        // Ended with either, and within a moment.
+        assertTrue(result.handle((value, e) -> true).get(20, TimeUnit.SECONDS));
+      }
+    }
+  }
+
+  @Test
+  void timedWorkAndCommandsTakeTurns() throws Exception {
+    block();
+    int each = 200;
+    StringBuffer order = new StringBuffer();
+    CountDownLatch ticks = new CountDownLatch(each);
+    // The first command schedules work that is always due; the others wait already.
+    worker.submit(
+        device -> {
+          worker.schedule(
+              System.nanoTime(),
+              due -> {
+                order.append('t');
+                ticks.countDown();
+                return ticks.getCount() == 0 ? DeviceWorker.Timed.NEVER : due;
+              });
+          return null;
+        });
+    List<CompletableFuture<StringBuffer>> commands =
+        IntStream.range(0, each).mapToObj(i -> worker.submit(device -> order.append('c'))).toList();
+    release.countDown();
+    commands.forEach(CompletableFuture::join);
+    assertTrue(ticks.await(20, TimeUnit.SECONDS));
+    assertEquals("tc".repeat(each), order.toString());
+  }
+
+  @Test
+  void timedWorkRunsInOrderOfItsTimeAndNotBefore() throws Exception {
+    Queue<String> ran = new ConcurrentLinkedQueue<>();
+    CountDownLatch all = new CountDownLatch(3);
+    worker.call(
+        device -> {
+          long now = System.nanoTime();
+          for (int ms : new int[] {60, 20, 40}) {
+            long wanted = now + ms * 1_000_000L;
+            worker.schedule(
+                wanted,
+                due -> {
+                  boolean early = System.nanoTime() - wanted < 0;
+                  ran.add(ms + (due == wanted ? "" : " wrong due") + (early ? " early" : ""));
+                  all.countDown();
+                  return DeviceWorker.Timed.NEVER;
+                });
+          }
+          return null;
+        });
+    assertTrue(all.await(20, TimeUnit.SECONDS));
+    assertEquals(List.of("20", "40", "60"), List.copyOf(ran));
+  }
+
+  @Test
+  void withoutWorkTheThreadSleeps() throws Exception {
+    Thread thread = worker.call(device -> Thread.currentThread());
+    Await.until("it sleeps", () -> thread.getState() == Thread.State.WAITING);
+    for (int i = 0; i < 20; i++) {
+      Thread.sleep(10);
+      assertEquals(Thread.State.WAITING, thread.getState());
+    }
+    assertEquals("awake", worker.call(device -> "awake"));
+  }
+}
