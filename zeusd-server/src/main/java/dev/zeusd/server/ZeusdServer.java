@@ -10,6 +10,7 @@ import dev.zeusd.server.http.GpuControlService;
 import dev.zeusd.server.http.GpuReadService;
 import dev.zeusd.server.http.PowerStreams;
 import dev.zeusd.server.http.Routes;
+import io.helidon.webserver.ErrorHandling;
 import io.helidon.webserver.WebServer;
 import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
@@ -82,6 +83,8 @@ public final class ZeusdServer implements AutoCloseable {
             .bindAddress(address)
             .connectionOptions(connections)
             .directHandlers(ErrorMapper.directHandlers())
+            // Otherwise the direct handlers get no message.
+            .errorHandling(ErrorHandling.builder().includeEntity(true).build())
             // Nothing here takes a body.
             .maxPayloadSize(0)
             .shutdownHook(false)

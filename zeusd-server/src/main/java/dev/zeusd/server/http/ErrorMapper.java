@@ -61,14 +61,17 @@ public final class ErrorMapper {
       Status defaultStatus,
       io.helidon.http.ServerResponseHeaders headers,
       String message) {
+    // Too large a body comes without a message, and some with one that points to a log.
+    boolean told = message != null && !message.isEmpty() && !message.contains("see server log");
+    String text = told ? message : defaultStatus.reasonPhrase();
     // Helidon has one status for all that is wrong with headers, and tells them apart by text.
-    Status status = message.contains("Header size exceeded") ? HEADERS_TOO_LARGE : defaultStatus;
+    Status status = text.contains("Header size exceeded") ? HEADERS_TOO_LARGE : defaultStatus;
     return DirectHandler.TransportResponse.builder()
         .status(status)
         .headers(headers)
         .header(HeaderValues.CONTENT_TYPE_JSON)
         .keepAlive(type.keepAlive())
-        .entity(WireJson.error(message))
+        .entity(WireJson.error(text))
         .build();
   }
 

@@ -47,7 +47,7 @@ final class Query {
       if (equals < 0) {
         throw new BadRequestException("parameter '" + name + "' has no value");
       }
-      if (query.values.put(name, decode(pair.substring(equals + 1))) != null) {
+      if (query.values.put(name, decodeValue(name, pair.substring(equals + 1))) != null) {
         throw new BadRequestException("parameter '" + name + "' is given more than once");
       }
     }
@@ -56,6 +56,14 @@ final class Query {
 
   private static String list(Set<String> names) {
     return names.isEmpty() ? "none" : String.join(", ", new TreeSet<>(names));
+  }
+
+  private static String decodeValue(String name, String raw) {
+    try {
+      return decode(raw);
+    } catch (BadRequestException e) {
+      throw new BadRequestException("parameter '" + name + "': " + e.getMessage());
+    }
   }
 
   private static String decode(String raw) {

@@ -34,8 +34,9 @@ public final class Routes {
         (chain, request, response) -> {
           chain.proceed();
           // Helidon answers with this header and then leaves the connection open.
-          if (request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)) {
-            throw new CloseConnectionException("the client asked for it");
+          if (request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)
+              || response.headers().containsToken(HeaderValues.CONNECTION_CLOSE)) {
+            throw new CloseConnectionException("the client asked for it, or was told so");
           }
         });
   }
