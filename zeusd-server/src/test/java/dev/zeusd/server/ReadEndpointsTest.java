@@ -1,0 +1,256 @@
+package dev.zeusd.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.server.raw.RawResponse;
+import java.io.IOException;
+import java.util.Set;
+import java.util.regex.Matcher;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What discovery, time and the readings of gpu-read answer. */
+class ReadEndpointsTest {
+  private static final String POWER = "\\{\"timestamp_ms\":(\\d{13}),\"power_mw\":\\{%s}}";
+
+  private final FakeNvml nvml = TestServer.freshNvml();
+
+  @BeforeEach
+  void twoGpus() {
+    nvml.deviceCount(2);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void discoversTheDevices(Transport transport) throws IOException {
+    nvml.gpu(0).name("NVIDIA H100 80GB HBM3").pci(0, 0x19, 0);
+    // lspci shows domains with at least four digits, and all of a longer one.
+    nvml.gpu(1).name("NVIDIA \"T4\" \\ é").pci(0xABCDE, 0xF0, 0x1F);
+    nvml.gpu(1).error(Call.GET_TOTAL_ENERGY, 3);
+    try (TestServer server = TestServer.start(transport)) {
+      server
+          .get("/discover")
+          .assertOk(
+              "{\"gpu_ids\":[0,1],\"cpu_ids\":[],\"dram_available\":[],\"gpus\":["
+                  + "{\"id\":0,\"name\":\"NVIDIA H100 80GB HBM3\","
+                  + "\"pci_address\":\"0000:19:00.0\",\"cumulative_energy_available\":true},"
+                  + "{\"id\":1,\"name\":\"NVIDIA \\\"T4\\\" \\\\ é\","
+                  + "\"pci_address\":\"abcde:f0:1f.0\",\"cumulative_energy_available\":false}],"
+                  + "\"cpus\":[],\"enabled_api_groups\":[\"gpu-read\"],\"auth_required\":false}");
+    }
+  }
+
+  @Test
+  void discoversThatThereIsNothing() throws IOException {
+    nvml.deviceCount(0);
+    try (TestServer server = TestServer.start(Transport.TCP, 20, Set.of(), StreamFormat.SAMPLE)) {
+      server
+          .get("/discover")
+          .assertOk(
+              "{\"gpu_ids\":[],\"cpu_ids\":[],\"dram_available\":[],\"gpus\":[],\"cpus\":[],"
+                  + "\"enabled_api_groups\":[],\"auth_required\":false}");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void tellsTheTime(Transport transport) throws IOException {
+    try (TestServer server = TestServer.start(transport)) {
+      long before = System.currentTimeMillis();
+      Matcher time = server.get("/time").assertOkMatching("\\{\"timestamp_ms\":(\\d{13})}");
+      assertWithin(before, Long.parseLong(time.group(1)), System.currentTimeMillis());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void readsPower(Transport transport) throws IOException {
+    nvml.gpu(0).powerMw(0);
+    nvml.gpu(1).powerMw(0xFFFF_FFFFL);
+    try (TestServer server = TestServer.start(transport)) {
+      long before = System.currentTimeMillis();
+      Matcher power =
+          server
+              .get("/gpu/get_power")
+              .assertOkMatching(POWER.formatted("\"0\":0,\"1\":4294967295"));
+      assertWithin(before, Long.parseLong(power.group(1)), System.currentTimeMillis());
+    }
+  }
+
+  private static void assertWithin(long from, long value, long to) {
+    assertTrue(from <= value && value <= to, () -> value + " is not in " + from + " to " + to);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void readsEnergyAsUnsigned(Transport transport) throws IOException {
+    nvml.gpu(0).energyMj(123456);
+    nvml.gpu(1).energyMj(-1);
+    try (TestServer server = TestServer.start(transport)) {
+      server
+          .get("/gpu/get_cumulative_energy")
+          .assertOk("{\"0\":{\"energy_mj\":123456},\"1\":{\"energy_mj\":18446744073709551615}}");
+      nvml.gpu(1).energyMj(Long.MIN_VALUE);
+      server
+          .get("/gpu/get_cumulative_energy?gpu_ids=1")
+          .assertOk("{\"1\":{\"energy_mj\":9223372036854775808}}");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void readsSettings(Transport transport) throws IOException {
+    nvml.gpu(0).powerLimitMw(200_000).powerLimits(100_000, 300_000, 350_000);
+    nvml.gpu(0).persistenceMode(true);
+    try (TestServer server = TestServer.start(transport)) {
+      server
+          .get("/gpu/get_power_limit")
+          .assertOk("{\"0\":{\"power_limit_mw\":200000},\"1\":{\"power_limit_mw\":300000}}");
+      server
+          .get("/gpu/get_power_limit_constraints")
+          .assertOk(
+              "{\"0\":{\"min_power_limit_mw\":100000,\"max_power_limit_mw\":350000},"
+                  + "\"1\":{\"min_power_limit_mw\":100000,\"max_power_limit_mw\":400000}}");
+      server
+          .get("/gpu/get_persistence_mode")
+          .assertOk("{\"0\":{\"enabled\":true},\"1\":{\"enabled\":false}}");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "2,0",
+        "0,2",
+        "0,2,0,2,2",
+        "%200%20,%202",
+        "+0+,+2",
+        "0%2C2",
+        "%30,2",
+        "00,002",
+        "%09" + "0,2"
+      })
+  void takesIdsInAnyOrderAndSpelling(String ids) throws IOException {
+    nvml.deviceCount(4);
+    try (TestServer server = TestServer.start(Transport.TCP)) {
+      long untouched = nvml.gpu(1).calls() + nvml.gpu(3).calls();
+      server
+          .get("/gpu/get_power?gpu_ids=" + ids)
+          .assertOkMatching(POWER.formatted("\"0\":75000,\"2\":95000"));
+      server
+          .get("/gpu/get_power_limit?gpu_ids=" + ids)
+          .assertOk("{\"0\":{\"power_limit_mw\":300000},\"2\":{\"power_limit_mw\":300000}}");
+      assertEquals(untouched, nvml.gpu(1).calls() + nvml.gpu(3).calls());
+      assertEquals(1, nvml.gpu(0).powerReads(), "a repeated id is read once");
+    }
+  }
+
+  @Test
+  void takesAnEmptyQuery() throws IOException {
+    try (TestServer server = TestServer.start(Transport.TCP)) {
+      server.get("/gpu/get_power?").assertOkMatching(POWER.formatted("\"0\":75000,\"1\":85000"));
+    }
+  }
+
+  @Test
+  void ordersMoreThanTenDevicesByNumber() throws IOException {
+    nvml.deviceCount(12);
+    for (int id = 0; id < 12; id++) {
+      nvml.gpu(id).powerMw(id);
+    }
+    try (TestServer server = TestServer.start(Transport.UDS)) {
+      server
+          .get("/gpu/get_power?gpu_ids=11,10,2,9")
+          .assertOkMatching(POWER.formatted("\"2\":2,\"9\":9,\"10\":10,\"11\":11"));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    // INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, FUNCTION_NOT_FOUND
+    "2, 400, NVML_ERROR_INVALID_ARGUMENT",
+    "3, 400, NVML_ERROR_NOT_SUPPORTED",
+    "4, 403, NVML_ERROR_NO_PERMISSION",
+    "13, 400, NVML_ERROR_FUNCTION_NOT_FOUND",
+    "1, 500, NVML_ERROR_UNINITIALIZED",
+    "6, 500, NVML_ERROR_NOT_FOUND",
+    "7, 500, NVML_ERROR_INSUFFICIENT_SIZE",
+    "9, 500, NVML_ERROR_DRIVER_NOT_LOADED",
+    "10, 500, NVML_ERROR_TIMEOUT",
+    "14, 500, NVML_ERROR_CORRUPTED_INFOROM",
+    "15, 500, NVML_ERROR_GPU_IS_LOST",
+    "16, 500, NVML_ERROR_RESET_REQUIRED",
+    "18, 500, NVML_ERROR_LIB_RM_VERSION_MISMATCH",
+    "20, 500, NVML_ERROR_MEMORY",
+    "999, 500, NVML_ERROR_UNKNOWN (999)",
+    "77, 500, NVML_ERROR_UNKNOWN (77)"
+  })
+  void mapsEachResultOfNvml(int nvmlReturn, int status, String name) throws IOException {
+    try (TestServer server = TestServer.start(Transport.UDS)) {
+      nvml.gpu(1).error(Call.GET_POWER_LIMIT, nvmlReturn);
+      server
+          .get("/gpu/get_power_limit")
+          .assertJson(
+              status, "{\"errors\":{\"1\":\"nvmlDeviceGetPowerManagementLimit: " + name + "\"}}");
+      nvml.gpu(1).error(Call.GET_POWER_LIMIT, 0);
+      server.get("/gpu/get_power_limit?gpu_ids=1").assertOk("{\"1\":{\"power_limit_mw\":300000}}");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"3, 4, 403", "4, 3, 403", "4, 10, 500", "10, 2, 500", "2, 3, 400"})
+  void tellsEveryFailureWithTheWorstStatus(int first, int second, int status) throws IOException {
+    nvml.deviceCount(4);
+    try (TestServer server = TestServer.start(Transport.UDS)) {
+      nvml.gpu(0).error(Call.GET_PERSISTENCE_MODE, first);
+      nvml.gpu(2).error(Call.GET_PERSISTENCE_MODE, second);
+      RawResponse response = server.get("/gpu/get_persistence_mode");
+      assertEquals(status, response.status());
+      assertTrue(
+          response
+              .body()
+              .matches(
+                  "\\{\"errors\":\\{\"0\":\"nvmlDeviceGetPersistenceMode: NVML_ERROR_\\w+\","
+                      + "\"2\":\"nvmlDeviceGetPersistenceMode: NVML_ERROR_\\w+\"}}"),
+          response::body);
+      for (int id = 0; id < 4; id++) {
+        assertEquals(1, nvml.gpu(id).calls(Call.GET_PERSISTENCE_MODE), "GPU " + id);
+      }
+    }
+  }
+
+  @Test
+  void fallsBackWhereInstantPowerIsMissing() throws IOException {
+    nvml.gpu(0).instantPowerSupported(false);
+    try (TestServer server = TestServer.start(Transport.TCP)) {
+      server.get("/gpu/get_power").assertOkMatching(POWER.formatted("\"0\":75000,\"1\":85000"));
+      server.get("/gpu/get_power").assertOkMatching(POWER.formatted("\"0\":75000,\"1\":85000"));
+      assertEquals(1, nvml.gpu(0).calls(Call.GET_FIELD_VALUES));
+      assertEquals(0, nvml.gpu(1).calls(Call.GET_POWER_USAGE));
+    }
+  }
+
+  @Test
+  void recoversFromAReloadOfTheDriver() throws IOException, InterruptedException {
+    try (TestServer server = TestServer.start(Transport.TCP)) {
+      server.get("/gpu/get_power_limit?gpu_ids=0").assertOk("{\"0\":{\"power_limit_mw\":300000}}");
+      nvml.driverUnloaded(true);
+      RawResponse failed = server.get("/gpu/get_power_limit");
+      assertEquals(500, failed.status());
+      assertTrue(failed.body().startsWith("{\"errors\":{\"0\":\""), failed::body);
+      nvml.driverUnloaded(false);
+      long deadline = System.nanoTime() + 5_000_000_000L;
+      while (server.get("/gpu/get_power_limit").status() != 200) {
+        assertTrue(System.nanoTime() < deadline, "has not recovered");
+        Thread.sleep(100);
+      }
+    }
+  }
+}

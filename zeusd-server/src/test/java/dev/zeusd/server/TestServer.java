@@ -1,0 +1,139 @@
+package dev.zeusd.server;
+
+import dev.zeusd.core.CpuBackend;
+import dev.zeusd.core.GpuBackend;
+import dev.zeusd.core.Node;
+import dev.zeusd.core.NodeConfig;
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.server.raw.EventStream;
+import dev.zeusd.server.raw.RawConnection;
+import dev.zeusd.server.raw.RawResponse;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+
+/** A server in this JVM, on the GPUs of the fake NVML. */
+final class TestServer implements AutoCloseable {
+  // Held here: java.util.logging forgets the level of a logger that nobody refers to.
+  private static final List<Logger> QUIET =
+      List.of(Logger.getLogger("io.helidon"), Logger.getLogger("dev.zeusd.core.Node"));
+
+  static {
+    QUIET.forEach(logger -> logger.setLevel(Level.WARNING));
+  }
+
+  private final Path directory;
+  private final Node node;
+  private final ZeusdServer server;
+  private final SocketAddress address;
+
+  private TestServer(Path directory, Node node, ZeusdServer server, SocketAddress address) {
+    this.directory = directory;
+    this.node = node;
+    this.server = server;
+    this.address = address;
+  }
+
+  /** The fake with its first settings and no calls counted. */
+  static FakeNvml freshNvml() {
+    FakeNvml.libraryDirectory();
+    return FakeNvml.inProcess().reset();
+  }
+
+  static TestServer start(Transport transport) throws IOException {
+    return start(transport, 20);
+  }
+
+  static TestServer start(Transport transport, int pollHz) throws IOException {
+    return start(transport, pollHz, Set.of(ApiGroup.GPU_READ), StreamFormat.SAMPLE);
+  }
+
+  static TestServer start(
+      Transport transport, int pollHz, Set<ApiGroup> groups, StreamFormat format)
+      throws IOException {
+    Path directory = Files.createTempDirectory("zeusd");
+    Path socket = directory.resolve("z.sock");
+    Listen listen =
+        switch (transport) {
+          case TCP -> loopback();
+          case UDS -> unixSocket(socket, 0600);
+        };
+    Node node = openNode(pollHz);
+    ZeusdServer server = ZeusdServer.start(node, config(listen, groups, format));
+    SocketAddress address =
+        switch (transport) {
+          case TCP -> new InetSocketAddress(InetAddress.getLoopbackAddress(), server.port());
+          case UDS -> UnixDomainSocketAddress.of(socket);
+        };
+    return new TestServer(directory, node, server, address);
+  }
+
+  static Node openNode(int pollHz) {
+    return Node.open(
+        NodeConfig.defaults()
+            .withGpuBackend(GpuBackend.NVML)
+            .withGpuPowerPollHz(pollHz)
+            .withCpuBackend(CpuBackend.NONE));
+  }
+
+  /** The only place that knows all fields of the configuration. */
+  static ServerConfig config(Listen listen, Set<ApiGroup> groups, StreamFormat format) {
+    return new ServerConfig(listen, groups, format);
+  }
+
+  /** Gpu-read alone, in the default dialect. */
+  static ServerConfig config(Listen listen) {
+    return config(listen, Set.of(ApiGroup.GPU_READ), StreamFormat.SAMPLE);
+  }
+
+  static Listen loopback() {
+    return new Listen.Tcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+  }
+
+  static Listen.UnixSocket unixSocket(Path path, int permissions) {
+    return new Listen.UnixSocket(path, permissions, OptionalInt.empty(), OptionalInt.empty());
+  }
+
+  SocketAddress address() {
+    return address;
+  }
+
+  RawConnection connect() throws IOException {
+    return RawConnection.open(address);
+  }
+
+  /** One request on a connection of its own. */
+  RawResponse get(String target) throws IOException {
+    try (RawConnection connection = connect()) {
+      RawResponse response = connection.get(target);
+      connection.assertIdle();
+      return response;
+    }
+  }
+
+  EventStream stream(String target) throws IOException {
+    return connect().stream(target);
+  }
+
+  /** Stops the server, not the node. */
+  void stopServer() {
+    server.close();
+  }
+
+  @Override
+  public void close() throws IOException {
+    server.close();
+    node.close();
+    Files.deleteIfExists(directory.resolve("z.sock.lock"));
+    Files.delete(directory);
+  }
+}
