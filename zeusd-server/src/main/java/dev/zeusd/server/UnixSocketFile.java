@@ -31,8 +31,8 @@ final class UnixSocketFile implements AutoCloseable {
   private static final int MODE_TYPE_MASK = 0170000;
   private static final int MODE_SOCKET = 0140000;
 
-  /** {@code sun_path} of Linux has 108 bytes, the last one is zero. */
-  private static final int MAX_PATH_BYTES = 107;
+  /** {@code sun_path} of Linux has 108 bytes, of which the JDK uses two less. */
+  private static final int MAX_PATH_BYTES = 106;
 
   private final Listen.UnixSocket config;
   private final FileChannel lock;

@@ -12,8 +12,11 @@ import dev.zeusd.server.http.PowerStreams;
 import dev.zeusd.server.http.Routes;
 import io.helidon.webserver.ErrorHandling;
 import io.helidon.webserver.WebServer;
+import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -48,7 +51,25 @@ public final class ZeusdServer implements AutoCloseable {
   }
 
   private static ZeusdServer startTcp(Node node, ServerConfig config, Listen.Tcp tcp) {
+    tryToBind(tcp.address());
     return startAt(node, config, tcp.address(), () -> {});
+  }
+
+  /** Helidon only logs that it cannot bind, so this finds out first, and why. */
+  private static void tryToBind(InetSocketAddress address) {
+    try (ServerSocketChannel channel = ServerSocketChannel.open()) {
+      channel.bind(address);
+    } catch (IOException e) {
+      throw new ServerStartException(
+          "cannot listen at "
+              + address.getHostString()
+              + ":"
+              + address.getPort()
+              + ": "
+              + e.getMessage()
+              + "; choose another --tcp-bind-address",
+          e);
+    }
   }
 
   private static ZeusdServer startUnix(Node node, ServerConfig config, Listen.UnixSocket unix) {
@@ -95,6 +116,9 @@ public final class ZeusdServer implements AutoCloseable {
       server.start();
     } catch (RuntimeException e) {
       throw new ServerStartException("cannot listen at " + address + ": " + rootMessage(e), e);
+    }
+    if (!server.isRunning()) {
+      throw new ServerStartException("cannot listen at " + address + ": the log says why");
     }
     return new ZeusdServer(server, streams, socketFile);
   }

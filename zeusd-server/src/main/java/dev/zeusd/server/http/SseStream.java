@@ -26,6 +26,10 @@ import java.util.function.Function;
 final class SseStream<S extends PowerSample> {
   private static final Duration HEARTBEAT = Duration.ofMillis(900);
   private static final long STUCK_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /** A write that takes longer when the daemon stops is not waited for. */
+  private static final long END_GRACE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
   private static final SseEvent HEARTBEAT_COMMENT = SseEvent.builder().comment("").build();
 
   /** Takes what clients send into a stream; its content means nothing. */
@@ -148,7 +152,8 @@ final class SseStream<S extends PowerSample> {
   /** Ends the stream because the daemon stops. */
   void end() {
     ended = true;
-    if (writingSinceNanos != 0) {
+    long since = writingSinceNanos;
+    if (since != 0 && System.nanoTime() - since > END_GRACE_NANOS) {
       close();
     }
     subscription.close();
