@@ -33,12 +33,15 @@ final class TestServer implements AutoCloseable {
 
   private final Path directory;
   private final Node node;
+  private final boolean ownsNode;
   private final ZeusdServer server;
   private final SocketAddress address;
 
-  private TestServer(Path directory, Node node, ZeusdServer server, SocketAddress address) {
+  private TestServer(
+      Path directory, Node node, boolean ownsNode, ZeusdServer server, SocketAddress address) {
     this.directory = directory;
     this.node = node;
+    this.ownsNode = ownsNode;
     this.server = server;
     this.address = address;
   }
@@ -60,6 +63,17 @@ final class TestServer implements AutoCloseable {
   static TestServer start(
       Transport transport, int pollHz, Set<ApiGroup> groups, StreamFormat format)
       throws IOException {
+    return start(transport, openNode(pollHz), true, groups, format);
+  }
+
+  /** A second server on the same devices. */
+  TestServer alsoAt(Transport transport) throws IOException {
+    return start(transport, node, false, Set.of(ApiGroup.GPU_READ), StreamFormat.SAMPLE);
+  }
+
+  private static TestServer start(
+      Transport transport, Node node, boolean ownsNode, Set<ApiGroup> groups, StreamFormat format)
+      throws IOException {
     Path directory = Files.createTempDirectory("zeusd");
     Path socket = directory.resolve("z.sock");
     Listen listen =
@@ -67,17 +81,16 @@ final class TestServer implements AutoCloseable {
           case TCP -> loopback();
           case UDS -> unixSocket(socket, 0600);
         };
-    Node node = openNode(pollHz);
     ZeusdServer server = ZeusdServer.start(node, config(listen, groups, format));
     SocketAddress address =
         switch (transport) {
           case TCP -> new InetSocketAddress(InetAddress.getLoopbackAddress(), server.port());
           case UDS -> UnixDomainSocketAddress.of(socket);
         };
-    return new TestServer(directory, node, server, address);
+    return new TestServer(directory, node, ownsNode, server, address);
   }
 
-  static Node openNode(int pollHz) {
+  private static Node openNode(int pollHz) {
     return Node.open(
         NodeConfig.defaults()
             .withGpuBackend(GpuBackend.NVML)
@@ -132,7 +145,9 @@ final class TestServer implements AutoCloseable {
   @Override
   public void close() throws IOException {
     server.close();
-    node.close();
+    if (ownsNode) {
+      node.close();
+    }
     Files.deleteIfExists(directory.resolve("z.sock.lock"));
     Files.delete(directory);
   }

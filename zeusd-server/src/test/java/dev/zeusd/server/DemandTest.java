@@ -1,0 +1,245 @@
+package dev.zeusd.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.server.raw.EventStream;
+import dev.zeusd.server.raw.RawConnection;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Hardware is read only for those who want it, and as often for one of them as for fifty. */
+class DemandTest {
+  private static final String STREAM = "/gpu/stream_power";
+
+  private final FakeNvml nvml = TestServer.freshNvml();
+
+  @Test
+  void anIdleServerReadsNothing() throws Exception {
+    try (TestServer server = TestServer.start(Transport.UDS);
+        RawConnection idle = server.connect()) {
+      server.get("/time");
+      long calls = nvml.totalCalls();
+      for (int i = 0; i < 10; i++) {
+        Thread.sleep(100);
+        server.get("/time");
+        server.get("/discover");
+        server.get("/nowhere");
+      }
+      assertEquals(calls, nvml.totalCalls());
+      idle.assertIdle();
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"UDS, 1", "TCP, 50"})
+  void allClientsShareOneReadingPerPeriod(Transport transport, int clients) throws Exception {
+    nvml.gpu(1).countingPower(0);
+    try (TestServer server = TestServer.start(transport)) {
+      long othersBefore = nvml.gpu(0).calls() + nvml.gpu(2).calls() + nvml.gpu(3).calls();
+      List<EventStream> streams = new ArrayList<>();
+      try {
+        for (int i = 0; i < clients; i++) {
+          String format = i % 2 == 0 ? "sample" : "snapshot";
+          streams.add(server.stream(STREAM + "?gpu_ids=1&format=" + format));
+        }
+        for (EventStream stream : streams) {
+          stream.nextData();
+        }
+        long before = nvml.gpu(1).calls();
+        long start = System.nanoTime();
+        Thread.sleep(2000);
+        long reads = nvml.gpu(1).calls() - before;
+        double seconds = (System.nanoTime() - start) / 1e9;
+        assertEquals(20, reads / seconds, 1.5, () -> reads + " reads in " + seconds + " s");
+        for (EventStream stream : streams) {
+          stream.nextData();
+        }
+        assertEquals(
+            othersBefore,
+            nvml.gpu(0).calls() + nvml.gpu(2).calls() + nvml.gpu(3).calls(),
+            "devices that nobody asked for");
+      } finally {
+        for (EventStream stream : streams) {
+          stream.close();
+        }
+      }
+      assertReadingStops();
+    }
+  }
+
+  @Test
+  void readingStopsWithTheLastClientOfADevice() throws Exception {
+    try (TestServer server = TestServer.start(Transport.TCP);
+        EventStream both = server.stream(STREAM + "?gpu_ids=0,1")) {
+      try (EventStream all = server.stream(STREAM)) {
+        all.nextSample();
+      }
+      Thread.sleep(1000);
+      long leftAlone = nvml.gpu(2).calls() + nvml.gpu(3).calls();
+      long wanted = nvml.gpu(0).calls();
+      Thread.sleep(500);
+      assertEquals(leftAlone, nvml.gpu(2).calls() + nvml.gpu(3).calls());
+      assertTrue(nvml.gpu(0).calls() > wanted, "still streamed by another client");
+      both.nextSample();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void readingStopsAfterAClientIsKilled(Transport transport) throws Exception {
+    // Power never changes, so there is no event whose write could fail.
+    try (TestServer server = TestServer.start(transport)) {
+      Process client = startStreamingClient(server.address());
+      try {
+        assertEquals('s', client.getInputStream().read(), "the client streams");
+        long calls = nvml.totalCalls();
+        Thread.sleep(300);
+        assertTrue(nvml.totalCalls() > calls, "the client streams");
+      } finally {
+        client.destroyForcibly();
+      }
+      assertEquals(128 + 9, client.waitFor(), "SIGKILL");
+      assertReadingStops();
+    }
+  }
+
+  /** Within two seconds from now, whatever the reason. */
+  private void assertReadingStops() throws InterruptedException {
+    long deadline = System.nanoTime() + 2_000_000_000L;
+    long calls;
+    do {
+      assertTrue(System.nanoTime() < deadline, "hardware is still read");
+      calls = nvml.totalCalls();
+      // Six periods without a call: none is to come.
+      Thread.sleep(300);
+    } while (calls != nvml.totalCalls());
+  }
+
+  private static Process startStreamingClient(SocketAddress address) throws IOException {
+    String where =
+        switch (address) {
+          case UnixDomainSocketAddress unix -> unix.getPath().toString();
+          case InetSocketAddress tcp -> String.valueOf(tcp.getPort());
+          default -> throw new AssertionError(address);
+        };
+    return new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            System.getProperty("java.class.path"),
+            StreamingClient.class.getName(),
+            where)
+        .redirectError(ProcessBuilder.Redirect.INHERIT)
+        .start();
+  }
+
+  /** A client in a process of its own; says "s" when it has got an event. */
+  static final class StreamingClient {
+    private StreamingClient() {}
+
+    public static void main(String[] args) throws IOException {
+      SocketAddress address =
+          args[0].startsWith("/")
+              ? UnixDomainSocketAddress.of(args[0])
+              : new InetSocketAddress("127.0.0.1", Integer.parseInt(args[0]));
+      try (EventStream stream = RawConnection.open(address).stream(STREAM)) {
+        stream.nextSample();
+        System.out.write('s');
+        System.out.flush();
+        while (!stream.next(RawConnection.PATIENCE).isEmpty()) {
+          // Until it is killed.
+        }
+      }
+    }
+  }
+
+  @Test
+  void aSlowDeviceHoldsUpNothingButItself() throws Exception {
+    nvml.gpu(0).countingPower(0);
+    nvml.gpu(1).countingPower(0);
+    try (TestServer server = TestServer.start(Transport.TCP);
+        RawConnection connection = server.connect();
+        EventStream fast = server.stream(STREAM + "?gpu_ids=0,1")) {
+      fast.nextSample();
+      nvml.gpu(1).delay(Call.GET_FIELD_VALUES, Duration.ofMillis(300));
+      nvml.gpu(1).delay(Call.GET_POWER_LIMIT, Duration.ofMillis(300));
+      Thread.sleep(400);
+      long reads = nvml.gpu(0).powerReads();
+      long start = System.nanoTime();
+      long[] tookMs = new long[60];
+      for (int i = 0; i < tookMs.length; i += 3) {
+        tookMs[i] = timedGet(connection, "/time");
+        tookMs[i + 1] = timedGet(connection, "/gpu/get_power_limit?gpu_ids=0");
+        tookMs[i + 2] = timedGet(connection, "/gpu/get_power?gpu_ids=0");
+        Thread.sleep(30);
+      }
+      assertMostAreFast(tookMs);
+      double seconds = (System.nanoTime() - start) / 1e9;
+      // The requests read the device as well, 20 times.
+      double hz = (nvml.gpu(0).powerReads() - reads - 20) / seconds;
+      assertEquals(20, hz, 4, "the fast device's rate");
+      int fastEvents = 0;
+      int slowEvents = 0;
+      for (int i = 0; i < 25; i++) {
+        if (fast.nextSample().gpuId() == 0) {
+          fastEvents++;
+        } else {
+          slowEvents++;
+        }
+      }
+      assertTrue(fastEvents > 3 * slowEvents, fastEvents + " fast, " + slowEvents + " slow events");
+    }
+  }
+
+  @Test
+  void slowDevicesDoNotDelayTheTime() throws Exception {
+    nvml.deviceCount(8);
+    nvml.delay(Call.GET_FIELD_VALUES, Duration.ofMillis(300));
+    try (TestServer server = TestServer.start(Transport.UDS);
+        EventStream samples = server.stream(STREAM);
+        RawConnection waiting = server.connect();
+        RawConnection connection = server.connect()) {
+      long[] tookMs = new long[40];
+      long start = System.nanoTime();
+      waiting.send(RawConnection.request("GET", "/gpu/get_power"));
+      for (int i = 0; i < tookMs.length; i++) {
+        tookMs[i] = timedGet(connection, "/time");
+        Thread.sleep(20);
+      }
+      assertMostAreFast(tookMs);
+      assertEquals(200, waiting.readResponse().status());
+      long allMs = (System.nanoTime() - start) / 1_000_000;
+      assertTrue(allMs < 2000, () -> "devices one after the other? " + allMs + " ms");
+      samples.nextSample();
+    }
+    nvml.delay(Call.GET_FIELD_VALUES, Duration.ZERO);
+  }
+
+  private static long timedGet(RawConnection connection, String target) throws IOException {
+    long start = System.nanoTime();
+    assertEquals(200, connection.get(target).status());
+    return (System.nanoTime() - start) / 1_000_000;
+  }
+
+  private static void assertMostAreFast(long[] tookMs) {
+    long[] sorted = tookMs.clone();
+    Arrays.sort(sorted);
+    assertTrue(sorted[sorted.length / 2] < 20, () -> "half: " + Arrays.toString(sorted));
+    assertTrue(sorted[sorted.length * 9 / 10] < 150, () -> "most: " + Arrays.toString(sorted));
+  }
+}

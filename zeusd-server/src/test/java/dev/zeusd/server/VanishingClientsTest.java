@@ -1,0 +1,215 @@
+package dev.zeusd.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.sun.management.HotSpotDiagnosticMXBean;
+import com.sun.management.HotSpotDiagnosticMXBean.ThreadDumpFormat;
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.server.raw.EventStream;
+import dev.zeusd.server.raw.RawConnection;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Clients that stop reading, that go away, and a server that goes away under them. */
+class VanishingClientsTest {
+  private static final String STREAM = "/gpu/stream_power";
+
+  private final FakeNvml nvml = TestServer.freshNvml();
+
+  @TempDir private Path temporary;
+
+  @Test
+  void aClientThatDoesNotReadSlowsNobodyAndIsDropped() throws Exception {
+    nvml.deviceCount(12);
+    for (int id = 0; id < 12; id++) {
+      nvml.gpu(id).countingPower(100_000);
+    }
+    try (TestServer unix = TestServer.start(Transport.UDS, 1000);
+        TestServer tcp = unix.alsoAt(Transport.TCP);
+        RawConnection stuckUnix = RawConnection.openWithSmallBuffer(unix.address());
+        RawConnection stuckTcp = RawConnection.openWithSmallBuffer(tcp.address());
+        EventStream healthy = unix.stream(STREAM + "?gpu_ids=11");
+        RawConnection requests = tcp.connect()) {
+      stuckUnix.send(RawConnection.request("GET", STREAM + "?gpu_ids=0,1"));
+      stuckTcp.send(RawConnection.request("GET", STREAM + "?gpu_ids=2,3,4,5,6,7,8,9,10"));
+      long start = System.nanoTime();
+      long heapBefore = 0;
+      long unixDroppedMs = 0;
+      long tcpDroppedMs = 0;
+      int events = 0;
+      while (unixDroppedMs == 0 || tcpDroppedMs == 0) {
+        long secondsEnd = System.nanoTime() + 1_000_000_000L;
+        long unixReads = nvml.gpu(0).powerReads();
+        long tcpReads = nvml.gpu(4).powerReads();
+        while (System.nanoTime() < secondsEnd) {
+          healthy.nextSample();
+          events++;
+        }
+        long requestStart = System.nanoTime();
+        assertEquals(200, requests.get("/time").status());
+        assertTrue(System.nanoTime() - requestStart < 500_000_000L, "a slow answer");
+        long elapsedMs = (System.nanoTime() - start) / 1_000_000;
+        unixDroppedMs = dropped(unixDroppedMs, unixReads == nvml.gpu(0).powerReads(), elapsedMs);
+        tcpDroppedMs = dropped(tcpDroppedMs, tcpReads == nvml.gpu(4).powerReads(), elapsedMs);
+        heapBefore = heapBefore == 0 && elapsedMs > 4000 ? usedHeap() : heapBefore;
+        assertTrue(elapsedMs < 40_000, "the stuck clients are still served");
+      }
+      System.out.println(
+          "stuck clients dropped after: unix "
+              + unixDroppedMs
+              + " ms, tcp "
+              + tcpDroppedMs
+              + " ms");
+      // The buffers of the sockets have to fill first; a second more is how finely this looks.
+      assertTrue(unixDroppedMs >= 10_000 && unixDroppedMs < 16_000, unixDroppedMs + " ms");
+      assertTrue(tcpDroppedMs >= 10_000, tcpDroppedMs + " ms");
+      double hz = events / ((System.nanoTime() - start) / 1e9);
+      assertTrue(hz > 500, () -> "another client got only " + hz + " events a second of 1000");
+      long grown = usedHeap() - heapBefore;
+      assertTrue(grown < 8_000_000, () -> "heap grew by " + grown);
+      stuckUnix.drain(RawConnection.PATIENCE);
+      stuckTcp.drain(RawConnection.PATIENCE);
+    }
+  }
+
+  private static long dropped(long droppedMs, boolean quiet, long elapsedMs) {
+    return droppedMs == 0 && quiet ? elapsedMs : droppedMs;
+  }
+
+  private static long usedHeap() {
+    System.gc();
+    return ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void comingAndGoingLeavesNothingBehind(Transport transport) throws Exception {
+    try (TestServer server = TestServer.start(transport)) {
+      comeAndGo(server, 100);
+      waitForQuiet();
+      long files = openFiles();
+      long threads = threads();
+      comeAndGo(server, 300);
+      waitForQuiet();
+      assertTrue(openFiles() <= files + 5, () -> openFiles() + " open files, were " + files);
+      long threadsAfter = threads();
+      assertTrue(threadsAfter <= threads + 5, () -> threadsAfter + " threads, were " + threads);
+    }
+  }
+
+  private static void comeAndGo(TestServer server, int times) throws IOException {
+    for (int i = 0; i < times; i++) {
+      RawConnection connection = server.connect();
+      switch (i % 6) {
+        case 0 -> connection.get("/time");
+        case 1 -> connection.get("/gpu/get_power?gpu_ids=x");
+        case 2 -> connection.send("GET /time HTTP/1.1\r\nHost: ");
+        case 3 -> connection.stream(STREAM).nextSample();
+        case 4 -> connection.send(RawConnection.request("GET", STREAM));
+        default -> connection.hasBytes(Duration.ZERO);
+      }
+      connection.close();
+    }
+  }
+
+  /** Until what closed clients have left is noticed. */
+  private void waitForQuiet() throws InterruptedException {
+    long deadline = System.nanoTime() + 3_000_000_000L;
+    long calls;
+    do {
+      assertTrue(System.nanoTime() < deadline, "hardware is still read");
+      calls = nvml.totalCalls();
+      Thread.sleep(300);
+    } while (calls != nvml.totalCalls());
+    Thread.sleep(500);
+  }
+
+  private static long openFiles() {
+    try (Stream<Path> files = Files.list(Path.of("/proc/self/fd"))) {
+      return files.count();
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Threads of all kinds; virtual ones are only shown in a dump. */
+  private long threads() throws IOException {
+    Path dump = Files.createTempFile(temporary, "threads", ".txt");
+    Files.delete(dump);
+    ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class)
+        .dumpThreads(dump.toString(), ThreadDumpFormat.TEXT_PLAIN);
+    try (Stream<String> lines = Files.lines(dump)) {
+      return lines.filter(line -> line.matches("#\\d+ \".*")).count();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void stopsWithinASecondAndEndsStreamsProperly(Transport transport) throws Exception {
+    nvml.gpu(3).countingPower(0);
+    try (TestServer server = TestServer.start(transport, 1000);
+        RawConnection idle = server.connect();
+        RawConnection halfRequest = server.connect().send("GET /ti");
+        RawConnection stuck = RawConnection.openWithSmallBuffer(server.address())) {
+      idle.get("/time");
+      stuck.send(RawConnection.request("GET", STREAM + "?gpu_ids=3"));
+      List<EventStream> steady = new ArrayList<>();
+      for (int i = 0; i < 20; i++) {
+        EventStream stream = server.stream(STREAM + "?gpu_ids=0,1");
+        stream.nextSample();
+        steady.add(stream);
+      }
+      // On a Unix socket the stuck one blocks its writer by then.
+      Thread.sleep(2500);
+      long start = System.nanoTime();
+      server.stopServer();
+      long tookMs = (System.nanoTime() - start) / 1_000_000;
+      assertTrue(tookMs < 1000, () -> "stopping took " + tookMs + " ms");
+      for (EventStream stream : steady) {
+        stream.assertEndsProperly();
+        stream.close();
+      }
+      assertEquals(0, idle.drain(RawConnection.PATIENCE));
+      halfRequest.drain(RawConnection.PATIENCE);
+      stuck.drain(RawConnection.PATIENCE);
+      assertFalse(canConnect(server));
+    }
+  }
+
+  private static boolean canConnect(TestServer server) {
+    try (RawConnection connection = server.connect()) {
+      return connection.hasBytes(Duration.ZERO);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  @Test
+  void endsBusyStreamsProperly() throws Exception {
+    nvml.gpu(0).countingPower(0);
+    try (TestServer server = TestServer.start(Transport.UDS, 500)) {
+      List<EventStream> busy = new ArrayList<>();
+      for (int i = 0; i < 20; i++) {
+        busy.add(server.stream(STREAM + "?gpu_ids=0"));
+      }
+      Thread.sleep(200);
+      server.stopServer();
+      for (EventStream stream : busy) {
+        stream.assertEndsProperly();
+        stream.close();
+      }
+    }
+  }
+}
