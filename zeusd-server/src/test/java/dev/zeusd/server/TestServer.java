@@ -5,6 +5,7 @@ import dev.zeusd.core.GpuBackend;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
@@ -16,6 +17,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.logging.Level;
@@ -63,16 +65,39 @@ final class TestServer implements AutoCloseable {
   static TestServer start(
       Transport transport, int pollHz, Set<ApiGroup> groups, StreamFormat format)
       throws IOException {
-    return start(transport, openNode(pollHz), true, groups, format);
+    return start(transport, openNode(pollHz), true, groups, format, Optional.empty());
+  }
+
+  /** With the groups that a test of the writes or of tokens needs. */
+  static TestServer start(Transport transport, Set<ApiGroup> groups, Optional<Tokens> tokens)
+      throws IOException {
+    return start(transport, openNode(20), true, groups, StreamFormat.SAMPLE, tokens);
+  }
+
+  /** Without GPUs, on the RAPL zones in {@code raplDir}. */
+  static TestServer startCpus(Transport transport, Path raplDir) throws IOException {
+    Node node =
+        Node.open(
+            NodeConfig.defaults()
+                .withGpuBackend(GpuBackend.NONE)
+                .withCpuBackend(CpuBackend.RAPL)
+                .withRaplDir(raplDir));
+    return start(
+        transport, node, true, Set.of(ApiGroup.CPU_READ), StreamFormat.SAMPLE, Optional.empty());
   }
 
   /** A second server on the same devices. */
   TestServer alsoAt(Transport transport) throws IOException {
-    return start(transport, node, false, Set.of(ApiGroup.GPU_READ), StreamFormat.SAMPLE);
+    return start(transport, node, false, Set.of(ApiGroup.GPU_READ), StreamFormat.SAMPLE, Optional.empty());
   }
 
   private static TestServer start(
-      Transport transport, Node node, boolean ownsNode, Set<ApiGroup> groups, StreamFormat format)
+      Transport transport,
+      Node node,
+      boolean ownsNode,
+      Set<ApiGroup> groups,
+      StreamFormat format,
+      Optional<Tokens> tokens)
       throws IOException {
     Path directory = Files.createTempDirectory("zeusd");
     Path socket = directory.resolve("z.sock");
@@ -81,7 +106,7 @@ final class TestServer implements AutoCloseable {
           case TCP -> loopback();
           case UDS -> unixSocket(socket, 0600);
         };
-    ZeusdServer server = ZeusdServer.start(node, config(listen, groups, format));
+    ZeusdServer server = ZeusdServer.start(node, new ServerConfig(listen, groups, format, tokens));
     SocketAddress address =
         switch (transport) {
           case TCP -> new InetSocketAddress(InetAddress.getLoopbackAddress(), server.port());
@@ -98,9 +123,8 @@ final class TestServer implements AutoCloseable {
             .withCpuBackend(CpuBackend.NONE));
   }
 
-  /** The only place that knows all fields of the configuration. */
   static ServerConfig config(Listen listen, Set<ApiGroup> groups, StreamFormat format) {
-    return new ServerConfig(listen, groups, format);
+    return new ServerConfig(listen, groups, format, Optional.empty());
   }
 
   /** Gpu-read alone, in the default dialect. */

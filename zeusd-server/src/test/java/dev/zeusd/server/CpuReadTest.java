@@ -1,0 +1,153 @@
+package dev.zeusd.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.rapl.RaplTree;
+import dev.zeusd.server.raw.EventStream;
+import dev.zeusd.server.raw.RawConnection;
+import dev.zeusd.server.raw.RawResponse;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** CPUs, from files of the shape of sysfs to bytes on a socket. */
+class CpuReadTest {
+  private static final Pattern SAMPLE =
+      Pattern.compile(
+          "\\{\"timestamp_ms\":(\\d{13}),\"cpu_id\":(\\d),\"cpu_mw\":(\\d+),\"dram_mw\":(\\d+|null)}");
+
+  private RaplTree tree;
+  private RaplTree.Zone package0;
+  private RaplTree.Zone dram0;
+  private RaplTree.Zone package1;
+  private TestServer server;
+
+  @BeforeEach
+  void start(@TempDir Path dir) throws IOException {
+    tree = new RaplTree(dir);
+    package0 = tree.zone(0, "package-0").energy(1_000_000);
+    dram0 = package0.subZone(0, "dram").energy(5_000);
+    package1 = tree.zone(1, "package-1").energy(2_000_000);
+    tree.zone(2, "psys").energy(9_000_000);
+    server = TestServer.startCpus(Transport.UDS, tree.dir());
+  }
+
+  @AfterEach
+  void stop() throws IOException {
+    server.close();
+    tree.close();
+  }
+
+  @Test
+  void discoversPackagesAndTheirDram() throws IOException {
+    server
+        .get("/discover")
+        .assertOk(
+            "{\"gpu_ids\":[],\"cpu_ids\":[0,1],\"dram_available\":[true,false],\"gpus\":[],"
+                + "\"cpus\":[{\"id\":0,\"dram_available\":true},"
+                + "{\"id\":1,\"dram_available\":false}],"
+                + "\"enabled_api_groups\":[\"cpu-read\"],\"auth_required\":false}");
+  }
+
+  @Test
+  void readsEnergy() throws IOException {
+    server
+        .get("/cpu/get_cumulative_energy?cpu=true&dram=true")
+        .assertOk(
+            "{\"0\":{\"cpu_energy_uj\":1000000,\"dram_energy_uj\":5000},"
+                + "\"1\":{\"cpu_energy_uj\":2000000,\"dram_energy_uj\":null}}");
+    package0.energy(1_000_500);
+    dram0.energy(5_001);
+    server
+        .get("/cpu/get_cumulative_energy?cpu_ids=0&cpu=true&dram=false")
+        .assertOk("{\"0\":{\"cpu_energy_uj\":1000500,\"dram_energy_uj\":null}}");
+    server
+        .get("/cpu/get_cumulative_energy?cpu_ids=1,0&cpu=false&dram=true")
+        .assertOk(
+            "{\"0\":{\"cpu_energy_uj\":null,\"dram_energy_uj\":5001},"
+                + "\"1\":{\"cpu_energy_uj\":null,\"dram_energy_uj\":null}}");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "/cpu/get_cumulative_energy?cpu=true, dram",
+    "/cpu/get_cumulative_energy?dram=true, cpu",
+    "/cpu/get_cumulative_energy?cpu=1&dram=true, cpu",
+    "/cpu/get_cumulative_energy?cpu=true&dram=true&gpu_ids=0, gpu_ids",
+    "/cpu/get_cumulative_energy?cpu=true&dram=true&cpu_ids=2, cpu_ids",
+    "/cpu/get_power?cpu_ids=, cpu_ids",
+    "/cpu/get_power?format=sample, format",
+    "/cpu/stream_power?cpu_ids=x, cpu_ids",
+    "/cpu/stream_power?format=json, format"
+  })
+  void refusesWhatItCannotRead(String target, String culprit) throws IOException {
+    server.get(target).assertError(400, culprit);
+  }
+
+  @Test
+  void reportsAFailingPackageByItself() throws IOException {
+    package1.energyText("garbage");
+    RawResponse response = server.get("/cpu/get_cumulative_energy?cpu=true&dram=false");
+    assertEquals(500, response.status());
+    assertTrue(response.body().matches("\\{\"errors\":\\{\"1\":\".*energy_uj.*\"}}"));
+    package1.energyText("7\n");
+    server
+        .get("/cpu/get_cumulative_energy?cpu_ids=1&cpu=true&dram=false")
+        .assertOk("{\"1\":{\"cpu_energy_uj\":7,\"dram_energy_uj\":null}}");
+  }
+
+  @Test
+  void powerIsWhatWentIn() throws IOException {
+    package0.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+    dram0.feed(10, 0, RaplTree.TYPICAL_RANGE_UJ);
+    Matcher power =
+        server
+            .get("/cpu/get_power?cpu_ids=0")
+            .assertOkMatching(
+                "\\{\"timestamp_ms\":\\d{13},"
+                    + "\"power_mw\":\\{\"0\":\\{\"cpu_mw\":(\\d+),\"dram_mw\":(\\d+)}}}");
+    assertEquals(50_000, Double.parseDouble(power.group(1)), 5_000);
+    assertEquals(10_000, Double.parseDouble(power.group(2)), 1_000);
+  }
+
+  @Test
+  void streamsWhatWentIn() throws IOException {
+    package0.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+    double energyMj = 0;
+    long firstMs = 0;
+    long lastMs = 0;
+    try (EventStream stream = server.stream("/cpu/stream_power?cpu_ids=0")) {
+      for (int i = 0; i < 25; i++) {
+        Matcher sample = SAMPLE.matcher(stream.nextData());
+        assertTrue(sample.matches(), sample::toString);
+        long timestampMs = Long.parseLong(sample.group(1));
+        energyMj += lastMs == 0 ? 0 : Double.parseDouble(sample.group(3)) * (timestampMs - lastMs) / 1e3;
+        firstMs = firstMs == 0 ? timestampMs : firstMs;
+        lastMs = timestampMs;
+      }
+    }
+    // Weighted with its time, each value is right however late the machine was.
+    assertEquals(50_000, energyMj / (lastMs - firstMs) * 1e3, 500);
+  }
+
+  @Test
+  void steadyPowerComesOnceInASnapshotOfAll() throws IOException {
+    try (EventStream stream = server.stream("/cpu/stream_power?format=snapshot")) {
+      String snapshot = stream.nextData();
+      assertTrue(
+          snapshot.matches(
+              "\\{\"timestamp_ms\":\\d{13},\"power_mw\":\\{\"0\":\\{\"cpu_mw\":0,\"dram_mw\":0},"
+                  + "\"1\":\\{\"cpu_mw\":0,\"dram_mw\":null}}}"),
+          snapshot);
+      assertTrue(EventStream.isComment(stream.next(RawConnection.PATIENCE)));
+    }
+  }
+}
