@@ -9,6 +9,7 @@ module dev.zeusd.server {
   requires io.helidon.webserver;
   requires io.helidon.webserver.sse;
   requires jakarta.json;
+  requires jdk.net;
 
   exports dev.zeusd.server;
   exports dev.zeusd.server.auth;

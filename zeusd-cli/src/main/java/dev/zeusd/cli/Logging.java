@@ -54,7 +54,8 @@ final class Logging {
     public String format(LogRecord entry) {
       StringBuilder line = new StringBuilder(Instant.now().toString());
       line.append(' ').append(name(entry.getLevel())).append(' ');
-      line.append(formatMessage(entry).replace('\n', ' '));
+      // What comes from clients may hold anything; a line stays one line.
+      line.append(formatMessage(entry).replaceAll("\\p{Cntrl}", " "));
       if (entry.getThrown() != null) {
         line.append(": ").append(entry.getThrown());
       }

@@ -94,7 +94,7 @@ public final class ZeusdServer implements AutoCloseable {
     Connections connections = new Connections();
     PowerStreams streams = new PowerStreams(config.streamFormat(), connections);
     Optional<AuthFilter> auth = config.tokens().map(AuthFilter::new);
-    Routes routes = new Routes(config.groups(), auth);
+    Routes routes = new Routes(config.groups(), auth, connections);
     new DiscoveryService(node, config.groups(), auth).addTo(routes);
     new GpuReadService(node, streams).addTo(routes);
     new GpuControlService(node).addTo(routes);

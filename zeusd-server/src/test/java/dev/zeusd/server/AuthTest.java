@@ -53,8 +53,7 @@ class AuthTest {
     server.close();
   }
 
-  private RawResponse request(String method, String target, String... headers)
-      throws IOException {
+  private RawResponse request(String method, String target, String... headers) throws IOException {
     try (RawConnection connection = server.connect()) {
       connection.send(RawConnection.request(method, target, headers));
       return connection.readResponse();
@@ -98,7 +97,8 @@ class AuthTest {
     assertEquals(200, request("POST", SET_LIMIT, header("gpu-read", "gpu-control")).status());
     assertEquals(200_000, nvml.gpu(0).powerLimitMw());
     assertEquals(
-        200, request("GET", "/gpu/get_power", header("gpu-read").replace("Bearer", "bEARER")).status());
+        200,
+        request("GET", "/gpu/get_power", header("gpu-read").replace("Bearer", "bEARER")).status());
   }
 
   @Test
@@ -165,8 +165,7 @@ class AuthTest {
         Arguments.of("no alg", signed("{\"typ\":\"JWT\"}", claims(""), "HmacSHA256", KEY)),
         Arguments.of(
             "an unknown critical header",
-            signed(
-                "{\"alg\":\"HS256\",\"crit\":[\"x\"],\"x\":1}", claims(""), "HmacSHA256", KEY)),
+            signed("{\"alg\":\"HS256\",\"crit\":[\"x\"],\"x\":1}", claims(""), "HmacSHA256", KEY)),
         Arguments.of("another key", signed(HS256, claims(""), "HmacSHA256", KEY.strip())),
         Arguments.of("no signature", unsigned(HS256, claims(""))),
         Arguments.of("tampered signature", tamper(good, good.length() - 5)),
@@ -255,7 +254,8 @@ class AuthTest {
   void noSpellingOfAPathGetsPastTheScope(String path) throws IOException {
     String query = SET_LIMIT.substring(SET_LIMIT.indexOf('?'));
     int hash = path.indexOf('#');
-    String target = hash < 0 ? path + query : path.substring(0, hash) + query + path.substring(hash);
+    String target =
+        hash < 0 ? path + query : path.substring(0, hash) + query + path.substring(hash);
     for (String[] headers : new String[][] {{}, {header("gpu-read", "cpu-read")}}) {
       RawResponse response = request("POST", target, headers);
       assertTrue(response.status() >= 400 && response.status() < 500, response::toString);

@@ -33,8 +33,7 @@ class ControlTest {
 
   @BeforeEach
   void start() throws IOException {
-    server =
-        TestServer.start(Transport.UDS, EnumSet.of(ApiGroup.GPU_CONTROL), Optional.empty());
+    server = TestServer.start(Transport.UDS, EnumSet.of(ApiGroup.GPU_CONTROL), Optional.empty());
   }
 
   @AfterEach
@@ -172,7 +171,8 @@ class ControlTest {
 
   @Test
   void bothClocksAreResetAlthoughOneFails() throws IOException {
-    assertDone("/gpu/set_mem_locked_clocks?gpu_ids=0&min_clock_mhz=500&max_clock_mhz=600&block=true");
+    assertDone(
+        "/gpu/set_mem_locked_clocks?gpu_ids=0&min_clock_mhz=500&max_clock_mhz=600&block=true");
     nvml.gpu(0).error(Call.RESET_GPU_LOCKED_CLOCKS, 4).error(Call.RESET_MEM_LOCKED_CLOCKS, 0);
     RawResponse response = post("/gpu/reset_locked_clocks?gpu_ids=0&block=true");
     assertEquals(403, response.status());

@@ -129,7 +129,8 @@ class CpuReadTest {
         Matcher sample = SAMPLE.matcher(stream.nextData());
         assertTrue(sample.matches(), sample::toString);
         long timestampMs = Long.parseLong(sample.group(1));
-        energyMj += lastMs == 0 ? 0 : Double.parseDouble(sample.group(3)) * (timestampMs - lastMs) / 1e3;
+        energyMj +=
+            lastMs == 0 ? 0 : Double.parseDouble(sample.group(3)) * (timestampMs - lastMs) / 1e3;
         firstMs = firstMs == 0 ? timestampMs : firstMs;
         lastMs = timestampMs;
       }

@@ -51,7 +51,7 @@ public final class AuthFilter {
    *
    * @throws HttpException 401 without a valid token, 403 without the scope
    */
-  public void authorize(ServerRequest request, ApiGroup group) {
+  public Claims authorize(ServerRequest request, ApiGroup group) {
     Claims claims = authenticate(request);
     if (!claims.scopes().contains(group.wireName())) {
       throw new HttpException(
@@ -63,6 +63,7 @@ public final class AuthFilter {
           Status.FORBIDDEN_403,
           true);
     }
+    return claims;
   }
 
   private static HttpException unauthorized(String why) {

@@ -1,5 +1,7 @@
 package dev.zeusd.server.http;
 
+import static jdk.net.ExtendedSocketOptions.SO_PEERCRED;
+
 import io.helidon.common.socket.SocketOptions;
 import io.helidon.webserver.http.ServerRequest;
 import java.io.IOException;
@@ -27,6 +29,19 @@ public final class Connections implements SocketOptions {
   /** The channel of a request, while its connection is open. */
   Optional<SocketChannel> channel(ServerRequest request) {
     return Optional.ofNullable(channels.get(request.socketId()));
+  }
+
+  /** Who is at the other end: the user of a Unix socket's client, or a TCP address. */
+  String peer(ServerRequest request) {
+    try {
+      SocketChannel channel = channels.get(request.socketId());
+      if (channel != null && channel.supportedOptions().contains(SO_PEERCRED)) {
+        return "local user " + channel.getOption(SO_PEERCRED).user().getName();
+      }
+      return request.remotePeer().host();
+    } catch (IOException e) {
+      return "unknown";
+    }
   }
 
   /** Called by Helidon's accepting thread for every new connection. */

@@ -10,6 +10,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.IntFunction;
+import java.util.stream.Collectors;
 
 /** One call on several devices, side by side, and what came of it. */
 final class FanOut {
@@ -22,8 +23,14 @@ final class FanOut {
     private final transient Map<Integer, DeviceException> byId;
 
     DeviceErrors(Map<Integer, DeviceException> byId) {
-      super(byId.toString(), null, false, false);
+      super(describe(byId), null, false, false);
       this.byId = byId;
+    }
+
+    private static String describe(Map<Integer, DeviceException> byId) {
+      return byId.entrySet().stream()
+          .map(failed -> failed.getKey() + ": " + failed.getValue().getMessage())
+          .collect(Collectors.joining("; "));
     }
 
     Map<Integer, DeviceException> byId() {

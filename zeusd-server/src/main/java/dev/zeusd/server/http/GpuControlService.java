@@ -6,7 +6,9 @@ import dev.zeusd.core.Node;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.BadRequestException;
+import io.helidon.webserver.http.ServerResponse;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -105,19 +107,45 @@ public final class GpuControlService {
     routes.post(
         GPU_CONTROL,
         "/gpu/" + name,
-        (request, response) -> {
+        (request, response, user) -> {
+          long startNanos = System.nanoTime();
           // Everything is read before anything is done: a refused request touches no device.
           Query query = Query.of(request, known);
           Collection<Integer> ids = query.ids(GPU_IDS, gpus.keySet());
           boolean block = query.bool(BLOCK);
           Consumer<Gpu> action = command.from(query);
+          String what =
+              "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
           if (block) {
-            FanOut.all(ids, id -> submit(id, action));
+            runAll(ids, action, what, startNanos, response);
           } else {
-            FanOut.all(ids, id -> queue(id, name, action));
+            FanOut.all(ids, id -> queue(id, action, what, startNanos));
+            response.send();
           }
-          response.send();
         });
+  }
+
+  private void runAll(
+      Collection<Integer> ids,
+      Consumer<Gpu> action,
+      String what,
+      long startNanos,
+      ServerResponse response) {
+    try {
+      FanOut.all(ids, id -> submit(id, action));
+    } catch (DeviceErrors e) {
+      log(System.Logger.Level.WARNING, what, "failed, " + e.getMessage(), startNanos);
+      throw e;
+    }
+    response.send();
+    log(System.Logger.Level.INFO, what, "done", startNanos);
+  }
+
+  private static void log(System.Logger.Level level, String what, String result, long startNanos) {
+    if (LOG.isLoggable(level)) {
+      long micros = (System.nanoTime() - startNanos) / 1000;
+      LOG.log(level, what + ": " + result + " after " + micros + " us");
+    }
   }
 
   private CompletableFuture<Boolean> submit(int id, Consumer<Gpu> action) {
@@ -129,18 +157,17 @@ public final class GpuControlService {
             });
   }
 
-  /** Done as soon as the command is queued. */
-  private CompletableFuture<Boolean> queue(int id, String name, Consumer<Gpu> action) {
+  /** Done as soon as the command is queued; what becomes of it is only logged. */
+  private CompletableFuture<Boolean> queue(
+      int id, Consumer<Gpu> action, String what, long startNanos) {
     submit(id, action)
         .whenComplete(
             (done, failure) -> {
-              if (failure != null) {
-                LOG.log(
-                    System.Logger.Level.WARNING,
-                    "GPU {0}: {1} failed: {2}",
-                    id,
-                    name,
-                    failure.getMessage());
+              if (failure == null) {
+                log(System.Logger.Level.INFO, what, "done on GPU " + id, startNanos);
+              } else {
+                String result = "failed on GPU " + id + ", " + failure.getMessage();
+                log(System.Logger.Level.WARNING, what, result, startNanos);
               }
             });
     return CompletableFuture.completedFuture(true);

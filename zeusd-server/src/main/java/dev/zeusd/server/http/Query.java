@@ -103,6 +103,13 @@ final class Query {
     return value;
   }
 
+  /** The values of these parameters, for people. */
+  Map<String, String> values(Set<String> names) {
+    Map<String, String> some = new LinkedHashMap<>(values);
+    some.keySet().retainAll(names);
+    return some;
+  }
+
   /** A parameter that may be left out. */
   Optional<String> optional(String name) {
     return Optional.ofNullable(values.get(name));

@@ -1,6 +1,7 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.auth.Claims;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
@@ -9,6 +10,7 @@ import io.helidon.http.Status;
 import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.HttpRouting;
+import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.util.Optional;
 import java.util.Set;
@@ -21,14 +23,16 @@ public final class Routes {
   private final HttpRouting.Builder routing = HttpRouting.builder();
   private final Set<ApiGroup> enabled;
   private final Optional<AuthFilter> auth;
+  private final Connections connections;
 
   /**
    * Routes of which those of the groups {@code enabled} can be reached, with a token if there is
    * {@code auth}.
    */
-  public Routes(Set<ApiGroup> enabled, Optional<AuthFilter> auth) {
+  public Routes(Set<ApiGroup> enabled, Optional<AuthFilter> auth, Connections connections) {
     this.enabled = enabled;
     this.auth = auth;
+    this.connections = connections;
     ErrorMapper.addTo(routing);
     routing.addFilter(
         (chain, request, response) -> {
@@ -51,9 +55,31 @@ public final class Routes {
     add(Method.GET, path, group, handler);
   }
 
-  /** An endpoint of a group. */
-  void post(ApiGroup group, String path, Handler handler) {
-    add(Method.POST, path, group, handler);
+  /** Handles a request of a known user, for what is written to the log. */
+  interface UserHandler {
+    /**
+     * Handles a request.
+     *
+     * @param user the token's, or who is at the other end of the connection
+     */
+    void handle(ServerRequest request, ServerResponse response, String user);
+  }
+
+  /** An endpoint of a group that changes something. */
+  void post(ApiGroup group, String path, UserHandler handler) {
+    add(
+        Method.POST,
+        path,
+        group,
+        (request, response) ->
+            handler.handle(
+                request,
+                response,
+                request
+                    .context()
+                    .get(Claims.class)
+                    .map(claims -> "user '" + claims.sub() + "'")
+                    .orElseGet(() -> connections.peer(request))));
   }
 
   private void add(Method method, String path, ApiGroup group, Handler handler) {
@@ -73,7 +99,7 @@ public final class Routes {
 
   private static Handler authorized(AuthFilter filter, ApiGroup group, Handler handler) {
     return (request, response) -> {
-      filter.authorize(request, group);
+      request.context().register(filter.authorize(request, group));
       handler.handle(request, response);
     };
   }

@@ -2,8 +2,10 @@ package dev.zeusd.server.http;
 
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.Subscription;
+import io.helidon.common.socket.SocketWriterException;
 import io.helidon.http.sse.SseEvent;
 import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.ServerConnectionException;
 import io.helidon.webserver.http.ServerResponse;
 import io.helidon.webserver.sse.SseSink;
 import java.io.FilterOutputStream;
@@ -71,6 +73,8 @@ final class SseStream<S extends PowerSample> {
   private final class SnapshotWriter implements Writer<S> {
     private final Function<List<S>, byte[]> json;
     private final long openedNanos = System.nanoTime();
+
+    /** A value changed, and no snapshot told it yet. */
     private boolean owed;
 
     SnapshotWriter(Function<List<S>, byte[]> json) {
@@ -82,7 +86,7 @@ final class SseStream<S extends PowerSample> {
       owed |= !batch.isEmpty();
       List<S> current = subscription.current();
       boolean waitedEnough = System.nanoTime() - openedNanos >= HEARTBEAT.toNanos();
-      if (!owed || current.size() < subscription.deviceCount() && !waitedEnough) {
+      if (!owed || current.isEmpty() || current.size() < subscription.deviceCount() && !waitedEnough) {
         return false;
       }
       sink.emit(event(json.apply(current)));
@@ -120,7 +124,11 @@ final class SseStream<S extends PowerSample> {
         batching.flushBatch();
         writingSinceNanos = 0;
       }
-    } catch (InterruptedException | IOException | RuntimeException e) {
+    } catch (InterruptedException
+        | IOException
+        | UncheckedIOException
+        | ServerConnectionException
+        | SocketWriterException e) {
       // The client is gone, or was stuck and dropped: nothing more can be sent.
       throw new CloseConnectionException("stream ended", e);
     }
