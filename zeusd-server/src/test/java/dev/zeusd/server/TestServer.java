@@ -88,7 +88,8 @@ final class TestServer implements AutoCloseable {
 
   /** A second server on the same devices. */
   TestServer alsoAt(Transport transport) throws IOException {
-    return start(transport, node, false, Set.of(ApiGroup.GPU_READ), StreamFormat.SAMPLE, Optional.empty());
+    return start(
+        transport, node, false, Set.of(ApiGroup.GPU_READ), StreamFormat.SAMPLE, Optional.empty());
   }
 
   private static TestServer start(

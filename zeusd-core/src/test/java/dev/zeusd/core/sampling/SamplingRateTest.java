@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -40,10 +41,42 @@ class SamplingRateTest {
             .withCpuBackend(CpuBackend.NONE));
   }
 
-  /** What one run at 1000 Hz on four GPUs gave. */
-  private record Rates(double worstError, double shareOnGrid, double shiftMicros) {
+  /**
+   * What one run at 1000 Hz on four GPUs gave.
+   *
+   * @param machineError the share of the ticks that a thread lost which does nothing but sleep from
+   *     tick to tick: what the machine was too busy for, whoever asks
+   */
+  private record Rates(
+      double worstError, double machineError, double shareOnGrid, double shiftMicros) {
     boolean good() {
-      return worstError < 0.02 && shareOnGrid > 0.7 && Math.abs(shiftMicros) < 250;
+      return worstError < 0.02 + machineError && shareOnGrid > 0.7 && Math.abs(shiftMicros) < 250;
+    }
+  }
+
+  /** Sleeps from one ms to the next, as the sampler's threads do, and counts. */
+  private static final class Metronome implements AutoCloseable {
+    private final Thread thread = Thread.ofPlatform().daemon().start(this::run);
+    private volatile long ticks;
+    private volatile boolean closed;
+
+    private void run() {
+      long epoch = System.nanoTime();
+      long tick = 0;
+      while (!closed) {
+        LockSupport.parkNanos(epoch + (tick + 1) * 1_000_000 - System.nanoTime());
+        long now = (System.nanoTime() - epoch) / 1_000_000;
+        if (now > tick) {
+          tick = now;
+          ticks = ticks + 1;
+        }
+      }
+    }
+
+    @Override
+    public void close() {
+      closed = true;
+      LockSupport.unpark(thread);
     }
   }
 
@@ -63,7 +96,8 @@ class SamplingRateTest {
       nvml.gpu(gpu).countingPower(100_000);
     }
     AtomicBoolean stop = new AtomicBoolean();
-    try (Node node = open(1000);
+    try (Metronome metronome = new Metronome();
+        Node node = open(1000);
         Subscription<GpuPowerSample> power = node.gpuPower().subscribe(List.of(0, 1, 2, 3))) {
       Thread poller =
           Thread.startVirtualThread(
@@ -78,12 +112,14 @@ class SamplingRateTest {
               });
       Thread.sleep(500); // the code warms up
       long start = System.nanoTime();
+      long firstTicks = metronome.ticks;
       long[] first = reads();
       Thread.sleep(1000);
       double early = phaseMicros(nvml.history());
       Thread.sleep((SECONDS - 1) * 1000);
       long[] last = reads();
       double ticks = (System.nanoTime() - start) / 1e6;
+      double machineError = Math.max(0, 1 - (metronome.ticks - firstTicks) / ticks);
       List<CallRecord> end = nvml.history();
       stop.set(true);
       poller.join();
@@ -92,7 +128,7 @@ class SamplingRateTest {
         worst = Math.max(worst, Math.abs((last[gpu] - first[gpu]) / ticks - 1));
       }
       double late = phaseMicros(end);
-      return new Rates(worst, shareNear(end, late), shift(late, early));
+      return new Rates(worst, machineError, shareNear(end, late), shift(late, early));
     }
   }
 

@@ -86,7 +86,9 @@ final class SseStream<S extends PowerSample> {
       owed |= !batch.isEmpty();
       List<S> current = subscription.current();
       boolean waitedEnough = System.nanoTime() - openedNanos >= HEARTBEAT.toNanos();
-      if (!owed || current.isEmpty() || current.size() < subscription.deviceCount() && !waitedEnough) {
+      if (!owed
+          || current.isEmpty()
+          || current.size() < subscription.deviceCount() && !waitedEnough) {
         return false;
       }
       sink.emit(event(json.apply(current)));
