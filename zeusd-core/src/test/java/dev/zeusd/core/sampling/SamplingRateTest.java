@@ -50,7 +50,10 @@ class SamplingRateTest {
   private record Rates(
       double worstError, double machineError, double shareOnGrid, double shiftMicros) {
     boolean good() {
-      return worstError < 0.02 + machineError && shareOnGrid > 0.7 && Math.abs(shiftMicros) < 250;
+      // A tick that reads a GPU and wakes a subscriber loses more than a mere wake-up does.
+      return worstError < Math.max(0.02, 0.01 + 3 * machineError)
+          && shareOnGrid > 0.7
+          && Math.abs(shiftMicros) < 250;
     }
   }
 
@@ -125,6 +128,7 @@ class SamplingRateTest {
       poller.join();
       double worst = 0;
       for (int gpu = 0; gpu < 4; gpu++) {
+        assertTrue(last[gpu] - first[gpu] <= ticks + 10, "more reads than ticks on GPU " + gpu);
         worst = Math.max(worst, Math.abs((last[gpu] - first[gpu]) / ticks - 1));
       }
       double late = phaseMicros(end);
