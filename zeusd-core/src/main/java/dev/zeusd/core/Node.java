@@ -120,9 +120,14 @@ public final class Node implements AutoCloseable {
     return cpuPower;
   }
 
-  /** Ends the devices' threads and the backends. Commands that wait are refused. Idempotent. */
+  /**
+   * Closes all subscriptions, the devices' threads and the backends. Commands that wait are
+   * refused. Idempotent.
+   */
   @Override
   public void close() {
+    gpuPower.close();
+    cpuPower.close();
     List<DeviceWorker<?>> workers = new ArrayList<>(gpus);
     workers.addAll(cpus);
     DeviceWorker.closeAll(workers);

@@ -84,9 +84,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   /**
    * Queues {@code call}; the future ends with its value, or with the exception it threw, on the
-   * worker's thread.
+   * worker's thread; with {@link DeviceException.Unavailable} if this is closed before its turn.
    *
-   * @throws DeviceException.Unavailable if too many calls wait already, or this is closed
+   * @throws DeviceException.Unavailable if too many calls wait already
    */
   public <T> CompletableFuture<T> submit(Function<? super D, ? extends T> call) {
     Command<T> command = new Command<>(call);
@@ -97,7 +97,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
   /**
    * Runs {@code call} on the device's thread and waits for its value.
    *
-   * @throws DeviceException what the device threw, or as {@link #submit}
+   * @throws DeviceException what the device threw, or why it was not asked, as {@link #submit}
    */
   public <T> T call(Function<? super D, ? extends T> call) {
     return await(submit(call));

@@ -27,7 +27,7 @@ import java.util.function.Supplier;
  * @param <D> the kind of device
  * @param <S> its samples
  */
-public final class PowerSampler<D, S extends PowerSample> {
+public final class PowerSampler<D, S extends PowerSample> implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(PowerSampler.class.getName());
   private static final long MAX_GRACE_NANOS = 10_000_000;
 
@@ -128,6 +128,19 @@ public final class PowerSampler<D, S extends PowerSample> {
    */
   public CompletableFuture<S> read(int id) {
     return channels.get(indexOf(id)).readOnce();
+  }
+
+  /** Closes all subscriptions: whoever polls returns at once. */
+  @Override
+  public void close() {
+    List<Subscription<S>> open;
+    lock.lock();
+    try {
+      open = subscriptions;
+    } finally {
+      lock.unlock();
+    }
+    open.forEach(Subscription::close);
   }
 
   private int indexOf(int id) {

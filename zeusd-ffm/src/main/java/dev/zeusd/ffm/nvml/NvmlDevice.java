@@ -22,7 +22,13 @@ import java.util.concurrent.locks.Lock;
  * its UUID, because indices may have changed.
  */
 public final class NvmlDevice {
-  private static final long RESET_INTERVAL_NANOS = 1_000_000_000L;
+  /**
+   * How long to leave NVML alone after a reset that did not help. It doubles up to the maximum: a
+   * reset makes all other devices get new handles.
+   */
+  private static final long MIN_RESET_INTERVAL_NANOS = 1_000_000_000L;
+
+  private static final long MAX_RESET_INTERVAL_NANOS = 10_000_000_000L;
 
   private final NvmlLibrary library;
   private final int index;
@@ -33,7 +39,8 @@ public final class NvmlDevice {
   private int handleGeneration = -1;
   private int calledGeneration;
   private String uuid = "";
-  private long lastResetNanos = System.nanoTime() - RESET_INTERVAL_NANOS;
+  private long resetIntervalNanos = MIN_RESET_INTERVAL_NANOS;
+  private long lastResetNanos = System.nanoTime() - MIN_RESET_INTERVAL_NANOS;
 
   NvmlDevice(NvmlLibrary library, int index) {
     this.library = library;
@@ -179,6 +186,10 @@ public final class NvmlDevice {
   public void setPersistenceMode(boolean enabled) throws NvmlException {
     int mode = enabled ? Nvml.NVML_FEATURE_ENABLED() : Nvml.NVML_FEATURE_DISABLED();
     run("nvmlDeviceSetPersistenceMode", device -> Nvml.nvmlDeviceSetPersistenceMode(device, mode));
+    if (!enabled) {
+      // NVIDIA's reference: on a GPU that is coherent with the CPU, this ends the handle.
+      handleGeneration = -1;
+    }
   }
 
   /** Locks the graphics clock to a range, in MHz ({@code unsigned int}s). Needs root. */
@@ -216,7 +227,7 @@ public final class NvmlDevice {
     try {
       runLocked(lock, function, call);
     } catch (NvmlException e) {
-      if (!needsReset(e.result()) || !resetAtMostOncePerInterval()) {
+      if (!needsReset(e.result()) || !resetUnlessJustDone()) {
         throw e;
       }
       runLocked(lock, function, call);
@@ -231,6 +242,7 @@ public final class NvmlDevice {
         findAgain();
       }
       NvmlLibrary.check(function, call.run(handle));
+      resetIntervalNanos = MIN_RESET_INTERVAL_NANOS;
     } finally {
       lock.unlock();
     }
@@ -243,12 +255,13 @@ public final class NvmlDevice {
     };
   }
 
-  private boolean resetAtMostOncePerInterval() throws NvmlException {
+  private boolean resetUnlessJustDone() throws NvmlException {
     long now = System.nanoTime();
-    if (now - lastResetNanos < RESET_INTERVAL_NANOS) {
+    if (now - lastResetNanos < resetIntervalNanos) {
       return false;
     }
     lastResetNanos = now;
+    resetIntervalNanos = Math.min(2 * resetIntervalNanos, MAX_RESET_INTERVAL_NANOS);
     library.reset(calledGeneration);
     return true;
   }
