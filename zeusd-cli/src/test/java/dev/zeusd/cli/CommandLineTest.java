@@ -1,0 +1,156 @@
+package dev.zeusd.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+/** What the command line says of itself, and of what it does not understand. */
+class CommandLineTest {
+  private record Said(int status, String out, String err) {}
+
+  private static Said run(String... args) {
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+    CommandLine zeusd = Zeusd.commandLine();
+    zeusd.setOut(new PrintWriter(out, true)).setErr(new PrintWriter(err, true));
+    int status = zeusd.execute(args);
+    return new Said(status, out.toString(), err.toString());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--version", "-V", "serve --version"})
+  void tellsItsVersion(String args) {
+    Said said = run(args.split(" "));
+    assertEquals(0, said.status);
+    assertTrue(said.out.matches("zeusd \\d+\\.\\d+\\.\\d+\\R"), said.out);
+    assertEquals("", said.err);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--help", "-h", "help"})
+  void listsItsCommands(String args) {
+    Said said = run(args);
+    assertEquals(0, said.status);
+    assertTrue(said.out.contains("serve"), said.out);
+    assertTrue(said.out.contains("help"), said.out);
+    assertEquals("", said.err);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--mode, (uds)|(tcp)|[default: uds]",
+    "--socket-path, [default: /var/run/zeusd.sock]",
+    "--socket-permissions, [default: 666]",
+    "--socket-uid, Owner",
+    "--socket-gid, Group",
+    "--tcp-bind-address, [::1]:4938 [default: 127.0.0.1:4938]",
+    "--num-workers, logical CPUs",
+    "--gpu-power-poll-hz, 1 to 1000 [default: 20]",
+    "--cpu-power-poll-hz, 1 to 1000 [default: 10]",
+    "--enable, 'gpu-control:|gpu-read:|cpu-read:|[default: gpu-control,gpu-read,cpu-read]'",
+    "--signing-key-path, no authentication",
+    "--gpu-backend, 'auto, nvml, simulated [default: auto]'",
+    "--stream-format, sample|snapshot|[default: sample]",
+    "--rapl-dir, /zeus_sys/class/powercap/intel-rapl|/sys/class/powercap/intel-rapl",
+    "--simulate, Simulated",
+    "--log-level, 'error, warn, info or debug [default: info]'"
+  })
+  void helpTellsValuesAndDefaults(String option, String mentioned) {
+    // Lines are broken anywhere, within a path for example.
+    String section = section(run("serve", "--help").out, option).replaceAll("\\s", "");
+    for (String words : mentioned.split("\\|")) {
+      assertTrue(
+          section.contains(words.replaceAll("\\s", "")),
+          () -> "no '" + words + "' in the help of " + option + ": " + section);
+    }
+  }
+
+  /** What the help says of one option, on one line. */
+  private static String section(String help, String option) {
+    StringBuilder section = new StringBuilder();
+    boolean inside = false;
+    for (String line : help.lines().toList()) {
+      boolean isOption = line.matches(" {2,6}(-\\w, )?--.*");
+      inside =
+          isOption
+              ? line.strip().startsWith(option + "=")
+                  || line.strip().equals(option)
+                  || line.strip().startsWith(option + " ")
+              : inside;
+      section.append(inside ? " " + line.strip() : "");
+    }
+    assertFalse(section.isEmpty(), () -> option + " is not in the help: " + help);
+    return section.toString();
+  }
+
+  @Test
+  void helpOfACommandIsTheSameEitherWay() {
+    String help = run("serve", "--help").out;
+    assertEquals(help, run("help", "serve").out);
+    assertEquals(help, run("serve", "-h").out);
+    assertTrue(help.contains("Usage: zeusd serve"), help);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--bogus, --bogus",
+    "frobnicate, frobnicate",
+    "serve --bogus, --bogus",
+    "serve extra, extra",
+    "serve --mode, --mode",
+    "serve --mode=udp, uds",
+    "serve --mode=UDS, uds",
+    "serve --gpu-power-poll-hz=0, 1 to 1000",
+    "serve --gpu-power-poll-hz=1001, 1 to 1000",
+    "serve --gpu-power-poll-hz=-5, 1 to 1000",
+    "serve --gpu-power-poll-hz=fast, --gpu-power-poll-hz",
+    "serve --num-workers=0, --num-workers",
+    "serve --socket-permissions=888, octal",
+    "serve --socket-permissions=1777, octal",
+    "serve --socket-permissions=rw-, octal",
+    "serve --socket-uid=-1, --socket-uid",
+    "serve --socket-gid=root, --socket-gid",
+    "serve --tcp-bind-address=4938, HOST:PORT",
+    "serve --tcp-bind-address=::1:4938, '[::1]'",
+    "serve --tcp-bind-address=127.0.0.1:99999, 65535",
+    "serve --tcp-bind-address=127.0.0.1:, --tcp-bind-address",
+    "serve --enable=gpu-write, gpu-read",
+    "serve --enable=, --enable",
+    "serve --stream-format=SAMPLE, snapshot",
+    "serve --gpu-backend=none, 'auto, nvml, simulated'",
+    "serve --log-level=trace, 'error, warn, info, debug'",
+    "serve --mode=uds --mode=tcp, --mode",
+    "help frobnicate, frobnicate"
+  })
+  void refusesWhatItDoesNotUnderstand(String args, String mentioned) {
+    Said said = run(args.split(" "));
+    assertEquals(2, said.status, said.err);
+    assertUsageError(said.out, said.err, mentioned);
+  }
+
+  @Test
+  void wantsACommand() {
+    Said said = run();
+    assertEquals(2, said.status);
+    assertUsageError(said.out, said.err, "serve");
+  }
+
+  private static void assertUsageError(String out, String err, String mentioned) {
+    assertEquals("", out);
+    List<String> lines = err.lines().toList();
+    assertEquals(2, lines.size(), err);
+    assertTrue(lines.get(0).startsWith("error: "), err);
+    assertTrue(lines.get(0).contains(mentioned), err);
+    assertTrue(lines.get(1).matches("For more information, try 'zeusd.* --help'\\."), err);
+    assertFalse(err.contains("Exception"), err);
+  }
+}

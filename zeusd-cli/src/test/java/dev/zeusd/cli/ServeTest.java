@@ -1,0 +1,299 @@
+package dev.zeusd.cli;
+
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.server.raw.EventStream;
+import dev.zeusd.server.raw.RawConnection;
+import dev.zeusd.server.raw.RawResponse;
+import java.io.File;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.SocketAddress;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The daemon as a process: how it starts, why it does not, and how it ends. */
+class ServeTest {
+  private static final String[] TCP = {
+    "serve", "--enable", "gpu-read", "--mode", "tcp", "--tcp-bind-address", "127.0.0.1:0"
+  };
+
+  @TempDir private Path directory;
+
+  private Path socket;
+  private FakeNvml nvml;
+
+  @BeforeEach
+  void setUp() {
+    socket = directory.resolve("zeusd.sock");
+    nvml = FakeNvml.create(directory.resolve("nvml"));
+  }
+
+  private ZeusdProcess start(String... args) throws IOException {
+    return ZeusdProcess.start(directory, nvml.environment(), args);
+  }
+
+  private ZeusdProcess startAtSocket(String... more) throws IOException {
+    List<String> args = new ArrayList<>(List.of("serve", "--enable", "gpu-read"));
+    args.addAll(List.of("--socket-path", socket.toString()));
+    args.addAll(List.of(more));
+    return start(args.toArray(String[]::new));
+  }
+
+  private static RawResponse get(SocketAddress address, String target) throws IOException {
+    try (RawConnection connection = RawConnection.open(address)) {
+      return connection.get(target);
+    }
+  }
+
+  private static SocketAddress loopback(int port) {
+    return new InetSocketAddress("127.0.0.1", port);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"TERM, uds", "INT, uds", "TERM, tcp", "INT, tcp"})
+  void aSignalStopsItWithStreamsOpen(String signal, String mode) throws Exception {
+    try (ZeusdProcess zeusd = mode.equals("uds") ? startAtSocket() : start(TCP)) {
+      String where = zeusd.awaitListening();
+      SocketAddress address =
+          mode.equals("uds")
+              ? UnixDomainSocketAddress.of(where)
+              : loopback(Integer.parseInt(where));
+      nvml.gpu(1).countingPower(0);
+      try (RawConnection idle = RawConnection.open(address);
+          RawConnection stuck = RawConnection.openWithSmallBuffer(address);
+          EventStream samples = RawConnection.open(address).stream("/gpu/stream_power?gpu_ids=0");
+          EventStream busy = RawConnection.open(address).stream("/gpu/stream_power")) {
+        idle.get("/time");
+        stuck.send(RawConnection.request("GET", "/gpu/stream_power"));
+        samples.nextSample();
+        busy.nextSample();
+        long start = System.nanoTime();
+        zeusd.signal(signal);
+        assertEquals(0, zeusd.awaitExit(), zeusd::toString);
+        long tookMs = (System.nanoTime() - start) / 1_000_000;
+        System.out.println("SIG" + signal + ", " + mode + ": gone after " + tookMs + " ms");
+        // A second is asked for; the rest is for a busy machine.
+        assertTrue(tookMs < 5000, () -> "took " + tookMs + " ms");
+        samples.assertEndsProperly();
+        busy.assertEndsProperly();
+      }
+      assertFalse(Files.exists(socket, NOFOLLOW_LINKS), "the socket is still there");
+      assertEquals("", zeusd.out());
+    }
+  }
+
+  @Test
+  void serves() throws Exception {
+    try (ZeusdProcess zeusd =
+        startAtSocket("--socket-permissions", "640", "--stream-format", "snapshot")) {
+      SocketAddress address = UnixDomainSocketAddress.of(zeusd.awaitListening());
+      assertEquals(
+          "rw-r-----", PosixFilePermissions.toString(Files.getPosixFilePermissions(socket)));
+      get(address, "/gpu/get_power_limit?gpu_ids=3")
+          .assertOk("{\"3\":{\"power_limit_mw\":300000}}");
+      assertTrue(
+          get(address, "/discover").body().contains("\"enabled_api_groups\":[\"gpu-read\"]"));
+      try (EventStream stream = RawConnection.open(address).stream("/gpu/stream_power")) {
+        stream.nextSnapshot();
+      }
+    }
+  }
+
+  @Test
+  void leavesALiveSocketAloneAndReplacesAStaleOne() throws Exception {
+    try (ZeusdProcess first = startAtSocket()) {
+      first.awaitListening();
+      try (ZeusdProcess second = startAtSocket()) {
+        second.assertFails(socket.toString(), "listening");
+      }
+      assertEquals(200, get(UnixDomainSocketAddress.of(socket), "/time").status());
+      first.signal("KILL");
+      assertEquals(128 + 9, first.awaitExit());
+    }
+    assertTrue(Files.exists(socket), "a killed daemon leaves its socket");
+    try (ZeusdProcess third = startAtSocket()) {
+      third.awaitListening();
+      assertEquals(200, get(UnixDomainSocketAddress.of(socket), "/time").status());
+    }
+  }
+
+  @Test
+  void oneOfThreeThatStartAtOnceWins() throws Exception {
+    List<ZeusdProcess> all = new ArrayList<>();
+    try {
+      for (int i = 0; i < 3; i++) {
+        all.add(startAtSocket());
+      }
+      long deadline = System.nanoTime() + 30_000_000_000L;
+      while (all.stream().filter(ZeusdProcess::isAlive).count() > 1) {
+        assertTrue(System.nanoTime() < deadline, "more than one runs");
+        Thread.sleep(20);
+      }
+      for (ZeusdProcess zeusd : all) {
+        if (zeusd.isAlive()) {
+          assertEquals(socket.toString(), zeusd.awaitListening());
+        } else {
+          zeusd.assertFails(socket.toString());
+        }
+      }
+      assertEquals(200, get(UnixDomainSocketAddress.of(socket), "/time").status());
+    } finally {
+      all.forEach(ZeusdProcess::close);
+    }
+  }
+
+  @Test
+  void saysWhatKeepsItFromListening() throws Exception {
+    Files.writeString(socket, "precious");
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"));
+        ZeusdProcess file = startAtSocket();
+        ZeusdProcess port =
+            start(
+                "serve",
+                "--enable=gpu-read",
+                "--mode=tcp",
+                "--tcp-bind-address=127.0.0.1:" + taken.getLocalPort())) {
+      file.assertFails(socket.toString(), "not a socket");
+      port.assertFails("127.0.0.1:" + taken.getLocalPort(), "in use");
+    }
+    assertEquals("precious", Files.readString(socket));
+  }
+
+  @Test
+  void doesWithoutAnNvmlThatItNeedNotHave() throws Exception {
+    assumeTrue(Files.notExists(Path.of("/dev/nvidiactl")), "this machine has an NVIDIA driver");
+    Map<String, String> without = Map.of("LD_LIBRARY_PATH", directory.toString());
+    try (ZeusdProcess auto = ZeusdProcess.start(directory, without, TCP)) {
+      int port = auto.awaitPort();
+      assertTrue(auto.err().contains("no GPUs: libnvidia-ml.so.1"), auto::toString);
+      assertTrue(get(loopback(port), "/discover").body().startsWith("{\"gpu_ids\":[],"));
+      get(loopback(port), "/gpu/get_cumulative_energy").assertOk("{}");
+    }
+    String[] insisting =
+        Stream.concat(Stream.of(TCP), Stream.of("--gpu-backend", "nvml")).toArray(String[]::new);
+    try (ZeusdProcess nvmlOnly = ZeusdProcess.start(directory, without, insisting)) {
+      nvmlOnly.assertFails("NVML", "libnvidia-ml.so.1");
+    }
+  }
+
+  @Test
+  void simulates() throws Exception {
+    try (ZeusdProcess zeusd =
+        start("serve", "--simulate", "--mode", "tcp", "--tcp-bind-address", "127.0.0.1:0")) {
+      SocketAddress address = loopback(zeusd.awaitPort());
+      assertTrue(get(address, "/discover").body().startsWith("{\"gpu_ids\":[0,1"));
+      assertEquals(200, get(address, "/gpu/get_power").status());
+      try (EventStream stream = RawConnection.open(address).stream("/gpu/stream_power")) {
+        stream.nextSample();
+      }
+      assertEquals(0, nvml.totalCalls(), "the library is left alone");
+    }
+  }
+
+  @Test
+  void listensOnIpv6() throws Exception {
+    assumeTrue(hasIpv6(), "this machine has no ::1");
+    try (ZeusdProcess zeusd =
+        start("serve", "--enable=gpu-read", "--mode=tcp", "--tcp-bind-address=[::1]:0")) {
+      SocketAddress address = new InetSocketAddress("::1", zeusd.awaitPort());
+      assertEquals(200, get(address, "/time").status());
+    }
+  }
+
+  private static boolean hasIpv6() {
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getByName("::1"))) {
+      return socket.isBound();
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  @Test
+  void usageErrorsAndVersionHaveTheirStatus() throws Exception {
+    try (ZeusdProcess version = start("--version");
+        ZeusdProcess usage = start("serve", "--mode", "udp")) {
+      assertEquals(0, version.awaitExit());
+      assertTrue(version.out().matches("zeusd \\d+\\.\\d+\\.\\d+\\R"), version::toString);
+      assertEquals("", version.err());
+      assertEquals(2, usage.awaitExit());
+      assertEquals(2, usage.err().lines().count(), usage::toString);
+      assertEquals("", usage.out());
+    }
+  }
+
+  @Test
+  void withoutRootOnlyGpusCanBeRead() throws Exception {
+    List<String> prefix = List.of();
+    String classPath = System.getProperty("java.class.path");
+    Map<String, String> environment =
+        Map.of("LD_LIBRARY_PATH", FakeNvml.libraryDirectory().toString());
+    if (isRoot()) {
+      assumeTrue(Files.isExecutable(Path.of("/usr/bin/setpriv")), "no setpriv (util-linux)");
+      prefix = List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups");
+      classPath = readableByAll(classPath);
+      environment = Map.of("LD_LIBRARY_PATH", readableByAll(FakeNvml.libraryDirectory()));
+      Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxrwxrwx"));
+    }
+    try (ZeusdProcess all = ZeusdProcess.start(directory, environment, prefix, classPath, "serve");
+        ZeusdProcess control =
+            ZeusdProcess.start(
+                directory, environment, prefix, classPath, "serve", "--enable=gpu-control")) {
+      all.assertFails("gpu-control", "cpu-read", "need root", "--enable gpu-read");
+      control.assertFails("gpu-control", "--enable gpu-read");
+      assertFalse(control.err().contains("cpu-read"), control::toString);
+    }
+    try (ZeusdProcess reading =
+        ZeusdProcess.start(directory, environment, prefix, classPath, TCP)) {
+      int port = reading.awaitPort();
+      get(loopback(port), "/gpu/get_power_limit?gpu_ids=0")
+          .assertOk("{\"0\":{\"power_limit_mw\":300000}}");
+    }
+  }
+
+  private static boolean isRoot() throws IOException {
+    return (Integer) Files.getAttribute(Path.of("/proc/self"), "unix:uid") == 0;
+  }
+
+  /** The class path, copied to where another user may read it. */
+  private String readableByAll(String classPath) throws IOException {
+    List<String> copies = new ArrayList<>();
+    for (String entry : classPath.split(File.pathSeparator)) {
+      if (!entry.isEmpty() && Files.exists(Path.of(entry))) {
+        copies.add(readableByAll(Path.of(entry)));
+      }
+    }
+    return String.join(File.pathSeparator, copies);
+  }
+
+  private String readableByAll(Path original) throws IOException {
+    Path copy = Files.createTempDirectory(directory, "copy").resolve(original.getFileName());
+    try (Stream<Path> files = Files.walk(original)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, copy.resolve(original.relativize(file)));
+      }
+    }
+    for (Path up = copy; !up.equals(directory.getParent()); up = up.getParent()) {
+      Files.setPosixFilePermissions(up, PosixFilePermissions.fromString("rwxr-xr-x"));
+    }
+    return copy.toString();
+  }
+}

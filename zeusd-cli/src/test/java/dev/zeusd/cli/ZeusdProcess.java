@@ -1,0 +1,127 @@
+package dev.zeusd.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** The command in a process of its own, as users run it. */
+final class ZeusdProcess implements AutoCloseable {
+  private static final long PATIENCE_SECONDS = 30;
+  private static final Pattern LISTENING = Pattern.compile("listening at (\\S+:)?(\\S+), ");
+
+  private final Process process;
+  private final Path out;
+  private final Path err;
+
+  private ZeusdProcess(Process process, Path out, Path err) {
+    this.process = process;
+    this.out = out;
+    this.err = err;
+  }
+
+  /** Starts {@code zeusd} with {@code args}; what it says is kept in {@code directory}. */
+  static ZeusdProcess start(Path directory, Map<String, String> environment, String... args)
+      throws IOException {
+    return start(directory, environment, List.of(), System.getProperty("java.class.path"), args);
+  }
+
+  /** The same by way of a command that is put in front, and with another class path. */
+  static ZeusdProcess start(
+      Path directory,
+      Map<String, String> environment,
+      List<String> prefix,
+      String classPath,
+      String... args)
+      throws IOException {
+    List<String> command = new ArrayList<>(prefix);
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"));
+    command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-cp", classPath));
+    command.add(Zeusd.class.getName());
+    command.addAll(List.of(args));
+    Path out = Files.createTempFile(directory, "zeusd", ".out");
+    Path err = Files.createTempFile(directory, "zeusd", ".err");
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
+    builder.environment().remove("FAKE_NVML_STATE");
+    builder.environment().putAll(environment);
+    return new ZeusdProcess(builder.start(), out, err);
+  }
+
+  String out() throws IOException {
+    return Files.readString(out);
+  }
+
+  String err() throws IOException {
+    return Files.readString(err);
+  }
+
+  boolean isAlive() {
+    return process.isAlive();
+  }
+
+  /** Waits for a line that says where it listens, and gives the port, or the path of the socket. */
+  String awaitListening() throws IOException, InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+    while (process.isAlive() && System.nanoTime() < deadline) {
+      Matcher matcher = LISTENING.matcher(err());
+      if (matcher.find()) {
+        return matcher.group(2);
+      }
+      Thread.sleep(10);
+    }
+    return fail("does not listen: " + err());
+  }
+
+  int awaitPort() throws IOException, InterruptedException {
+    return Integer.parseInt(awaitListening());
+  }
+
+  /** Sends a signal by its name, such as TERM. */
+  void signal(String name) throws IOException, InterruptedException {
+    Process kill = new ProcessBuilder("kill", "-" + name, String.valueOf(process.pid())).start();
+    assertEquals(0, kill.waitFor());
+  }
+
+  int awaitExit() throws IOException, InterruptedException {
+    assertTrue(
+        process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS), () -> "still runs after a long time");
+    return process.exitValue();
+  }
+
+  /** Ends with status 1 and one line that says why, in these words. */
+  void assertFails(String... mentioned) throws IOException, InterruptedException {
+    assertEquals(1, awaitExit(), this::toString);
+    List<String> lines = err().lines().filter(line -> !line.matches("\\S+Z info .*")).toList();
+    assertEquals(1, lines.size(), err());
+    assertTrue(lines.getFirst().startsWith("error: "), err());
+    for (String text : mentioned) {
+      assertTrue(lines.getFirst().contains(text), () -> "no '" + text + "' in " + lines);
+    }
+    assertEquals("", out());
+  }
+
+  @Override
+  public String toString() {
+    try {
+      return "zeusd said: " + out() + err();
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+
+  @Override
+  public void close() {
+    process.destroyForcibly();
+  }
+}
