@@ -52,7 +52,7 @@ def test_gpus(daemon, stream):
     client = stream(daemon.config(cpu_indices=[]))
     wait_for_gpus(client, daemon, {gpu: 100 * (gpu + 1) for gpu in range(GPUS)})
     readings = client.get_power()[daemon.endpoint]
-    assert readings.timestamp_s == pytest.approx(time.time(), abs=1)
+    assert readings.timestamp_s == pytest.approx(time.time(), abs=30)  # steady power: of its last change
     assert readings.cpu_power_w == {}
 
 
