@@ -13,7 +13,7 @@ fi
 dist=$1
 here=$(cd "$(dirname "$0")" && pwd -P)
 work=$(mktemp -d)
-deb=${2:-$work/zeusd.deb}
+deb=$(realpath -m "${2:-$work/zeusd.deb}") # the tests change folders
 root=$work/root
 daemon=""
 cleanup() {
