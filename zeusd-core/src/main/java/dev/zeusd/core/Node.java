@@ -25,39 +25,32 @@ import java.util.List;
 public final class Node implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(Node.class.getName());
 
-  private final AutoCloseable backend;
+  private final AutoCloseable gpuBackend;
   private final List<DeviceWorker<Gpu>> gpus;
   private final PowerSampler<Gpu, GpuPowerSample> gpuPower;
   private final AutoCloseable cpuBackend;
   private final List<DeviceWorker<Cpu>> cpus;
   private final PowerSampler<Cpu, CpuPowerSample> cpuPower;
 
-  private Node(AutoCloseable backend, List<Gpu> gpus, NodeConfig config) {
-    this.backend = backend;
-    List<DeviceWorker<Gpu>> workers = new ArrayList<>();
-    for (Gpu gpu : gpus) {
-      int id = gpu.info().id();
-      workers.add(new DeviceWorker<>(id, "GPU " + id, gpu));
+  /** The devices of one kind, and what to close after them. */
+  private record Opened<D>(AutoCloseable backend, List<D> devices) {
+    static <D> Opened<D> withoutBackend(List<D> devices) {
+      return new Opened<>(() -> {}, devices);
     }
-    this.gpus = List.copyOf(workers);
-    this.gpuPower = PowerSampler.ofGpus(this.gpus, config.gpuPowerPollHz());
-    OpenCpus open = openCpus(config);
-    this.cpuBackend = open.backend;
-    this.cpus = open.cpus.stream().map(GuardedCpu::startWorker).toList();
-    this.cpuPower = PowerSampler.ofCpus(this.cpus, config.cpuPowerPollHz());
   }
 
-  private record OpenCpus(AutoCloseable backend, List<Cpu> cpus) {}
+  private Node(Opened<Gpu> openedGpus, Opened<Cpu> openedCpus, NodeConfig config) {
+    this.gpuBackend = openedGpus.backend;
+    this.gpus = openedGpus.devices.stream().map(Node::startWorker).toList();
+    this.gpuPower = PowerSampler.ofGpus(gpus, config.gpuPowerPollHz());
+    this.cpuBackend = openedCpus.backend;
+    this.cpus = openedCpus.devices.stream().map(GuardedCpu::startWorker).toList();
+    this.cpuPower = PowerSampler.ofCpus(cpus, config.cpuPowerPollHz());
+  }
 
-  private static OpenCpus openCpus(NodeConfig config) {
-    return switch (config.cpuBackend()) {
-      case NONE -> new OpenCpus(() -> {}, List.of());
-      case SIMULATED -> new OpenCpus(() -> {}, SimulatedCpu.typicalNode());
-      case RAPL -> {
-        RaplCpus rapl = RaplCpus.open(config.raplDir(), System::nanoTime);
-        yield new OpenCpus(rapl, rapl.cpus());
-      }
-    };
+  private static DeviceWorker<Gpu> startWorker(Gpu gpu) {
+    int id = gpu.info().id();
+    return new DeviceWorker<>(id, "GPU " + id, gpu);
   }
 
   /**
@@ -66,38 +59,44 @@ public final class Node implements AutoCloseable {
    * @throws NodeException if a backend that {@code config} insists on is not there
    */
   public static Node open(NodeConfig config) {
+    return new Node(openGpus(config), openCpus(config), config);
+  }
+
+  private static Opened<Gpu> openGpus(NodeConfig config) {
     return switch (config.gpuBackend()) {
-      case NONE -> new Node(() -> {}, List.of(), config);
-      case SIMULATED -> new Node(() -> {}, SimulatedGpu.typicalNode(), config);
-      case NVML -> openNvml(config);
-      case AUTO -> openNvmlIfThere(config);
+      case NONE -> Opened.withoutBackend(List.of());
+      case SIMULATED -> Opened.withoutBackend(SimulatedGpu.typicalNode());
+      case NVML, AUTO -> openNvml(config.gpuBackend());
     };
   }
 
-  private static Node openNvml(NodeConfig config) {
+  private static Opened<Gpu> openNvml(GpuBackend wanted) {
     try {
-      return withNvml(NvmlGpus.open(), config);
+      NvmlGpus nvml = NvmlGpus.open();
+      LOG.log(
+          System.Logger.Level.INFO,
+          "{0} GPU(s) by NVML, driver {1}",
+          nvml.gpus().size(),
+          nvml.driverVersion());
+      return new Opened<>(nvml, nvml.gpus());
     } catch (NvmlException e) {
-      throw new NodeException("NVML is not usable: " + e.getMessage(), e);
-    }
-  }
-
-  private static Node openNvmlIfThere(NodeConfig config) {
-    try {
-      return withNvml(NvmlGpus.open(), config);
-    } catch (NvmlException e) {
+      if (wanted == GpuBackend.NVML) {
+        throw new NodeException("NVML is not usable: " + e.getMessage(), e);
+      }
       LOG.log(System.Logger.Level.WARNING, "no GPUs: {0}", e.getMessage());
-      return new Node(() -> {}, List.of(), config);
+      return Opened.withoutBackend(List.of());
     }
   }
 
-  private static Node withNvml(NvmlGpus nvml, NodeConfig config) {
-    LOG.log(
-        System.Logger.Level.INFO,
-        "{0} GPU(s) by NVML, driver {1}",
-        nvml.gpus().size(),
-        nvml.driverVersion());
-    return new Node(nvml, nvml.gpus(), config);
+  private static Opened<Cpu> openCpus(NodeConfig config) {
+    return switch (config.cpuBackend()) {
+      case NONE -> Opened.withoutBackend(List.of());
+      case SIMULATED -> Opened.withoutBackend(SimulatedCpu.typicalNode());
+      case RAPL -> {
+        RaplCpus rapl = RaplCpus.open(config.raplDir(), System::nanoTime);
+        yield new Opened<>(rapl, rapl.cpus());
+      }
+    };
   }
 
   /** The GPUs by id, each with its thread. */
@@ -131,7 +130,7 @@ public final class Node implements AutoCloseable {
     List<DeviceWorker<?>> workers = new ArrayList<>(gpus);
     workers.addAll(cpus);
     DeviceWorker.closeAll(workers);
-    closeBackend("GPU", backend);
+    closeBackend("GPU", gpuBackend);
     closeBackend("CPU", cpuBackend);
   }
 
