@@ -9,29 +9,23 @@ import dev.zeusd.core.sampling.DeviceWorker;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.util.Collection;
-import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SortedMap;
-import java.util.function.Function;
-import java.util.stream.Collectors;
 
 /** The group cpu-read. */
 public final class CpuReadService {
   private static final String CPU_IDS = "cpu_ids";
 
   private final Node node;
-  private final Map<Integer, DeviceWorker<Cpu>> cpus;
-  private final Collection<Integer> ids;
+  private final SortedMap<Integer, DeviceWorker<Cpu>> cpus;
   private final PowerStreams streams;
 
   /** Reads the CPU packages of {@code node}. */
   public CpuReadService(Node node, PowerStreams streams) {
     this.node = node;
     this.streams = streams;
-    this.cpus =
-        node.cpus().stream().collect(Collectors.toMap(DeviceWorker::id, Function.identity()));
-    this.ids = node.cpus().stream().map(DeviceWorker::id).sorted().toList();
+    this.cpus = FanOut.byId(node.cpus());
   }
 
   /** Registers the endpoints. */
@@ -40,7 +34,8 @@ public final class CpuReadService {
         CPU_READ,
         "/cpu/get_power",
         (request, response) -> {
-          Collection<Integer> wanted = Query.of(request, Set.of(CPU_IDS)).idsOrAll(CPU_IDS, ids);
+          Collection<Integer> wanted =
+              Query.of(request, Set.of(CPU_IDS)).idsOrAll(CPU_IDS, cpus.keySet());
           SortedMap<Integer, CpuPowerSample> samples = FanOut.all(wanted, node.cpuPower()::read);
           Routes.sendJson(response, WireJson.cpuPower(samples.values()));
         });
@@ -49,7 +44,7 @@ public final class CpuReadService {
         "/cpu/stream_power",
         streams.handler(
             CPU_IDS,
-            ids,
+            cpus.keySet(),
             node.cpuPower(),
             new PowerStreams.Dialects<>(WireJson::cpuPowerSample, WireJson::cpuPower)));
     routes.get(CPU_READ, "/cpu/get_cumulative_energy", this::energy);
@@ -60,7 +55,7 @@ public final class CpuReadService {
 
   private void energy(ServerRequest request, ServerResponse response) {
     Query query = Query.of(request, Set.of(CPU_IDS, "cpu", "dram"));
-    Collection<Integer> wanted = query.idsOrAll(CPU_IDS, ids);
+    Collection<Integer> wanted = query.idsOrAll(CPU_IDS, cpus.keySet());
     boolean cpu = query.bool("cpu");
     boolean dram = query.bool("dram");
     SortedMap<Integer, Energy> energies =

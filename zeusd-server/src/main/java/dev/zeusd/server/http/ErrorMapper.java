@@ -6,6 +6,7 @@ import io.helidon.http.DirectHandler;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Method;
+import io.helidon.http.ServerResponseHeaders;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.DirectHandlers;
 import io.helidon.webserver.http.HttpRouting;
@@ -59,7 +60,7 @@ public final class ErrorMapper {
       DirectHandler.TransportRequest request,
       DirectHandler.EventType type,
       Status defaultStatus,
-      io.helidon.http.ServerResponseHeaders headers,
+      ServerResponseHeaders headers,
       String message) {
     // Too large a body comes without a message, and some with one that points to a log.
     boolean told = message != null && !message.isEmpty() && !message.contains("see server log");

@@ -9,12 +9,20 @@ import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
 import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 
 /** One call on several devices, side by side, and what came of it. */
 final class FanOut {
   private FanOut() {}
+
+  /** Devices as requests name them, by ascending id. */
+  static <D> SortedMap<Integer, DeviceWorker<D>> byId(Collection<DeviceWorker<D>> workers) {
+    return workers.stream()
+        .collect(
+            Collectors.toMap(DeviceWorker::id, Function.identity(), (a, b) -> a, TreeMap::new));
+  }
 
   /** The devices that failed, by id; the calls of the others have happened all the same. */
   static final class DeviceErrors extends RuntimeException {

@@ -10,13 +10,13 @@ import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.BadRequestException;
 import io.helidon.webserver.http.ServerResponse;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
-import java.util.function.Function;
-import java.util.stream.Collectors;
+import java.util.function.Supplier;
 
 /** The group gpu-control. */
 public final class GpuControlService {
@@ -26,12 +26,11 @@ public final class GpuControlService {
   private static final String MIN_CLOCK_MHZ = "min_clock_mhz";
   private static final String MAX_CLOCK_MHZ = "max_clock_mhz";
 
-  private final Map<Integer, DeviceWorker<Gpu>> gpus;
+  private final SortedMap<Integer, DeviceWorker<Gpu>> gpus;
 
   /** Sets the GPUs of {@code node}. */
   public GpuControlService(Node node) {
-    this.gpus =
-        node.gpus().stream().collect(Collectors.toMap(DeviceWorker::id, Function.identity()));
+    this.gpus = FanOut.byId(node.gpus());
   }
 
   /** Reads what a command needs from a query. */
@@ -102,7 +101,7 @@ public final class GpuControlService {
   }
 
   private void add(Routes routes, String name, Set<String> parameters, Command command) {
-    Set<String> known = new java.util.HashSet<>(parameters);
+    Set<String> known = new HashSet<>(parameters);
     known.addAll(List.of(GPU_IDS, BLOCK));
     routes.post(
         GPU_CONTROL,
@@ -114,8 +113,8 @@ public final class GpuControlService {
           Collection<Integer> ids = query.ids(GPU_IDS, gpus.keySet());
           boolean block = query.bool(BLOCK);
           Consumer<Gpu> action = command.from(query);
-          String what =
-              "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
+          Supplier<String> what =
+              () -> "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
           if (block) {
             runAll(ids, action, what, startNanos, response);
           } else {
@@ -128,7 +127,7 @@ public final class GpuControlService {
   private void runAll(
       Collection<Integer> ids,
       Consumer<Gpu> action,
-      String what,
+      Supplier<String> what,
       long startNanos,
       ServerResponse response) {
     try {
@@ -141,10 +140,11 @@ public final class GpuControlService {
     log(System.Logger.Level.INFO, what, "done", startNanos);
   }
 
-  private static void log(System.Logger.Level level, String what, String result, long startNanos) {
+  private static void log(
+      System.Logger.Level level, Supplier<String> what, String result, long startNanos) {
     if (LOG.isLoggable(level)) {
       long micros = (System.nanoTime() - startNanos) / 1000;
-      LOG.log(level, what + ": " + result + " after " + micros + " us");
+      LOG.log(level, what.get() + ": " + result + " after " + micros + " us");
     }
   }
 
@@ -159,7 +159,7 @@ public final class GpuControlService {
 
   /** Done as soon as the command is queued; what becomes of it is only logged. */
   private CompletableFuture<Boolean> queue(
-      int id, Consumer<Gpu> action, String what, long startNanos) {
+      int id, Consumer<Gpu> action, Supplier<String> what, long startNanos) {
     submit(id, action)
         .whenComplete(
             (done, failure) -> {

@@ -13,24 +13,20 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.function.Function;
-import java.util.stream.Collectors;
 
 /** The group gpu-read. */
 public final class GpuReadService {
   private static final String GPU_IDS = "gpu_ids";
 
   private final Node node;
-  private final Map<Integer, DeviceWorker<Gpu>> gpus;
-  private final Collection<Integer> ids;
+  private final SortedMap<Integer, DeviceWorker<Gpu>> gpus;
   private final PowerStreams streams;
 
   /** Reads the GPUs of {@code node}. */
   public GpuReadService(Node node, PowerStreams streams) {
     this.node = node;
     this.streams = streams;
-    this.gpus =
-        node.gpus().stream().collect(Collectors.toMap(DeviceWorker::id, Function.identity()));
-    this.ids = node.gpus().stream().map(DeviceWorker::id).sorted().toList();
+    this.gpus = FanOut.byId(node.gpus());
   }
 
   /** Registers the endpoints. */
@@ -48,7 +44,7 @@ public final class GpuReadService {
         "/gpu/stream_power",
         streams.handler(
             GPU_IDS,
-            ids,
+            gpus.keySet(),
             node.gpuPower(),
             new PowerStreams.Dialects<>(WireJson::gpuPowerSample, WireJson::gpuPower)));
     routes.get(GPU_READ, "/gpu/get_cumulative_energy", reading(Gpu::energyMj, WireJson::gpuEnergy));
@@ -73,6 +69,6 @@ public final class GpuReadService {
   }
 
   private Collection<Integer> wantedIds(ServerRequest request) {
-    return Query.of(request, Set.of(GPU_IDS)).idsOrAll(GPU_IDS, ids);
+    return Query.of(request, Set.of(GPU_IDS)).idsOrAll(GPU_IDS, gpus.keySet());
   }
 }

@@ -52,7 +52,8 @@ public final class PowerStreams implements AutoCloseable {
     return (request, response) -> {
       Query query = Query.of(request, Set.of(idsParameter, FORMAT));
       Collection<Integer> ids = query.idsOrAll(idsParameter, existing);
-      StreamFormat format = query.optional(FORMAT).map(text -> format(query)).orElse(defaultFormat);
+      StreamFormat format =
+          query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
       SocketChannel channel =
           connections
               .channel(request)
@@ -74,8 +75,7 @@ public final class PowerStreams implements AutoCloseable {
     };
   }
 
-  private static StreamFormat format(Query query) {
-    String text = query.optional(FORMAT).orElseThrow();
+  private static StreamFormat format(Query query, String text) {
     for (StreamFormat format : StreamFormat.values()) {
       if (format.wireName().equals(text)) {
         return format;

@@ -1,7 +1,6 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.server.ApiGroup;
-import dev.zeusd.server.auth.Claims;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
@@ -52,7 +51,17 @@ public final class Routes {
 
   /** An endpoint of a group. */
   void get(ApiGroup group, String path, Handler handler) {
-    add(Method.GET, path, group, handler);
+    add(
+        Method.GET,
+        path,
+        group,
+        auth.<Handler>map(
+                filter ->
+                    (request, response) -> {
+                      filter.authorize(request, group);
+                      handler.handle(request, response);
+                    })
+            .orElse(handler));
   }
 
   /** Handles a request of a known user, for what is written to the log. */
@@ -71,20 +80,20 @@ public final class Routes {
         Method.POST,
         path,
         group,
-        (request, response) ->
-            handler.handle(
-                request,
-                response,
-                request
-                    .context()
-                    .get(Claims.class)
-                    .map(claims -> "user '" + claims.sub() + "'")
-                    .orElseGet(() -> connections.peer(request))));
+        auth.<Handler>map(
+                filter ->
+                    (request, response) -> {
+                      String user = filter.authorize(request, group).sub();
+                      handler.handle(request, response, "user '" + user + "'");
+                    })
+            .orElse(
+                (request, response) ->
+                    handler.handle(request, response, connections.peer(request))));
   }
 
   private void add(Method method, String path, ApiGroup group, Handler handler) {
     if (enabled.contains(group)) {
-      add(method, path, auth.map(filter -> authorized(filter, group, handler)).orElse(handler));
+      add(method, path, handler);
       return;
     }
     routing.any(
@@ -95,13 +104,6 @@ public final class Routes {
               Status.NOT_FOUND_404,
               true);
         });
-  }
-
-  private static Handler authorized(AuthFilter filter, ApiGroup group, Handler handler) {
-    return (request, response) -> {
-      request.context().register(filter.authorize(request, group));
-      handler.handle(request, response);
-    };
   }
 
   private void add(Method method, String path, Handler handler) {
