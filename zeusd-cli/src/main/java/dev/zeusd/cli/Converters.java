@@ -7,6 +7,7 @@ import dev.zeusd.server.StreamFormat;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Function;
@@ -57,10 +58,13 @@ final class Converters {
     }
   }
 
-  static final class Group implements ITypeConverter<ApiGroup> {
+  /** Several at once, which picocli adds to its list: its own splitting overlooks empty ones. */
+  static final class Groups implements ITypeConverter<List<ApiGroup>> {
     @Override
-    public ApiGroup convert(String text) {
-      return oneOf(ApiGroup.values(), ApiGroup::wireName, text);
+    public List<ApiGroup> convert(String text) {
+      return Arrays.stream(text.split(",", -1))
+          .map(name -> oneOf(ApiGroup.values(), ApiGroup::wireName, name))
+          .toList();
     }
   }
 

@@ -117,10 +117,9 @@ final class ServeCommand implements Callable<Integer> {
 
   @Option(
       names = "--enable",
-      paramLabel = "<GROUP>",
-      split = ",",
+      paramLabel = "<GROUP>[,<GROUP>...]",
       defaultValue = "gpu-control,gpu-read,cpu-read",
-      converter = Converters.Group.class,
+      converter = Converters.Groups.class,
       description = {
         "API groups to enable, comma-separated or repeated [default: ${DEFAULT-VALUE}]",
         "  gpu-control: set power limit, clocks, persistence mode; needs root",

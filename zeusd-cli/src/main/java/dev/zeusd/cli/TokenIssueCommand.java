@@ -39,9 +39,8 @@ final class TokenIssueCommand implements Callable<Integer> {
 
   @Option(
       names = "--scope",
-      paramLabel = "<GROUP>",
-      split = ",",
-      converter = Converters.Group.class,
+      paramLabel = "<GROUP>[,<GROUP>...]",
+      converter = Converters.Groups.class,
       description = {
         "API groups to grant, comma-separated or repeated [default: none]",
         "  possible values: gpu-control, gpu-read, cpu-read"

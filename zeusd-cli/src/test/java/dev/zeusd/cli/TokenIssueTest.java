@@ -93,10 +93,11 @@ class TokenIssueTest {
     assertEquals(2, err.toString().lines().count(), err::toString);
   }
 
-  @Test
-  void refusesUnknownScopes() {
-    assertEquals(2, issue("--user", "alice", "--scope", "gpu-read,root", "--expires", "1h"));
-    assertTrue(err.toString().contains("'root'"), err::toString);
+  @ParameterizedTest
+  @CsvSource({"'gpu-read,root', 'root'", "'gpu-read,', ''", "',gpu-read', ''", "'', ''"})
+  void refusesUnknownScopes(String scope, String culprit) {
+    assertEquals(2, issue("--user", "alice", "--scope", scope, "--expires", "1h"));
+    assertTrue(err.toString().contains("'" + culprit + "'"), err::toString);
     assertEquals("", out.toString());
   }
 
