@@ -12,14 +12,26 @@ import java.util.Set;
  * @param groups which endpoints
  * @param streamFormat the dialect of streams that do not ask for one
  * @param tokens what checks the tokens of requests; without it everybody may do everything
+ * @param limits how much clients may take
  */
 public record ServerConfig(
-    Listen listen, Set<ApiGroup> groups, StreamFormat streamFormat, Optional<Tokens> tokens) {
+    Listen listen,
+    Set<ApiGroup> groups,
+    StreamFormat streamFormat,
+    Optional<Tokens> tokens,
+    Limits limits) {
   /** Takes a copy of the set. */
   public ServerConfig {
     Objects.requireNonNull(listen);
     Objects.requireNonNull(streamFormat);
     Objects.requireNonNull(tokens);
+    Objects.requireNonNull(limits);
     groups = Set.copyOf(groups);
+  }
+
+  /** With the default limits. */
+  public ServerConfig(
+      Listen listen, Set<ApiGroup> groups, StreamFormat streamFormat, Optional<Tokens> tokens) {
+    this(listen, groups, streamFormat, tokens, Limits.defaults());
   }
 }

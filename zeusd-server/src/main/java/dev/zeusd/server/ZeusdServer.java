@@ -12,6 +12,7 @@ import dev.zeusd.server.http.PowerStreams;
 import dev.zeusd.server.http.Routes;
 import io.helidon.webserver.ErrorHandling;
 import io.helidon.webserver.WebServer;
+import io.helidon.webserver.http1.Http1Config;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
@@ -91,8 +92,9 @@ public final class ZeusdServer implements AutoCloseable {
 
   private static ZeusdServer startAt(
       Node node, ServerConfig config, SocketAddress address, AutoCloseable socketFile) {
-    Connections connections = new Connections();
-    PowerStreams streams = new PowerStreams(config.streamFormat(), connections);
+    Limits limits = config.limits().withinOpenFiles();
+    Connections connections = new Connections(limits);
+    PowerStreams streams = new PowerStreams(config.streamFormat(), connections, limits.streams());
     Optional<AuthFilter> auth = config.tokens().map(AuthFilter::new);
     Routes routes = new Routes(config.groups(), auth, connections);
     new DiscoveryService(node, config.groups(), auth).addTo(routes);
@@ -103,6 +105,16 @@ public final class ZeusdServer implements AutoCloseable {
         WebServer.builder()
             .bindAddress(address)
             .connectionOptions(connections)
+            .maxTcpConnections(limits.connections())
+            // The discovered one, as well, would make a second candidate for each connection.
+            .protocolsDiscoverServices(false)
+            .addProtocol(
+                Http1Config.builder()
+                    .maxPrologueLength(Limits.REQUEST_LINE_BYTES)
+                    .maxHeadersSize(Limits.HEADER_BYTES)
+                    .build())
+            // Connections does what this would do, and more; it would wake an idle daemon.
+            .idleConnectionPeriod(Duration.ofDays(365))
             .directHandlers(ErrorMapper.directHandlers())
             // Otherwise the direct handlers get no message.
             .errorHandling(ErrorHandling.builder().includeEntity(true).build())

@@ -139,6 +139,12 @@ class HttpProtocolTest {
     assertRefused(transport, 413, request("POST", "/time", "Content-Length: 5") + "hello");
     assertRefused(transport, 413, request("GET", "/gpu/get_power", "Content-Length: 1") + "x");
     assertRefused(transport, 413, request("GET", "/time", "Content-Length: 99999999999999"));
+    for (String method : new String[] {"GET", "POST", "BREW"}) {
+      String chunked = request(method, "/time", "Transfer-Encoding: chunked");
+      assertRefused(transport, 413, chunked);
+      assertRefused(transport, 413, chunked + "0\r\n\r\n");
+      assertRefused(transport, 413, chunked + "fff\r\n" + request("GET", "/time"));
+    }
   }
 
   @ParameterizedTest

@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
@@ -74,6 +75,17 @@ final class TestServer implements AutoCloseable {
     return start(transport, openNode(20), true, groups, StreamFormat.SAMPLE, tokens);
   }
 
+  /** With these limits for clients. */
+  static TestServer start(Transport transport, Limits limits) throws IOException {
+    return start(
+        transport,
+        openNode(20),
+        true,
+        listen ->
+            new ServerConfig(
+                listen, Set.of(ApiGroup.GPU_READ), StreamFormat.SAMPLE, Optional.empty(), limits));
+  }
+
   /** Without GPUs, on the RAPL zones in {@code raplDir}. */
   static TestServer startCpus(Transport transport, Path raplDir) throws IOException {
     Node node =
@@ -100,6 +112,13 @@ final class TestServer implements AutoCloseable {
       StreamFormat format,
       Optional<Tokens> tokens)
       throws IOException {
+    return start(
+        transport, node, ownsNode, listen -> new ServerConfig(listen, groups, format, tokens));
+  }
+
+  private static TestServer start(
+      Transport transport, Node node, boolean ownsNode, Function<Listen, ServerConfig> config)
+      throws IOException {
     Path directory = Files.createTempDirectory("zeusd");
     Path socket = directory.resolve("z.sock");
     Listen listen =
@@ -107,7 +126,7 @@ final class TestServer implements AutoCloseable {
           case TCP -> loopback();
           case UDS -> unixSocket(socket, 0600);
         };
-    ZeusdServer server = ZeusdServer.start(node, new ServerConfig(listen, groups, format, tokens));
+    ZeusdServer server = ZeusdServer.start(node, config.apply(listen));
     SocketAddress address =
         switch (transport) {
           case TCP -> new InetSocketAddress(InetAddress.getLoopbackAddress(), server.port());

@@ -4,21 +4,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.sun.management.HotSpotDiagnosticMXBean;
-import com.sun.management.HotSpotDiagnosticMXBean.ThreadDumpFormat;
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
+import dev.zeusd.server.raw.Usage;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -27,8 +22,6 @@ class VanishingClientsTest {
   private static final String STREAM = "/gpu/stream_power";
 
   private final FakeNvml nvml = TestServer.freshNvml();
-
-  @TempDir private Path temporary;
 
   @Test
   void aClientThatDoesNotReadSlowsNobodyAndIsDropped() throws Exception {
@@ -99,12 +92,13 @@ class VanishingClientsTest {
     try (TestServer server = TestServer.start(transport)) {
       comeAndGo(server, 100);
       waitForQuiet();
-      long files = openFiles();
-      long threads = threads();
+      long files = Usage.openFiles();
+      long threads = Usage.threads().size();
       comeAndGo(server, 300);
       waitForQuiet();
-      assertTrue(openFiles() <= files + 5, () -> openFiles() + " open files, were " + files);
-      long threadsAfter = threads();
+      long filesAfter = Usage.openFiles();
+      assertTrue(filesAfter <= files + 5, () -> filesAfter + " open files, were " + files);
+      long threadsAfter = Usage.threads().size();
       assertTrue(threadsAfter <= threads + 5, () -> threadsAfter + " threads, were " + threads);
     }
   }
@@ -134,25 +128,6 @@ class VanishingClientsTest {
       Thread.sleep(300);
     } while (calls != nvml.totalCalls());
     Thread.sleep(500);
-  }
-
-  private static long openFiles() {
-    try (Stream<Path> files = Files.list(Path.of("/proc/self/fd"))) {
-      return files.count();
-    } catch (IOException e) {
-      throw new AssertionError(e);
-    }
-  }
-
-  /** Threads of all kinds; virtual ones are only shown in a dump. */
-  private long threads() throws IOException {
-    Path dump = Files.createTempFile(temporary, "threads", ".txt");
-    Files.delete(dump);
-    ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class)
-        .dumpThreads(dump.toString(), ThreadDumpFormat.TEXT_PLAIN);
-    try (Stream<String> lines = Files.lines(dump)) {
-      return lines.filter(line -> line.matches("#\\d+ \".*")).count();
-    }
   }
 
   @ParameterizedTest

@@ -2,40 +2,126 @@ package dev.zeusd.server.http;
 
 import static jdk.net.ExtendedSocketOptions.SO_PEERCRED;
 
+import dev.zeusd.server.Limits;
 import io.helidon.common.socket.SocketOptions;
+import io.helidon.http.HeaderValues;
+import io.helidon.http.Status;
+import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.http.Filter;
+import io.helidon.webserver.http.FilterChain;
+import io.helidon.webserver.http.RoutingRequest;
+import io.helidon.webserver.http.RoutingResponse;
 import io.helidon.webserver.http.ServerRequest;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.Socket;
 import java.net.SocketOption;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The channels of the connections that are open. Helidon keeps them to itself, but hands each one
- * to the socket options when it is accepted; that is how they come here.
+ * The connections that are open, and how long each may be what it is. Helidon keeps them to itself,
+ * but hands each one to the socket options when it is accepted; that is how they come here.
+ *
+ * <p>A connection that has not sent a complete request for too long is closed, however many of its
+ * bytes still drip in; so is one that does not take its answer. When no more can be accepted, the
+ * one that has been idle longest makes room.
  */
-public final class Connections implements SocketOptions {
-  private static final int SWEEP_THRESHOLD = 64;
+public final class Connections implements SocketOptions, Filter {
+  private static final int FORGET_THRESHOLD = 64;
+  private static final int LOOKS_PER_LIMIT = 8;
 
   private final SocketOptions options = SocketOptions.builder().tcpNoDelay(true).build();
-  private final Map<String, SocketChannel> channels = new ConcurrentHashMap<>();
-  private int sweepAt = SWEEP_THRESHOLD;
+  private final Map<String, Connection> open = new ConcurrentHashMap<>();
+  private final Limits limits;
+  private int forgetAt;
 
-  /** The channel of a request, while its connection is open. */
-  Optional<SocketChannel> channel(ServerRequest request) {
-    return Optional.ofNullable(channels.get(request.socketId()));
+  /** Null while there is nothing to watch. */
+  private Thread watch;
+
+  /** None yet. */
+  public Connections(Limits limits) {
+    this.limits = limits;
+    forgetAt = Math.min(FORGET_THRESHOLD, limits.connections());
+  }
+
+  private static final class Connection {
+    final SocketChannel channel;
+
+    /** When its request began or, in an odd number, since when it has had none. */
+    private volatile long stateNanos = System.nanoTime() | 1;
+
+    /** Its answer never ends; those who write it see to stuck clients. */
+    private volatile boolean streams;
+
+    Connection(SocketChannel channel) {
+      this.channel = channel;
+    }
+
+    boolean hasRequest() {
+      return (stateNanos & 1) == 0;
+    }
+
+    long ageNanos() {
+      return System.nanoTime() - stateNanos;
+    }
+
+    void close() {
+      try {
+        channel.close();
+      } catch (IOException e) {
+        // It is closed even so.
+      }
+    }
+  }
+
+  /** Around each request: refuses bodies, and tells the watch. */
+  @Override
+  public void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
+    Connection connection = connection(request);
+    connection.stateNanos = System.nanoTime() & ~1;
+    try {
+      if (request.content().hasEntity()) {
+        response.header(HeaderValues.CONNECTION_CLOSE);
+        ErrorMapper.send(
+            request,
+            response,
+            Status.REQUEST_ENTITY_TOO_LARGE_413,
+            WireJson.error(ErrorMapper.BODY_REFUSED));
+        throw new CloseConnectionException("what comes next is the body");
+      }
+      chain.proceed();
+    } finally {
+      connection.stateNanos = System.nanoTime() | 1;
+    }
+  }
+
+  private Connection connection(ServerRequest request) {
+    Connection connection = open.get(request.socketId());
+    if (connection == null) {
+      throw new CloseConnectionException("closed meanwhile");
+    }
+    return connection;
+  }
+
+  /** The channel of a request whose answer is a stream and may last for ever. */
+  SocketChannel channelForStream(ServerRequest request) {
+    Connection connection = connection(request);
+    connection.streams = true;
+    return connection.channel;
   }
 
   /** Who is at the other end: the user of a Unix socket's client, or a TCP address. */
   String peer(ServerRequest request) {
     try {
-      SocketChannel channel = channels.get(request.socketId());
-      if (channel != null && channel.supportedOptions().contains(SO_PEERCRED)) {
+      SocketChannel channel = connection(request).channel;
+      if (channel.supportedOptions().contains(SO_PEERCRED)) {
         return "local user " + channel.getOption(SO_PEERCRED).user().getName();
       }
       return request.remotePeer().host();
@@ -48,24 +134,73 @@ public final class Connections implements SocketOptions {
   @Override
   public void configureSocket(SocketChannel channel) {
     options.configureSocket(channel);
-    if (channels.size() >= sweepAt) {
-      channels.values().removeIf(known -> !known.isOpen());
-      sweepAt = Math.max(SWEEP_THRESHOLD, 2 * channels.size());
-    }
+    Connection connection = new Connection(channel);
     // Helidon's own way to name a connection, as ServerRequest.socketId() shows it.
     String id = "0x" + HexFormat.of().toHexDigits(System.identityHashCode(channel));
-    SocketChannel namesake = channels.put(id, channel);
-    if (namesake != null && namesake.isOpen()) {
+    Connection namesake = open.put(id, connection);
+    if (namesake != null && namesake.channel.isOpen()) {
       // One in a million; but then a stream could not tell which of the two is its own.
-      close(namesake);
+      namesake.close();
+    }
+    if (open.size() >= forgetAt) {
+      forgetClosed();
+      if (open.size() >= limits.connections()) {
+        closeLongestIdle();
+      }
+      forgetAt = Math.min(Math.max(FORGET_THRESHOLD, 2 * open.size()), limits.connections());
+    }
+    watch();
+  }
+
+  private void forgetClosed() {
+    open.values().removeIf(known -> !known.channel.isOpen());
+  }
+
+  private void closeLongestIdle() {
+    open.values().stream()
+        .filter(known -> !known.hasRequest())
+        .max(Comparator.comparingLong(Connection::ageNanos))
+        .ifPresent(Connection::close);
+  }
+
+  private synchronized void watch() {
+    if (watch == null) {
+      watch = Thread.ofVirtual().name("connection watch").start(this::closeSlowOnes);
     }
   }
 
-  private static void close(SocketChannel channel) {
+  /** Runs only while there are connections. */
+  private void closeSlowOnes() {
+    Duration shorter = Collections.min(List.of(limits.toSendRequest(), limits.toTakeAnswer()));
     try {
-      channel.close();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      do {
+        Thread.sleep(shorter.dividedBy(LOOKS_PER_LIMIT));
+        open.values().stream().filter(this::isTooSlow).forEach(Connection::close);
+        forgetClosed();
+      } while (!areAllGone());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private boolean isTooSlow(Connection connection) {
+    long ageNanos = connection.ageNanos();
+    return connection.hasRequest()
+        ? ageNanos > limits.toTakeAnswer().toNanos() && !connection.streams
+        : ageNanos > limits.toSendRequest().toNanos();
+  }
+
+  private synchronized boolean areAllGone() {
+    if (open.isEmpty()) {
+      watch = null;
+    }
+    return watch == null;
+  }
+
+  @Override
+  public synchronized void afterStop() {
+    if (watch != null) {
+      watch.interrupt();
     }
   }
 

@@ -20,6 +20,9 @@ public final class ErrorMapper {
   private static final Status HEADERS_TOO_LARGE =
       Status.create(431, "Request Header Fields Too Large");
 
+  /** What is said with a 413. */
+  static final String BODY_REFUSED = "a request has no body here: parameters go into the query";
+
   private ErrorMapper() {}
 
   /** Failures of handlers. */
@@ -65,6 +68,9 @@ public final class ErrorMapper {
     // Too large a body comes without a message, and some with one that points to a log.
     boolean told = message != null && !message.isEmpty() && !message.contains("see server log");
     String text = told ? message : defaultStatus.reasonPhrase();
+    if (defaultStatus.equals(Status.REQUEST_ENTITY_TOO_LARGE_413)) {
+      text = BODY_REFUSED;
+    }
     // Helidon has one status for all that is wrong with headers, and tells them apart by text.
     Status status = text.contains("Header size exceeded") ? HEADERS_TOO_LARGE : defaultStatus;
     return DirectHandler.TransportResponse.builder()
@@ -76,8 +82,8 @@ public final class ErrorMapper {
         .build();
   }
 
-  private static void send(
-      ServerRequest request, ServerResponse response, Status status, byte[] json) {
+  /** Answers with an error, without a body where there must not be one. */
+  static void send(ServerRequest request, ServerResponse response, Status status, byte[] json) {
     response.status(status);
     if (request.prologue().method().equals(Method.HEAD)) {
       response.send();

@@ -4,6 +4,7 @@ import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.server.StreamFormat;
+import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
@@ -14,23 +15,29 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
 import java.util.function.Function;
 
 /** The streams of power that are open, and the handlers that open them. */
 public final class PowerStreams implements AutoCloseable {
   private static final String FORMAT = "format";
   private static final long WATCH_INTERVAL_MILLIS = 1000;
+  private static final int RETRY_AFTER_SECONDS = 10;
 
   private final StreamFormat defaultFormat;
   private final Connections connections;
+  private final int maxStreams;
+  private final Semaphore free;
   private final Set<SseStream<?>> open = ConcurrentHashMap.newKeySet();
   private volatile boolean closed;
   private boolean watching;
 
   /** Streams of {@code defaultFormat}, unless a request asks for another one. */
-  public PowerStreams(StreamFormat defaultFormat, Connections connections) {
+  public PowerStreams(StreamFormat defaultFormat, Connections connections, int maxStreams) {
     this.defaultFormat = defaultFormat;
     this.connections = connections;
+    this.maxStreams = maxStreams;
+    free = new Semaphore(maxStreams);
   }
 
   /**
@@ -49,28 +56,45 @@ public final class PowerStreams implements AutoCloseable {
       Dialects<S> dialects) {
     Function<S, SseEvent> sampleEvent =
         new OncePerSample<>(sample -> SseStream.event(dialects.sample().apply(sample)));
-    return (request, response) -> {
-      Query query = Query.of(request, Set.of(idsParameter, FORMAT));
-      Collection<Integer> ids = query.idsOrAll(idsParameter, existing);
-      StreamFormat format =
-          query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
-      SocketChannel channel =
-          connections
-              .channel(request)
-              .orElseThrow(() -> new IllegalStateException("connection without a channel"));
-      // Whatever the client sends from here on is thrown away, so nothing can follow.
-      response.header(HeaderValues.CONNECTION_CLOSE);
-      try (Subscription<S> subscription = sampler.subscribe(ids)) {
-        SseStream<S> stream = new SseStream<>(subscription, channel);
-        open(stream);
-        try {
-          switch (format) {
-            case SAMPLE -> stream.runSamples(response, sampleEvent);
-            case SNAPSHOT -> stream.runSnapshots(response, dialects.snapshot());
+    return bounded(
+        (request, response) -> {
+          Query query = Query.of(request, Set.of(idsParameter, FORMAT));
+          Collection<Integer> ids = query.idsOrAll(idsParameter, existing);
+          StreamFormat format =
+              query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
+          SocketChannel channel = connections.channelForStream(request);
+          // Whatever the client sends from here on is thrown away, so nothing can follow.
+          response.header(HeaderValues.CONNECTION_CLOSE);
+          try (Subscription<S> subscription = sampler.subscribe(ids)) {
+            SseStream<S> stream = new SseStream<>(subscription, channel);
+            open(stream);
+            try {
+              switch (format) {
+                case SAMPLE -> stream.runSamples(response, sampleEvent);
+                case SNAPSHOT -> stream.runSnapshots(response, dialects.snapshot());
+              }
+            } finally {
+              open.remove(stream);
+            }
           }
-        } finally {
-          open.remove(stream);
-        }
+        });
+  }
+
+  private Handler bounded(Handler stream) {
+    return (request, response) -> {
+      if (!free.tryAcquire()) {
+        HttpException e =
+            new HttpException(
+                "there are " + maxStreams + " streams, and no more at a time",
+                Status.SERVICE_UNAVAILABLE_503,
+                true);
+        e.header(HeaderValues.create(HeaderNames.RETRY_AFTER, RETRY_AFTER_SECONDS));
+        throw e;
+      }
+      try {
+        stream.handle(request, response);
+      } finally {
+        free.release();
       }
     };
   }

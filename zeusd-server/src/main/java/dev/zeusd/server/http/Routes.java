@@ -42,6 +42,7 @@ public final class Routes {
             throw new CloseConnectionException("the client asked for it, or was told so");
           }
         });
+    routing.addFilter(connections);
   }
 
   /** An endpoint that is always there. */

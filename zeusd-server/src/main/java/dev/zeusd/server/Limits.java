@@ -1,0 +1,92 @@
+package dev.zeusd.server;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.stream.Stream;
+
+/**
+ * How much all clients together, and how much time each of them, may take.
+ *
+ * @param connections most that are open at a time
+ * @param toSendRequest how long a connection may be open without a complete request, from its
+ *     beginning or the last answer on: also how long one may be idle
+ * @param toTakeAnswer how long a request may last, unless its answer is a stream
+ */
+public record Limits(int connections, Duration toSendRequest, Duration toTakeAnswer) {
+  /** Of a request's first line, method and version included. */
+  static final int REQUEST_LINE_BYTES = 4096;
+
+  /** Of all header lines of a request. */
+  static final int HEADER_BYTES = 16_384;
+
+  private static final System.Logger LOG = System.getLogger(Limits.class.getName());
+  private static final int MAX_SPARE_FILES = 64;
+
+  /** Checks that there is room for a stream and a request. */
+  public Limits {
+    if (connections < 2) {
+      throw new IllegalArgumentException(connections + " connections are too few");
+    }
+  }
+
+  /** Enough for the largest node, and little enough for a small heap. */
+  public static Limits defaults() {
+    return new Limits(4096, Duration.ofSeconds(60), Duration.ofMinutes(5));
+  }
+
+  /** Most streams at a time: requests always find room beside them. */
+  public int streams() {
+    return connections * 3 / 4;
+  }
+
+  /**
+   * The same, with no more connections than this process can open files for: Helidon's listener
+   * ends for good when it cannot accept one. Some files are left for the other uses.
+   *
+   * @throws ServerStartException if hardly any are left
+   */
+  Limits withinOpenFiles() {
+    long allowed = allowedOpenFiles();
+    long forConnections = allowed - openFiles() - Math.min(allowed / 8, MAX_SPARE_FILES);
+    if (forConnections >= connections) {
+      return this;
+    }
+    String files = "this process may open only " + allowed + " files";
+    String wayOut = "; allow more, with ulimit -n or systemd's LimitNOFILE";
+    if (forConnections < 2) {
+      throw new ServerStartException(files + ", which leaves none for clients" + wayOut);
+    }
+    LOG.log(
+        System.Logger.Level.WARNING,
+        "{0}, so no more than {1} clients can be connected at a time{2}",
+        files,
+        forConnections,
+        wayOut);
+    return new Limits((int) forConnections, toSendRequest, toTakeAnswer);
+  }
+
+  private static long allowedOpenFiles() {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/self/limits"))) {
+      String soft =
+          lines
+              .filter(line -> line.startsWith("Max open files"))
+              .map(line -> line.split("\\s+")[3])
+              .findFirst()
+              .orElse("unlimited");
+      return soft.equals("unlimited") ? Integer.MAX_VALUE : Long.parseLong(soft);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static long openFiles() {
+    try (Stream<Path> files = Files.list(Path.of("/proc/self/fd"))) {
+      return files.count();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
