@@ -290,58 +290,54 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
 
     private void firstTick() {
       long now = System.nanoTime();
-      long current;
       lock.lock();
       try {
         starting = false;
         if (subscribers == 0) {
           return;
         }
-        current = tickAt(now);
       } finally {
         lock.unlock();
       }
       reader = readers.get();
       failing = false;
       notBeforeNanos = now + periodNanos / 2;
-      tick(current, now);
+      tick(now);
       if (!scheduled) {
         scheduled = true;
-        worker.schedule(dueAfter(current), this);
+        worker.schedule(dueAfter(now), this);
       }
     }
 
     @Override
     public long run(long dueNanos) {
       long now = System.nanoTime();
-      long current;
       lock.lock();
       try {
         if (subscribers == 0) {
           scheduled = false;
           return NEVER;
         }
-        current = tickAt(now);
       } finally {
         lock.unlock();
       }
       if (dueNanos - notBeforeNanos >= 0) {
-        tick(current, now);
+        tick(now);
       }
-      return dueAfter(current);
+      return dueAfter(now);
     }
 
-    /** The tick after {@code current}, or the newest one that is due by now: late, not lost. */
-    private long dueAfter(long current) {
+    /** The tick after that of {@code nanos}, or the newest one due by now: late, not lost. */
+    private long dueAfter(long nanos) {
       lock.lock();
       try {
-        return epochNanos + Math.max(current + 1, tickAt(System.nanoTime())) * periodNanos;
+        return epochNanos + Math.max(tickAt(nanos) + 1, tickAt(System.nanoTime())) * periodNanos;
       } finally {
         lock.unlock();
       }
     }
 
-    private void tick(long current, long startNanos) {
+    private void tick(long startNanos) {
       S sample = readLoggingFailures();
       lastReadNanos = System.nanoTime();
       boolean first = false;
@@ -350,9 +346,10 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
         if (subscribers == 0) {
           return;
         }
-        tick = current;
+        // Not before the read: the schedule may have begun anew while that took its time.
+        tick = tickAt(startNanos);
         slow = lastReadNanos - startNanos > graceNanos;
-        newestTick = Math.max(newestTick, current);
+        newestTick = Math.max(newestTick, tick);
         keep(sample);
         if (graceTick < newestTick && !isTickComplete()) {
           graceTick = newestTick;

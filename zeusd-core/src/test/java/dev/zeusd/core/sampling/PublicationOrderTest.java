@@ -20,7 +20,8 @@ import org.junit.jupiter.api.Timeout;
 class PublicationOrderTest {
   private final CountDownLatch release = new CountDownLatch(1);
 
-  private static DeviceWorker<Gpu> worker(int id, LongSupplier powerMw) {
+  /** A GPU that has nothing but power, and its thread. */
+  static DeviceWorker<Gpu> worker(int id, LongSupplier powerMw) {
     Gpu gpu =
         (Gpu)
             Proxy.newProxyInstance(

@@ -15,7 +15,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -57,32 +56,6 @@ class SamplingRateTest {
     }
   }
 
-  /** Sleeps from one ms to the next, as the sampler's threads do, and counts. */
-  private static final class Metronome implements AutoCloseable {
-    private final Thread thread = Thread.ofPlatform().daemon().start(this::run);
-    private volatile long ticks;
-    private volatile boolean closed;
-
-    private void run() {
-      long epoch = System.nanoTime();
-      long tick = 0;
-      while (!closed) {
-        LockSupport.parkNanos(epoch + (tick + 1) * 1_000_000 - System.nanoTime());
-        long now = (System.nanoTime() - epoch) / 1_000_000;
-        if (now > tick) {
-          tick = now;
-          ticks = ticks + 1;
-        }
-      }
-    }
-
-    @Override
-    public void close() {
-      closed = true;
-      LockSupport.unpark(thread);
-    }
-  }
-
   /** Other work on the machine only ever makes it worse, so the best of some attempts counts. */
   @Test
   void aThousandHertzOnFourGpusIsHeldWithoutDrift() throws Exception {
@@ -115,14 +88,14 @@ class SamplingRateTest {
               });
       Thread.sleep(500); // the code warms up
       long start = System.nanoTime();
-      long firstTicks = metronome.ticks;
+      long firstTicks = metronome.beats();
       long[] first = reads();
       Thread.sleep(1000);
       double early = phaseMicros(nvml.history());
       Thread.sleep((SECONDS - 1) * 1000);
       long[] last = reads();
       double ticks = (System.nanoTime() - start) / 1e6;
-      double machineError = Math.max(0, 1 - (metronome.ticks - firstTicks) / ticks);
+      double machineError = Math.max(0, 1 - (metronome.beats() - firstTicks) / ticks);
       List<CallRecord> end = nvml.history();
       stop.set(true);
       poller.join();
