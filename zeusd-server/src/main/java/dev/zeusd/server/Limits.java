@@ -13,7 +13,8 @@ import java.util.stream.Stream;
  * @param connections most that are open at a time
  * @param toSendRequest how long a connection may be open without a complete request, from its
  *     beginning or the last answer on: also how long one may be idle
- * @param toTakeAnswer how long a request may last, unless its answer is a stream
+ * @param toTakeAnswer how long a request may last, unless its answer is a stream; longer than
+ *     devices may take, which is {@link dev.zeusd.core.sampling.DeviceWorker#ANSWER_TIME}
  */
 public record Limits(int connections, Duration toSendRequest, Duration toTakeAnswer) {
   /** Of a request's first line, method and version included. */
@@ -34,7 +35,7 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
 
   /** Enough for the largest node, and little enough for a small heap. */
   public static Limits defaults() {
-    return new Limits(4096, Duration.ofSeconds(60), Duration.ofMinutes(5));
+    return new Limits(4096, Duration.ofSeconds(60), Duration.ofSeconds(15));
   }
 
   /** Most streams at a time: requests always find room beside them. */

@@ -93,7 +93,7 @@ public final class ZeusdServer implements AutoCloseable {
   private static ZeusdServer startAt(
       Node node, ServerConfig config, SocketAddress address, AutoCloseable socketFile) {
     Limits limits = config.limits().withinOpenFiles();
-    Connections connections = new Connections(limits);
+    Connections connections = new Connections(node, limits);
     PowerStreams streams = new PowerStreams(config.streamFormat(), connections, limits.streams());
     Optional<AuthFilter> auth = config.tokens().map(AuthFilter::new);
     Routes routes = new Routes(config.groups(), auth, connections);

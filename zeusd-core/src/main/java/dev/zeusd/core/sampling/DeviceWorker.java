@@ -1,5 +1,7 @@
 package dev.zeusd.core.sampling;
 
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
+
 import dev.zeusd.core.device.DeviceException;
 import java.time.Duration;
 import java.util.Collection;
@@ -9,15 +11,25 @@ import java.util.PriorityQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * The one thread of one device. Whatever touches the device runs here: commands in the order they
- * arrived, and timed work (the sampler's ticks). So a device needs no lock, and a driver call that
- * takes long holds up nothing but its own device: it never pins the carrier of a virtual thread.
+ * arrived, and timed work (the sampler's ticks). So a device is never called twice at a time, and a
+ * driver call that takes long holds up nothing but its own device: it does not pin the carrier of a
+ * virtual thread.
+ *
+ * <p>The one exception is {@link #runOrSubmit}: while the device is idle, and has been quick, the
+ * caller may ask it by itself, since waking this thread and being woken by it takes ten times as
+ * long as such a call.
  *
  * <p>Timed work that is due and waiting commands take turns, so neither starves the other.
  *
@@ -31,10 +43,42 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   private static final long CLOSE_WAIT_NANOS = 200_000_000;
 
+  /**
+   * How long whoever waits for a device waits; a driver call that takes longer most likely hangs.
+   */
+  public static final Duration ANSWER_TIME = Duration.ofSeconds(10);
+
+  /** A device whose calls take longer is not asked on the caller's thread. */
+  private static final long QUICK_NANOS = 50_000;
+
+  /** How often to look whether another one's quick call is over; together a few microseconds. */
+  private static final int LOOKS_FOR_IDLE = 100;
+
+  /**
+   * How many virtual threads at a time may be in a call: a call into the driver pins its carrier,
+   * and should it hang, at least one carrier is left for everybody else.
+   */
+  private static final Semaphore CARRIERS_TO_PIN =
+      new Semaphore(
+          Integer.getInteger(
+                  "jdk.virtualThreadScheduler.parallelism",
+                  Runtime.getRuntime().availableProcessors())
+              - 1);
+
   private final int id;
   private final String name;
   private final D device;
   private final Thread thread;
+
+  /** Held during each call of the device. */
+  private final ReentrantLock calling = new ReentrantLock();
+
+  /** How long calls took lately: the longest one, fading with each that follows. */
+  private volatile long recentNanos;
+
+  /** The caller that asks the device by itself now, or null. */
+  private volatile Thread guest;
+
   private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
   private final AtomicInteger waiting = new AtomicInteger();
 
@@ -95,6 +139,64 @@ public final class DeviceWorker<D> implements AutoCloseable {
   }
 
   /**
+   * As {@link #submit}, but asks the device here and now, on the calling thread, if it is idle and
+   * its calls have been quick. Nothing that was submitted before is overtaken.
+   *
+   * <p>Should the driver hang in just this call, the caller hangs with it; {@link #isAskedBy}
+   * tells.
+   */
+  public <T> CompletableFuture<T> runOrSubmit(Function<? super D, ? extends T> call) {
+    if (recentNanos > QUICK_NANOS || !tryBecomeGuest()) {
+      return submit(call);
+    }
+    try {
+      return CompletableFuture.completedFuture(timed(() -> call.apply(device)));
+    } catch (RuntimeException e) {
+      return CompletableFuture.failedFuture(e);
+    } finally {
+      leave();
+    }
+  }
+
+  private boolean tryBecomeGuest() {
+    for (int look = 0; look < LOOKS_FOR_IDLE && !closed && waiting.get() == 0; look++) {
+      if (calling.tryLock()) {
+        guest = Thread.currentThread();
+        // A command counts as waiting until it holds the lock, so none is overtaken.
+        if (waiting.get() == 0 && (!guest.isVirtual() || CARRIERS_TO_PIN.tryAcquire())) {
+          return true;
+        }
+        guest = null;
+        calling.unlock();
+      }
+      Thread.onSpinWait();
+    }
+    return false;
+  }
+
+  private void leave() {
+    if (guest.isVirtual()) {
+      CARRIERS_TO_PIN.release();
+    }
+    guest = null;
+    calling.unlock();
+  }
+
+  /** Whether {@code thread} is in a call that {@link #runOrSubmit} runs on it. */
+  public boolean isAskedBy(Thread thread) {
+    return guest == thread;
+  }
+
+  private <T> T timed(Supplier<T> call) {
+    long start = System.nanoTime();
+    try {
+      return call.get();
+    } finally {
+      recentNanos = Math.max(System.nanoTime() - start, recentNanos - recentNanos / 8);
+    }
+  }
+
+  /**
    * Runs {@code call} on the device's thread and waits for its value.
    *
    * @throws DeviceException what the device threw, or why it was not asked, as {@link #submit}
@@ -103,17 +205,44 @@ public final class DeviceWorker<D> implements AutoCloseable {
     return await(submit(call));
   }
 
-  /** The value of what {@link #submit} returned, or the exception of the call itself. */
+  /**
+   * The value of what {@link #submit} returned, or the exception of the call itself. A call that is
+   * not over after {@link #ANSWER_TIME} fails, and if it has not begun by then, it never does.
+   *
+   * @throws DeviceException.Unavailable then, or if the calling thread is interrupted
+   */
   public static <T> T await(CompletableFuture<T> result) {
+    return await(result, System.nanoTime() + ANSWER_TIME.toNanos());
+  }
+
+  /** As {@link #await(CompletableFuture)}, but until a moment of {@link System#nanoTime}. */
+  public static <T> T await(CompletableFuture<T> result, long deadlineNanos) {
     try {
-      return result.join();
-    } catch (CompletionException e) {
+      return result.isDone()
+          ? result.join()
+          : result.get(deadlineNanos - System.nanoTime(), NANOSECONDS);
+    } catch (TimeoutException e) {
+      result.completeExceptionally(noAnswer());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      result.completeExceptionally(
+          new DeviceException.Unavailable("interrupted while waiting for the device"));
+    } catch (ExecutionException | CompletionException e) {
       switch (e.getCause()) {
         case RuntimeException cause -> throw cause;
         case Error cause -> throw cause;
-        case null, default -> throw e;
+        case null, default -> throw new IllegalStateException(e);
       }
     }
+    return await(result, deadlineNanos);
+  }
+
+  /** What there is to say of a device that did not answer in {@link #ANSWER_TIME}. */
+  public static DeviceException.Unavailable noAnswer() {
+    return new DeviceException.Unavailable(
+        "no answer within "
+            + ANSWER_TIME.toSeconds()
+            + " s, a driver call seems to hang; what was asked may still happen");
   }
 
   /** Runs {@code action} on the worker's thread, without a limit on how many wait. */
@@ -121,7 +250,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
     push(() -> action.accept(device));
   }
 
-  /** Runs {@code work} at {@code dueNanos}; from the worker's thread only. */
+  /** Runs {@code work} at {@code dueNanos}; from within calls on the worker's thread only. */
   void schedule(long dueNanos, Timed work) {
     timers.add(new Timer(dueNanos, work));
   }
@@ -179,11 +308,14 @@ public final class DeviceWorker<D> implements AutoCloseable {
   }
 
   private void run(Task task) {
+    calling.lock();
     try {
       task.run();
     } catch (RuntimeException e) {
       System.getLogger(DeviceWorker.class.getName())
           .log(System.Logger.Level.ERROR, "{0}: unexpected exception", name, e);
+    } finally {
+      calling.unlock();
     }
   }
 
@@ -246,8 +378,12 @@ public final class DeviceWorker<D> implements AutoCloseable {
     @Override
     public void run() {
       waiting.decrementAndGet();
+      if (result.isDone()) {
+        // Whoever waited has given up.
+        return;
+      }
       try {
-        result.complete(call.apply(device));
+        result.complete(timed(() -> call.apply(device)));
       } catch (RuntimeException e) {
         result.completeExceptionally(e);
       } catch (Error e) {

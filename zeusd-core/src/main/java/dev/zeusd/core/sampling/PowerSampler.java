@@ -230,7 +230,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     private long tick;
     private boolean slow;
 
-    // Touched by the device's thread only.
+    // Touched by whoever calls the device only.
     private PowerReader<D, S> reader;
     private boolean scheduled;
     private boolean failing;
@@ -425,8 +425,11 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     }
 
     CompletableFuture<S> readOnce() {
+      if (!differences) {
+        return worker.runOrSubmit(device -> readers.get().read(device, this::timestampMs));
+      }
       S running = latest;
-      if (differences && running != null) {
+      if (running != null) {
         return CompletableFuture.completedFuture(running);
       }
       CompletableFuture<S> result = new CompletableFuture<>();

@@ -2,6 +2,7 @@ package dev.zeusd.server.http;
 
 import static jdk.net.ExtendedSocketOptions.SO_PEERCRED;
 
+import dev.zeusd.core.Node;
 import dev.zeusd.server.Limits;
 import io.helidon.common.socket.SocketOptions;
 import io.helidon.http.HeaderValues;
@@ -15,6 +16,7 @@ import io.helidon.webserver.http.ServerRequest;
 import java.io.IOException;
 import java.net.Socket;
 import java.net.SocketOption;
+import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.Collections;
@@ -39,14 +41,16 @@ public final class Connections implements SocketOptions, Filter {
 
   private final SocketOptions options = SocketOptions.builder().tcpNoDelay(true).build();
   private final Map<String, Connection> open = new ConcurrentHashMap<>();
+  private final Node node;
   private final Limits limits;
   private int forgetAt;
 
   /** Null while there is nothing to watch. */
   private Thread watch;
 
-  /** None yet. */
-  public Connections(Limits limits) {
+  /** None yet; their requests ask the devices of {@code node}. */
+  public Connections(Node node, Limits limits) {
+    this.node = node;
     this.limits = limits;
     forgetAt = Math.min(FORGET_THRESHOLD, limits.connections());
   }
@@ -60,6 +64,9 @@ public final class Connections implements SocketOptions, Filter {
     /** Its answer never ends; those who write it see to stuck clients. */
     private volatile boolean streams;
 
+    /** Works on its requests. */
+    private volatile Thread handler;
+
     Connection(SocketChannel channel) {
       this.channel = channel;
     }
@@ -70,6 +77,25 @@ public final class Connections implements SocketOptions, Filter {
 
     long ageNanos() {
       return System.nanoTime() - stateNanos;
+    }
+
+    /** Says that a device does not answer, and closes; the client may not take it, either. */
+    void answerFor(int id) {
+      if (streams) {
+        close();
+        return;
+      }
+      streams = true;
+      Thread.ofVirtual()
+          .start(
+              () -> {
+                try {
+                  channel.write(ByteBuffer.wrap(ErrorMapper.noAnswer(id)));
+                } catch (IOException e) {
+                  // The client is gone.
+                }
+                close();
+              });
     }
 
     void close() {
@@ -85,6 +111,7 @@ public final class Connections implements SocketOptions, Filter {
   @Override
   public void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
     Connection connection = connection(request);
+    connection.handler = Thread.currentThread();
     connection.stateNanos = System.nanoTime() & ~1;
     try {
       if (request.content().hasEntity()) {
@@ -175,7 +202,7 @@ public final class Connections implements SocketOptions, Filter {
     try {
       do {
         Thread.sleep(shorter.dividedBy(LOOKS_PER_LIMIT));
-        open.values().stream().filter(this::isTooSlow).forEach(Connection::close);
+        open.values().stream().filter(this::isTooSlow).forEach(this::end);
         forgetClosed();
       } while (!areAllGone());
     } catch (InterruptedException e) {
@@ -188,6 +215,17 @@ public final class Connections implements SocketOptions, Filter {
     return connection.hasRequest()
         ? ageNanos > limits.toTakeAnswer().toNanos() && !connection.streams
         : ageNanos > limits.toSendRequest().toNanos();
+  }
+
+  /**
+   * A handler that hangs in the driver cannot answer, so that is done here: nothing has been
+   * written for its request, since what a device says comes before the answer.
+   */
+  private void end(Connection connection) {
+    node.gpus().stream()
+        .filter(gpu -> connection.hasRequest() && gpu.isAskedBy(connection.handler))
+        .findFirst()
+        .ifPresentOrElse(gpu -> connection.answerFor(gpu.id()), connection::close);
   }
 
   private synchronized boolean areAllGone() {

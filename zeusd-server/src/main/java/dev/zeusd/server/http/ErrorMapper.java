@@ -1,8 +1,11 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.DirectHandler;
+import io.helidon.http.Header;
+import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Method;
@@ -12,6 +15,8 @@ import io.helidon.webserver.http.DirectHandlers;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
 
 /** Turns every failure into a status and a JSON body. */
 public final class ErrorMapper {
@@ -19,6 +24,10 @@ public final class ErrorMapper {
 
   private static final Status HEADERS_TOO_LARGE =
       Status.create(431, "Request Header Fields Too Large");
+
+  /** A device that does not answer, or has too much to do, is worth another try by then. */
+  private static final Header RETRY_AFTER =
+      HeaderValues.create(HeaderNames.RETRY_AFTER, (int) DeviceWorker.ANSWER_TIME.toSeconds());
 
   /** What is said with a 413. */
   static final String BODY_REFUSED = "a request has no body here: parameters go into the query";
@@ -30,8 +39,13 @@ public final class ErrorMapper {
     routing
         .error(
             DeviceErrors.class,
-            (request, response, e) ->
-                send(request, response, worst(e), WireJson.deviceErrors(e.byId())))
+            (request, response, e) -> {
+              Status status = worst(e);
+              if (status.equals(Status.SERVICE_UNAVAILABLE_503)) {
+                response.header(RETRY_AFTER);
+              }
+              send(request, response, status, WireJson.deviceErrors(e.byId()));
+            })
         .error(
             HttpException.class,
             (request, response, e) -> {
@@ -90,6 +104,18 @@ public final class ErrorMapper {
     } else {
       Routes.sendJson(response, json);
     }
+  }
+
+  /** A whole response, for a request whose handler is held up by a device. */
+  static byte[] noAnswer(int id) {
+    DeviceException e = DeviceWorker.noAnswer();
+    Status status = status(e);
+    String json = new String(WireJson.deviceErrors(Map.of(id, e)), StandardCharsets.UTF_8);
+    String response =
+        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nRetry-After: %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+            .formatted(
+                status.code(), status.reasonPhrase(), RETRY_AFTER.get(), json.length(), json);
+    return response.getBytes(StandardCharsets.UTF_8);
   }
 
   private static Status worst(DeviceErrors errors) {

@@ -47,7 +47,7 @@ final class FanOut {
   }
 
   /**
-   * Starts {@code call} for every id, then waits for all.
+   * Starts {@code call} for every id, then waits for all, together no longer than for one.
    *
    * @return the values by ascending id
    * @throws DeviceErrors if at least one device failed
@@ -58,12 +58,13 @@ final class FanOut {
     for (int id : ids) {
       running.add(start(call, id));
     }
+    long deadline = System.nanoTime() + DeviceWorker.ANSWER_TIME.toNanos();
     SortedMap<Integer, T> values = new TreeMap<>();
     Map<Integer, DeviceException> failures = new TreeMap<>();
     int next = 0;
     for (int id : ids) {
       try {
-        values.put(id, DeviceWorker.await(running.get(next++)));
+        values.put(id, DeviceWorker.await(running.get(next++), deadline));
       } catch (DeviceException e) {
         failures.put(id, e);
       }

@@ -10,12 +10,14 @@ import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.BadRequestException;
 import io.helidon.webserver.http.ServerResponse;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /** The group gpu-control. */
@@ -131,7 +133,15 @@ public final class GpuControlService {
       long startNanos,
       ServerResponse response) {
     try {
-      FanOut.all(ids, id -> submit(id, action));
+      // Side by side: the calling thread can work for one of them only, while it waits for the
+      // rest.
+      int last = Collections.max(ids);
+      FanOut.all(
+          ids,
+          id -> {
+            DeviceWorker<Gpu> gpu = gpus.get(id);
+            return id == last ? gpu.runOrSubmit(doing(action)) : gpu.submit(doing(action));
+          });
     } catch (DeviceErrors e) {
       log(System.Logger.Level.WARNING, what, "failed, " + e.getMessage(), startNanos);
       throw e;
@@ -148,19 +158,18 @@ public final class GpuControlService {
     }
   }
 
-  private CompletableFuture<Boolean> submit(int id, Consumer<Gpu> action) {
-    return gpus.get(id)
-        .submit(
-            gpu -> {
-              action.accept(gpu);
-              return true;
-            });
+  private static Function<Gpu, Boolean> doing(Consumer<Gpu> action) {
+    return gpu -> {
+      action.accept(gpu);
+      return true;
+    };
   }
 
   /** Done as soon as the command is queued; what becomes of it is only logged. */
   private CompletableFuture<Boolean> queue(
       int id, Consumer<Gpu> action, Supplier<String> what, long startNanos) {
-    submit(id, action)
+    gpus.get(id)
+        .submit(doing(action))
         .whenComplete(
             (done, failure) -> {
               if (failure == null) {

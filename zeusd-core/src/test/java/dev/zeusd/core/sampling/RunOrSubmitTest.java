@@ -1,0 +1,183 @@
+package dev.zeusd.core.sampling;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.Await;
+import dev.zeusd.core.device.DeviceException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** A quick and idle device, asked by the calling thread itself. */
+@Timeout(60)
+class RunOrSubmitTest {
+  private final DeviceWorker<String> worker = new DeviceWorker<>(7, "GPU 7", "the device");
+  private final CountDownLatch release = new CountDownLatch(1);
+
+  @AfterEach
+  void close() {
+    release.countDown();
+    worker.close();
+  }
+
+  private void awaitRelease() {
+    try {
+      release.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private Thread asker() {
+    return worker.runOrSubmit(device -> Thread.currentThread()).join();
+  }
+
+  private void untilQuick() throws InterruptedException {
+    Await.until("the device counts as quick", () -> asker() == Thread.currentThread());
+  }
+
+  @Test
+  void theCallerAsksOnlyWhileTheDeviceIsQuick() throws InterruptedException {
+    untilQuick();
+    worker.call(
+        device -> {
+          long end = System.nanoTime() + 5_000_000;
+          while (System.nanoTime() < end) {
+            Thread.onSpinWait();
+          }
+          return device;
+        });
+    assertNotSame(Thread.currentThread(), asker(), "a slow device is asked on its own thread");
+    untilQuick();
+  }
+
+  @Test
+  void failuresEndTheFutureAndNothingElse() throws InterruptedException {
+    untilQuick();
+    CompletableFuture<String> failed =
+        worker.runOrSubmit(
+            device -> {
+              throw new DeviceException.Failed("broken", null);
+            });
+    CompletionException e = assertThrows(CompletionException.class, failed::join);
+    assertInstanceOf(DeviceException.Failed.class, e.getCause());
+    assertFalse(worker.isAskedBy(Thread.currentThread()));
+    untilQuick();
+  }
+
+  @Test
+  void nothingThatWasSubmittedBeforeIsOvertaken() throws InterruptedException {
+    untilQuick();
+    List<Integer> order = new ArrayList<>();
+    List<CompletableFuture<Boolean>> results = new ArrayList<>();
+    for (int i = 0; i < 10_000; i++) {
+      int number = i;
+      results.add(
+          i % 3 == 0
+              ? worker.submit(device -> order.add(number))
+              : worker.runOrSubmit(device -> order.add(number)));
+    }
+    results.forEach(CompletableFuture::join);
+    for (int i = 0; i < order.size(); i++) {
+      assertEquals(i, order.get(i));
+    }
+    assertEquals(10_000, order.size());
+  }
+
+  @Test
+  void callersAndTheDevicesThreadTakeTurns() throws InterruptedException {
+    AtomicInteger running = new AtomicInteger();
+    AtomicInteger overlaps = new AtomicInteger();
+    AtomicInteger done = new AtomicInteger();
+    List<Thread> callers = new ArrayList<>();
+    for (int t = 0; t < 8; t++) {
+      Thread.Builder builder = t % 2 == 0 ? Thread.ofVirtual() : Thread.ofPlatform();
+      callers.add(
+          builder.start(
+              () -> {
+                for (int i = 0; i < 2000; i++) {
+                  worker
+                      .runOrSubmit(
+                          device -> {
+                            overlaps.addAndGet(running.getAndIncrement());
+                            running.getAndDecrement();
+                            return done.incrementAndGet();
+                          })
+                      .join();
+                }
+              }));
+    }
+    for (Thread caller : callers) {
+      caller.join();
+    }
+    assertEquals(0, overlaps.get());
+    assertEquals(16_000, done.get());
+  }
+
+  @Test
+  void driversThatHangLeaveACarrierForOtherVirtualThreads() throws InterruptedException {
+    int carriers = Runtime.getRuntime().availableProcessors();
+    List<DeviceWorker<String>> workers = new ArrayList<>();
+    AtomicInteger onVirtualThreads = new AtomicInteger();
+    CountDownLatch hanging = new CountDownLatch(carriers + 2);
+    try {
+      for (int i = 0; i < carriers + 2; i++) {
+        DeviceWorker<String> hung = new DeviceWorker<>(i, "GPU " + i, "device");
+        workers.add(hung);
+        Thread.ofVirtual()
+            .start(
+                () ->
+                    hung.runOrSubmit(
+                        device -> {
+                          if (Thread.currentThread().isVirtual()) {
+                            onVirtualThreads.incrementAndGet();
+                          }
+                          hanging.countDown();
+                          awaitRelease();
+                          return device;
+                        }));
+      }
+      hanging.await();
+      assertTrue(onVirtualThreads.get() <= carriers - 1, () -> onVirtualThreads + " pinned");
+    } finally {
+      release.countDown();
+      DeviceWorker.closeAll(workers);
+    }
+  }
+
+  @Test
+  void itIsKnownWhoAsks() throws InterruptedException {
+    untilQuick();
+    CountDownLatch asked = new CountDownLatch(1);
+    Thread caller =
+        Thread.ofPlatform()
+            .start(
+                () ->
+                    worker.runOrSubmit(
+                        device -> {
+                          asked.countDown();
+                          awaitRelease();
+                          return device;
+                        }));
+    asked.await();
+    assertTrue(worker.isAskedBy(caller));
+    assertFalse(worker.isAskedBy(Thread.currentThread()));
+    CompletableFuture<String> next = worker.submit(device -> device);
+    assertFalse(next.isDone(), "the device's thread waits for the caller that asks");
+    release.countDown();
+    assertEquals("the device", next.join());
+    caller.join();
+    assertFalse(worker.isAskedBy(caller));
+  }
+}

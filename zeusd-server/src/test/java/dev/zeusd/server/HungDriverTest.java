@@ -1,0 +1,63 @@
+package dev.zeusd.server;
+
+import static dev.zeusd.server.raw.RawConnection.request;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.Await;
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.server.raw.RawConnection;
+import dev.zeusd.server.raw.RawResponse;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+/** A driver call that does not return. */
+class HungDriverTest {
+  private static final String LIMIT = "/gpu/get_power_limit?gpu_ids=";
+
+  /** Longer than a device may take, or requests that wait for one would be closed first. */
+  private static final Limits LIMITS =
+      new Limits(100, Duration.ofSeconds(30), Duration.ofSeconds(12));
+
+  private final FakeNvml nvml = TestServer.freshNvml();
+
+  @Test
+  void isAnsweredForAndHoldsUpNothingElse() throws Exception {
+    try (TestServer server = TestServer.start(Transport.UDS, LIMITS);
+        RawConnection inTheCall = server.connect();
+        RawConnection behindIt = server.connect();
+        RawConnection both = server.connect()) {
+      for (int i = 0; i < 200; i++) {
+        // Until it counts as quick, and handlers ask it by themselves.
+        inTheCall.get(LIMIT + 1);
+      }
+      nvml.gpu(1).delay(Call.GET_POWER_LIMIT, Duration.ofSeconds(60));
+      long before = nvml.gpu(1).calls(Call.GET_POWER_LIMIT);
+      inTheCall.send(request("GET", LIMIT + 1));
+      Await.until("the call hangs", () -> nvml.gpu(1).calls(Call.GET_POWER_LIMIT) > before);
+      behindIt.send(request("GET", LIMIT + 1));
+      both.send(request("GET", LIMIT + "0,1"));
+      for (int i = 0; i < 20; i++) {
+        server.get("/time").assertOkMatching("\\{\"timestamp_ms\":\\d+}");
+        server.get(LIMIT + 0).assertOk("{\"0\":{\"power_limit_mw\":300000}}");
+      }
+      assertNoAnswer(behindIt.readResponse());
+      assertNoAnswer(both.readResponse());
+      assertNoAnswer(inTheCall.readResponse());
+      assertEquals(0, inTheCall.drain(RawConnection.PATIENCE));
+      assertEquals(before + 1, nvml.gpu(1).calls(Call.GET_POWER_LIMIT));
+      // It returns: those that were told so have not left anything behind.
+      nvml.gpu(1).delay(Call.GET_POWER_LIMIT, Duration.ZERO);
+      behindIt.get(LIMIT + 1).assertOk("{\"1\":{\"power_limit_mw\":300000}}");
+      assertEquals(before + 2, nvml.gpu(1).calls(Call.GET_POWER_LIMIT));
+    }
+  }
+
+  private static void assertNoAnswer(RawResponse response) {
+    assertEquals(503, response.status());
+    assertEquals("10", response.header("retry-after"));
+    assertTrue(
+        response.body().startsWith("{\"errors\":{\"1\":\"no answer within 10 s"), response::body);
+  }
+}
