@@ -253,7 +253,12 @@ class PowerStreamTest {
         assertTrue(EventStream.isComment(stream.next(HEARTBEAT)));
         assertTrue(EventStream.isComment(stream.next(HEARTBEAT)));
         nvml.error(Call.GET_FIELD_VALUES, 0);
-        assertTrue(stream.nextSnapshot().powerMw().containsValue(75_000L));
+        // They heal one after the other, maybe not within the same tick.
+        Snapshot healed = stream.nextSnapshot();
+        for (int i = 0; i < 3 && healed.powerMw().size() < 4; i++) {
+          healed = stream.nextSnapshot();
+        }
+        assertTrue(healed.powerMw().containsValue(75_000L));
       }
     }
   }

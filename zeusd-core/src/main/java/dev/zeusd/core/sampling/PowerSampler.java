@@ -99,8 +99,18 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
    * @throws IllegalArgumentException if there is no such device
    */
   public Subscription<S> subscribe(Collection<Integer> ids) {
+    return subscribe(ids, () -> {});
+  }
+
+  /**
+   * As {@link #subscribe(Collection)}, for a thread that serves several subscriptions.
+   *
+   * @param onNews called when there is something to poll, or the subscription was closed; on a
+   *     device's thread, which it must not hold up
+   */
+  public Subscription<S> subscribe(Collection<Integer> ids, Runnable onNews) {
     int[] devices = ids.stream().distinct().mapToInt(this::indexOf).sorted().toArray();
-    Subscription<S> subscription = new Subscription<>(this, devices);
+    Subscription<S> subscription = new Subscription<>(this, devices, onNews);
     Batch<S> known = new Batch<>(channels.size());
     lock.lock();
     try {
@@ -116,6 +126,20 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       lock.unlock();
     }
     return subscription;
+  }
+
+  List<S> refresh(Subscription<S> subscription) {
+    Batch<S> known = new Batch<>(channels.size());
+    lock.lock();
+    try {
+      for (int device : subscription.devices()) {
+        channels.get(device).tellNewcomer(known);
+      }
+      // Under the lock, so that what is read next is not taken for known.
+      return subscription.forgetAllBut(known);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
@@ -253,7 +277,14 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       subscribers++;
       if (subscribers == 1) {
         start();
-      } else if (latest != null && System.nanoTime() - latestNanos <= periodNanos) {
+      } else {
+        tellNewcomer(known);
+      }
+    }
+
+    /** Adds the newest value if it is fresh, else sees to it that the next one is told. */
+    void tellNewcomer(Batch<S> known) {
+      if (latest != null && System.nanoTime() - latestNanos <= periodNanos) {
         known.put(index, latest, true);
       } else {
         firstsWanted++;

@@ -26,11 +26,13 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
   private int pendingCount;
   private boolean closed;
 
+  private final Runnable onNews;
   private volatile Thread waiter;
 
-  Subscription(PowerSampler<?, S> sampler, int[] devices) {
+  Subscription(PowerSampler<?, S> sampler, int[] devices, Runnable onNews) {
     this.sampler = sampler;
     this.devices = devices;
+    this.onNews = onNews;
     this.pending = new Object[devices.length];
     this.seen = new Object[devices.length];
   }
@@ -47,7 +49,7 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     waiter = Thread.currentThread();
     try {
       while (true) {
-        List<S> taken = take();
+        List<S> taken = pollNow();
         long left = deadline - System.nanoTime();
         if (!taken.isEmpty() || left <= 0 || isClosed()) {
           return taken;
@@ -76,13 +78,37 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     return devices.length;
   }
 
+  /**
+   * What a subscriber that comes now would be told first: for one that shares this subscription
+   * with others. The value of a device that is not known, or is older than a period, comes with a
+   * later {@link #poll}, even if it is what was told before.
+   */
+  public List<S> refresh() {
+    return sampler.refresh(this);
+  }
+
+  /** The samples of {@code known} by ascending id; the next ones of other devices are news. */
+  synchronized List<S> forgetAllBut(Batch<S> known) {
+    List<S> samples = new ArrayList<>(devices.length);
+    for (int i = 0; i < devices.length; i++) {
+      S sample = known.sample(devices[i]);
+      if (sample == null) {
+        seen[i] = null;
+      } else {
+        samples.add(sample);
+      }
+    }
+    return samples;
+  }
+
   /** Whether {@link #close} was called. */
   public synchronized boolean isClosed() {
     return closed;
   }
 
+  /** As {@link #poll}, without waiting. */
   @SuppressWarnings("unchecked")
-  private synchronized List<S> take() {
+  public synchronized List<S> pollNow() {
     if (pendingCount == 0) {
       return List.of();
     }
@@ -125,6 +151,7 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     if (thread != null) {
       LockSupport.unpark(thread);
     }
+    onNews.run();
   }
 
   int[] devices() {

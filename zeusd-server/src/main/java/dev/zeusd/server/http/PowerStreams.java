@@ -2,35 +2,39 @@ package dev.zeusd.server.http;
 
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
-import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.server.StreamFormat;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
-import io.helidon.http.sse.SseEvent;
 import io.helidon.webserver.http.Handler;
-import java.nio.channels.SocketChannel;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
 
 /** The streams of power that are open, and the handlers that open them. */
 public final class PowerStreams implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(PowerStreams.class.getName());
   private static final String FORMAT = "format";
-  private static final long WATCH_INTERVAL_MILLIS = 1000;
   private static final int RETRY_AFTER_SECONDS = 10;
 
   private final StreamFormat defaultFormat;
   private final Connections connections;
   private final int maxStreams;
   private final Semaphore free;
-  private final Set<SseStream<?>> open = ConcurrentHashMap.newKeySet();
+  private final Map<Key, StreamGroup<?>> groups = new ConcurrentHashMap<>();
   private volatile boolean closed;
-  private boolean watching;
+
+  /** Serves all streams; null while there are none. */
+  private volatile Thread server;
+
+  /** What streams have in common that get the same bytes. */
+  private record Key(PowerSampler<?, ?> sampler, List<Integer> ids, StreamFormat format) {}
 
   /** Streams of {@code defaultFormat}, unless a request asks for another one. */
   public PowerStreams(StreamFormat defaultFormat, Connections connections, int maxStreams) {
@@ -46,7 +50,36 @@ public final class PowerStreams implements AutoCloseable {
    * @param sample one event of the sample dialect, as JSON
    * @param snapshot one event of the snapshot dialect, as JSON
    */
-  record Dialects<S>(Function<S, byte[]> sample, Function<List<S>, byte[]> snapshot) {}
+  record Dialects<S>(Function<S, byte[]> sample, Function<List<S>, byte[]> snapshot) {
+    StreamGroup.Dialect<S> of(StreamFormat format) {
+      return switch (format) {
+        case SAMPLE ->
+            new StreamGroup.Dialect<>() {
+              @Override
+              public List<byte[]> events(List<S> changed, List<S> current) {
+                return changed.stream().map(sample).toList();
+              }
+
+              @Override
+              public boolean showsAll() {
+                return false;
+              }
+            };
+        case SNAPSHOT ->
+            new StreamGroup.Dialect<>() {
+              @Override
+              public List<byte[]> events(List<S> changed, List<S> current) {
+                return List.of(snapshot.apply(current.isEmpty() ? changed : current));
+              }
+
+              @Override
+              public boolean showsAll() {
+                return true;
+              }
+            };
+      };
+    }
+  }
 
   /** Handles requests for a stream of {@code sampler}'s devices. */
   <S extends PowerSample> Handler handler(
@@ -54,30 +87,84 @@ public final class PowerStreams implements AutoCloseable {
       Collection<Integer> existing,
       PowerSampler<?, S> sampler,
       Dialects<S> dialects) {
-    Function<S, SseEvent> sampleEvent =
-        new OncePerSample<>(sample -> SseStream.event(dialects.sample().apply(sample)));
+    Dialects<S> once = new Dialects<>(new OncePerSample<>(dialects.sample()), dialects.snapshot());
     return bounded(
         (request, response) -> {
           Query query = Query.of(request, Set.of(idsParameter, FORMAT));
-          Collection<Integer> ids = query.idsOrAll(idsParameter, existing);
+          List<Integer> ids = List.copyOf(query.idsOrAll(idsParameter, existing));
           StreamFormat format =
               query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
-          SocketChannel channel = connections.channelForStream(request);
+          SseStream stream = new SseStream(connections.channelForStream(request));
           // Whatever the client sends from here on is thrown away, so nothing can follow.
           response.header(HeaderValues.CONNECTION_CLOSE);
-          try (Subscription<S> subscription = sampler.subscribe(ids)) {
-            SseStream<S> stream = new SseStream<>(subscription, channel);
-            open(stream);
-            try {
-              switch (format) {
-                case SAMPLE -> stream.runSamples(response, sampleEvent);
-                case SNAPSHOT -> stream.runSnapshots(response, dialects.snapshot());
-              }
-            } finally {
-              open.remove(stream);
-            }
-          }
+          join(stream, new Key(sampler, ids, format), sampler, once.of(format));
+          stream.run(response);
         });
+  }
+
+  private <S extends PowerSample> void join(
+      SseStream stream, Key key, PowerSampler<?, S> sampler, StreamGroup.Dialect<S> dialect) {
+    groups.compute(
+        key,
+        (same, group) -> {
+          if (closed) {
+            throw new HttpException("the daemon is stopping", Status.SERVICE_UNAVAILABLE_503);
+          }
+          if (group != null && group.join(stream)) {
+            return group;
+          }
+          StreamGroup<S> fresh =
+              new StreamGroup<>(sampler.subscribe(key.ids, this::wake), key.ids, dialect);
+          fresh.join(stream);
+          return fresh;
+        });
+    startOrWake();
+  }
+
+  private synchronized void startOrWake() {
+    if (server == null) {
+      // A platform thread: it is woken for every tick, which takes a virtual one twice as long, and
+      // writes to thousands of clients in one go.
+      server = Thread.ofPlatform().name("power streams").daemon().start(this::serve);
+    } else {
+      wake();
+    }
+  }
+
+  private void wake() {
+    LockSupport.unpark(server);
+  }
+
+  private void serve() {
+    do {
+      long pauseNanos = Long.MAX_VALUE;
+      for (Map.Entry<Key, StreamGroup<?>> entry : groups.entrySet()) {
+        pauseNanos = Math.min(pauseNanos, step(entry.getValue()));
+        if (entry.getValue().isOver()) {
+          groups.remove(entry.getKey(), entry.getValue());
+          entry.getValue().close();
+          pauseNanos = 0;
+        }
+      }
+      LockSupport.parkNanos(this, pauseNanos);
+    } while (!endIfIdle());
+  }
+
+  private static long step(StreamGroup<?> group) {
+    try {
+      return group.step();
+    } catch (RuntimeException e) {
+      LOG.log(System.Logger.Level.ERROR, "unexpected failure of streams", e);
+      group.close();
+      return 0;
+    }
+  }
+
+  private synchronized boolean endIfIdle() {
+    if (groups.isEmpty()) {
+      server = null;
+    }
+    return server == null;
   }
 
   private Handler bounded(Handler stream) {
@@ -108,67 +195,36 @@ public final class PowerStreams implements AutoCloseable {
     throw query.malformed(FORMAT, "is not sample or snapshot");
   }
 
-  private void open(SseStream<?> stream) {
-    open.add(stream);
-    if (closed) {
-      throw new HttpException("the daemon is stopping", Status.SERVICE_UNAVAILABLE_503);
-    }
-    synchronized (this) {
-      if (!watching) {
-        watching = true;
-        Thread.ofVirtual().name("stream watch").start(this::watch);
-      }
-    }
-  }
-
-  /** Drops clients that do not read; runs only while there are streams. */
-  private void watch() {
-    try {
-      while (true) {
-        Thread.sleep(WATCH_INTERVAL_MILLIS);
-        open.forEach(SseStream::dropIfStuck);
-        synchronized (this) {
-          if (open.isEmpty()) {
-            watching = false;
-            return;
-          }
-        }
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
   /** Ends all streams, those of stuck clients included. */
   @Override
   public void close() {
     closed = true;
-    open.forEach(SseStream::end);
+    groups.values().forEach(StreamGroup::close);
   }
 
   /**
-   * Makes the event of a sample once, however many subscribers get it: they all come for the same
-   * sample of a device within the same tick.
+   * Makes the event of a sample once, however many groups get it: they all come for the same sample
+   * of a device within the same tick.
    */
-  private static final class OncePerSample<S extends PowerSample> implements Function<S, SseEvent> {
-    private final Function<S, SseEvent> encode;
-    private final ConcurrentHashMap<Integer, Encoded> newest = new ConcurrentHashMap<>();
+  private static final class OncePerSample<S extends PowerSample> implements Function<S, byte[]> {
+    private final Function<S, byte[]> encode;
+    private final Map<Integer, Encoded> newest = new ConcurrentHashMap<>();
 
-    private record Encoded(PowerSample sample, SseEvent event) {}
+    private record Encoded(PowerSample sample, byte[] json) {}
 
-    OncePerSample(Function<S, SseEvent> encode) {
+    OncePerSample(Function<S, byte[]> encode) {
       this.encode = encode;
     }
 
     @Override
-    public SseEvent apply(S sample) {
+    public byte[] apply(S sample) {
       Encoded known = newest.get(sample.id());
       if (known != null && known.sample == sample) {
-        return known.event;
+        return known.json;
       }
-      SseEvent event = encode.apply(sample);
-      newest.put(sample.id(), new Encoded(sample, event));
-      return event;
+      byte[] json = encode.apply(sample);
+      newest.put(sample.id(), new Encoded(sample, json));
+      return json;
     }
   }
 }

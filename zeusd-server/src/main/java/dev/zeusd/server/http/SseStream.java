@@ -1,7 +1,5 @@
 package dev.zeusd.server.http;
 
-import dev.zeusd.core.sampling.PowerSample;
-import dev.zeusd.core.sampling.Subscription;
 import io.helidon.common.socket.SocketWriterException;
 import io.helidon.http.sse.SseEvent;
 import io.helidon.webserver.CloseConnectionException;
@@ -14,167 +12,193 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
-import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Function;
+import java.util.concurrent.locks.LockSupport;
 
 /**
- * One client's stream of server-sent events, on the virtual thread of its request.
+ * One client's stream of server-sent events.
  *
- * <p>Everything pending goes out in one write. A second virtual thread waits for the client's end
- * of the connection to close, because otherwise only a failing write would tell.
+ * <p>Helidon opens it, with the first events, on the thread of the request, which then sleeps until
+ * the stream ends. All that follows is written to the channel by the thread of the {@link
+ * StreamGroup}: the same bytes for every client, as chunks of the response's chunked body, and
+ * without waiting for anybody.
  */
-final class SseStream<S extends PowerSample> {
-  private static final Duration HEARTBEAT = Duration.ofMillis(900);
+final class SseStream {
   private static final long STUCK_NANOS = TimeUnit.SECONDS.toNanos(10);
+  private static final SseEvent COMMENT = SseEvent.builder().comment("").build();
 
-  /** A write that takes longer when the daemon stops is not waited for. */
-  private static final long END_GRACE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
-
-  private static final SseEvent HEARTBEAT_COMMENT = SseEvent.builder().comment("").build();
-
-  /** Takes what clients send into a stream; its content means nothing. */
-  private static final ByteBuffer DISCARDED = ByteBuffer.allocateDirect(512);
-
-  private final Subscription<S> subscription;
   private final SocketChannel channel;
+  private final Thread handler = Thread.currentThread();
+  private final long openedNanos = System.nanoTime();
 
-  /** When the write that runs now began, 0 while none runs. */
-  private volatile long writingSinceNanos;
+  /** What the handler opens the stream with, once it is known; no event at all is a comment. */
+  private volatile List<byte[]> first;
+
+  /** The handler has opened the stream, and the group writes from now on. */
+  private volatile boolean open;
 
   private volatile boolean ended;
 
-  SseStream(Subscription<S> subscription, SocketChannel channel) {
-    this.subscription = subscription;
+  // Touched by the group's thread only.
+
+  /** What the socket has not taken of a chunk, or null. */
+  private ByteBuffer rest;
+
+  /** Since when nothing could be written. */
+  private long stuckSinceNanos;
+
+  private boolean endedProperly;
+
+  /** A stream for the request that the calling thread handles. */
+  SseStream(SocketChannel channel) {
     this.channel = channel;
   }
 
-  /** Sends each changed value as an event of its own, until the client or the daemon ends it. */
-  void runSamples(ServerResponse response, Function<S, SseEvent> event) {
-    run(
-        response,
-        (batch, sink) -> {
-          for (S sample : batch) {
-            sink.emit(event.apply(sample));
-          }
-          return !batch.isEmpty();
-        });
-  }
-
-  /**
-   * Sends the values of all devices whenever one changed. The first event waits for the first value
-   * of every device, but no longer than a heartbeat: one may be failing.
-   */
-  void runSnapshots(ServerResponse response, Function<List<S>, byte[]> json) {
-    run(response, new SnapshotWriter(json));
-  }
-
-  private final class SnapshotWriter implements Writer<S> {
-    private final Function<List<S>, byte[]> json;
-    private final long openedNanos = System.nanoTime();
-
-    /** A value changed, and no snapshot told it yet. */
-    private boolean owed;
-
-    SnapshotWriter(Function<List<S>, byte[]> json) {
-      this.json = json;
-    }
-
-    @Override
-    public boolean write(List<S> batch, SseSink sink) {
-      owed |= !batch.isEmpty();
-      List<S> current = subscription.current();
-      boolean waitedEnough = System.nanoTime() - openedNanos >= HEARTBEAT.toNanos();
-      if (!owed
-          || current.isEmpty()
-          || current.size() < subscription.deviceCount() && !waitedEnough) {
-        return false;
+  /** Opens the stream as soon as there is something to say, and returns when it has ended. */
+  void run(ServerResponse response) {
+    try {
+      Batching batching = new Batching();
+      response.streamFilter(batching::around);
+      SseSink sink = response.sink(SseSink.TYPE);
+      sleepUntilWanted(() -> first != null || ended);
+      if (ended) {
+        sink.close();
+        throw new CloseConnectionException("the daemon stops");
       }
-      sink.emit(event(json.apply(current)));
-      owed = false;
-      return true;
+      if (first.isEmpty()) {
+        sink.emit(COMMENT);
+      }
+      first.forEach(json -> sink.emit(event(json)));
+      batching.flushBatch();
+      channel.configureBlocking(false);
+      open = true;
+      sleepUntilWanted(() -> ended);
+    } catch (IOException
+        | UncheckedIOException
+        | ServerConnectionException
+        | SocketWriterException e) {
+      // The client is gone, or was stuck and dropped: nothing more can be sent.
+      throw new CloseConnectionException("stream ended", e);
+    } finally {
+      ended = true;
+    }
+    throw new CloseConnectionException("stream ended");
+  }
+
+  private interface Condition {
+    boolean isMet();
+  }
+
+  private void sleepUntilWanted(Condition condition) {
+    while (!condition.isMet()) {
+      LockSupport.park(this);
+      if (Thread.interrupted()) {
+        throw new CloseConnectionException("interrupted");
+      }
     }
   }
 
   /** Helidon puts nothing behind "data:", while clients look for "data: " with the space. */
-  static SseEvent event(byte[] json) {
+  private static SseEvent event(byte[] json) {
     byte[] data = new byte[json.length + 1];
     data[0] = ' ';
     System.arraycopy(json, 0, data, 1, json.length);
     return SseEvent.create(data);
   }
 
-  private interface Writer<S> {
-    /** Writes what is due after {@code batch}, which may be empty; tells whether anything was. */
-    boolean write(List<S> batch, SseSink sink);
+  // From here on: for the group's thread.
+
+  boolean hasFirst() {
+    return first != null;
   }
 
-  private void run(ServerResponse response, Writer<S> writer) {
-    Batching batching = new Batching();
-    response.streamFilter(batching::around);
-    SseSink sink = response.sink(SseSink.TYPE);
-    Thread.ofVirtual().start(this::awaitClientsEnd);
+  /** Lets the handler open the stream with these events. */
+  void openWith(List<byte[]> events) {
+    stuckSinceNanos = System.nanoTime();
+    first = events;
+    LockSupport.unpark(handler);
+  }
+
+  boolean isEnded() {
+    return ended;
+  }
+
+  /** How long the client has been waiting for whatever it gets. */
+  long ageNanos() {
+    return System.nanoTime() - openedNanos;
+  }
+
+  /** Whether a chunk can be written now; tries to get rid of what is left of the last one. */
+  boolean isReady() {
+    if (!open) {
+      return false;
+    }
+    if (rest != null) {
+      writeSome(rest);
+      rest = rest.hasRemaining() ? rest : null;
+    }
+    return rest == null && !ended;
+  }
+
+  /** Writes a chunk, while {@link #isReady}; what the socket does not take is kept. */
+  void write(ByteBuffer chunk) {
+    writeSome(chunk);
+    if (chunk.hasRemaining() && !ended) {
+      // The group's buffer is for the next chunk.
+      rest = ByteBuffer.allocate(chunk.remaining()).put(chunk).flip();
+    }
+  }
+
+  private void writeSome(ByteBuffer bytes) {
     try {
-      while (!subscription.isClosed()) {
-        List<S> batch = subscription.poll(HEARTBEAT);
-        writingSinceNanos = System.nanoTime() | 1;
-        boolean wrote = writer.write(batch, sink);
-        if (!wrote && batch.isEmpty()) {
-          sink.emit(HEARTBEAT_COMMENT);
-        }
-        batching.flushBatch();
-        writingSinceNanos = 0;
+      if (channel.write(bytes) > 0) {
+        stuckSinceNanos = System.nanoTime();
       }
-    } catch (InterruptedException
-        | IOException
-        | UncheckedIOException
-        | ServerConnectionException
-        | SocketWriterException e) {
-      // The client is gone, or was stuck and dropped: nothing more can be sent.
-      throw new CloseConnectionException("stream ended", e);
+    } catch (IOException e) {
+      end();
     }
-    if (ended) {
-      sink.close();
-    }
-    throw new CloseConnectionException("stream ended");
   }
 
-  private void awaitClientsEnd() {
+  /** Ends the stream of a client that is gone, or that takes nothing for too long. */
+  void endIfGone(ByteBuffer discarded) {
     try {
-      while (channel.read(DISCARDED.duplicate().clear()) >= 0) {
-        // Nothing that a client sends into a stream has a meaning.
+      if ((rest != null || hasFirst() && !open)
+          && System.nanoTime() - stuckSinceNanos > STUCK_NANOS) {
+        channel.close();
+        end();
+      }
+      // Nothing that a client sends into a stream has a meaning.
+      if (open && channel.read(discarded.clear()) < 0) {
+        end();
       }
     } catch (IOException e) {
       // Closed or reset: the same to us.
-    }
-    subscription.close();
-  }
-
-  /** Closes the connection of a client that has not taken a byte for too long. */
-  void dropIfStuck() {
-    long since = writingSinceNanos;
-    if (since != 0 && System.nanoTime() - since > STUCK_NANOS) {
-      close();
+      end();
     }
   }
 
-  /** Ends the stream because the daemon stops. */
-  void end() {
-    ended = true;
-    long since = writingSinceNanos;
-    if (since != 0 && System.nanoTime() - since > END_GRACE_NANOS) {
-      close();
+  /** Ends the stream with the last chunk, if the client can take it. */
+  void endProperly(ByteBuffer lastChunk) {
+    if (isReady()) {
+      writeSome(lastChunk);
+    } else if (hasFirst()) {
+      closeChannel();
     }
-    subscription.close();
+    end();
   }
 
-  private void close() {
+  private void closeChannel() {
     try {
       channel.close();
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      // It is closed even so.
     }
+  }
+
+  private void end() {
+    ended = true;
+    LockSupport.unpark(handler);
   }
 
   /** Makes flushes wait until a batch is complete: the sink flushes after every event. */
