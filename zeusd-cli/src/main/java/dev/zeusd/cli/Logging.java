@@ -1,7 +1,11 @@
 package dev.zeusd.cli;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Locale;
+import java.util.Map;
 import java.util.logging.ConsoleHandler;
 import java.util.logging.Formatter;
 import java.util.logging.Handler;
@@ -9,19 +13,24 @@ import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 
-/** One line per event on stderr. */
+/**
+ * One line per event on stderr: with the time and the level, or, if stderr is the journal, with the
+ * level as sd-daemon(3) has it, such as {@code <6>}, and without the time, which the journal knows.
+ */
 final class Logging {
   /** Values of {@code --log-level}. */
   enum LogLevel {
-    ERROR(Level.SEVERE),
-    WARN(Level.WARNING),
-    INFO(Level.INFO),
-    DEBUG(Level.FINE);
+    ERROR(Level.SEVERE, "<3>"),
+    WARN(Level.WARNING, "<4>"),
+    INFO(Level.INFO, "<6>"),
+    DEBUG(Level.FINE, "<7>");
 
     private final Level level;
+    private final String journalPrefix;
 
-    LogLevel(Level level) {
+    LogLevel(Level level, String journalPrefix) {
       this.level = level;
+      this.journalPrefix = journalPrefix;
     }
   }
 
@@ -36,7 +45,7 @@ final class Logging {
       ROOT.removeHandler(handler);
     }
     Handler stderr = new ConsoleHandler();
-    stderr.setFormatter(new OneLine());
+    stderr.setFormatter(new OneLine(stderrIsJournal()));
     stderr.setLevel(Level.ALL);
     ROOT.addHandler(stderr);
     ROOT.setLevel(level.level);
@@ -49,32 +58,65 @@ final class Logging {
     return ROOT.isLoggable(LogLevel.DEBUG.level);
   }
 
+  /** In front of an error that ends the command and is not logged. */
+  static String errorPrefix() {
+    return stderrIsJournal() ? LogLevel.ERROR.journalPrefix : "";
+  }
+
+  /**
+   * systemd.exec(5): systemd names the journal's end of stderr as device:inode. A process that has
+   * inherited the variable may have another stderr.
+   */
+  private static boolean stderrIsJournal() {
+    String journal = System.getenv("JOURNAL_STREAM");
+    if (journal == null) {
+      return false;
+    }
+    try {
+      Map<String, Object> stderr = Files.readAttributes(Path.of("/proc/self/fd/2"), "unix:dev,ino");
+      return journal.equals(stderr.get("dev") + ":" + stderr.get("ino"));
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
   private static final class OneLine extends Formatter {
-    @Override
-    public String format(LogRecord entry) {
-      StringBuilder line = new StringBuilder(Instant.now().toString());
-      line.append(' ').append(name(entry.getLevel())).append(' ');
-      // What comes from clients may hold anything; a line stays one line.
-      line.append(formatMessage(entry).replaceAll("\\p{Cntrl}", " "));
-      if (entry.getThrown() != null) {
-        line.append(": ").append(entry.getThrown());
-      }
-      line.append(System.lineSeparator());
-      if (entry.getThrown() != null && isDebug()) {
-        for (StackTraceElement frame : entry.getThrown().getStackTrace()) {
-          line.append("    at ").append(frame).append(System.lineSeparator());
-        }
-      }
-      return line.toString();
+    private final boolean journal;
+
+    OneLine(boolean journal) {
+      this.journal = journal;
     }
 
-    private static String name(Level level) {
-      for (LogLevel known : LogLevel.values()) {
-        if (level.intValue() >= known.level.intValue()) {
-          return known.name().toLowerCase(Locale.ROOT);
+    @Override
+    public String format(LogRecord entry) {
+      LogLevel level = levelOf(entry);
+      String start =
+          journal
+              ? level.journalPrefix
+              : Instant.now() + " " + level.name().toLowerCase(Locale.ROOT) + " ";
+      Throwable thrown = entry.getThrown();
+      String text = formatMessage(entry) + (thrown == null ? "" : ": " + thrown);
+      // What comes from clients may hold anything: a line stays one line, a terminal stays itself,
+      // and no text is shown in another order than it has.
+      StringBuilder lines = new StringBuilder(start);
+      lines.append(text.replaceAll("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]", " "));
+      lines.append(System.lineSeparator());
+      if (thrown != null && isDebug()) {
+        for (StackTraceElement frame : thrown.getStackTrace()) {
+          lines.append(journal ? start : "").append("    at ").append(frame);
+          lines.append(System.lineSeparator());
         }
       }
-      return "debug";
+      return lines.toString();
+    }
+
+    private static LogLevel levelOf(LogRecord entry) {
+      for (LogLevel known : LogLevel.values()) {
+        if (entry.getLevel().intValue() >= known.level.intValue()) {
+          return known;
+        }
+      }
+      return LogLevel.DEBUG;
     }
   }
 }

@@ -59,6 +59,7 @@ final class TokenIssueCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    Logging.setUp(Logging.LogLevel.INFO);
     Tokens tokens = Tokens.withKeyFile(signingKeyPath);
     String token =
         tokens.issue(

@@ -44,22 +44,22 @@ public final class Zeusd implements Runnable {
   private static int wrongUsage(ParameterException e, String[] args) {
     PrintWriter err = e.getCommandLine().getErr();
     String command = e.getCommandLine().getCommandSpec().qualifiedName();
-    err.println("error: " + e.getMessage().replace('\n', ' '));
+    err.println(Logging.errorPrefix() + "error: " + e.getMessage().replace('\n', ' '));
     err.println("For more information, try '" + command + " --help'.");
     err.flush();
     return CommandLine.ExitCode.USAGE;
   }
 
   private static int failure(Exception e, CommandLine commandLine, CommandLine.ParseResult parsed) {
-    switch (e) {
-      case ParameterException usage -> {
-        return wrongUsage(usage, new String[0]);
-      }
-      case NodeException node -> commandLine.getErr().println("error: " + e.getMessage());
-      case StartupException startup -> commandLine.getErr().println("error: " + e.getMessage());
-      case ServerStartException start -> commandLine.getErr().println("error: " + e.getMessage());
-      default -> commandLine.getErr().println("error: unexpected: " + e);
+    if (e instanceof ParameterException usage) {
+      return wrongUsage(usage, new String[0]);
     }
+    String message =
+        switch (e) {
+          case NodeException _, StartupException _, ServerStartException _ -> e.getMessage();
+          default -> "unexpected: " + e;
+        };
+    commandLine.getErr().println(Logging.errorPrefix() + "error: " + message);
     if (Logging.isDebug()) {
       e.printStackTrace(commandLine.getErr());
     }

@@ -10,6 +10,7 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -32,6 +33,7 @@ class TokenIssueTest {
   @BeforeEach
   void makeKey(@TempDir Path dir) throws Exception {
     key = Files.writeString(dir.resolve("signing.key"), "k".repeat(44) + "\n");
+    Files.setPosixFilePermissions(key, PosixFilePermissions.fromString("rw-------"));
   }
 
   private int issue(String... arguments) {

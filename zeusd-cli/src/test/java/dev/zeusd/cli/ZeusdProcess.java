@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -72,15 +73,20 @@ final class ZeusdProcess implements AutoCloseable {
 
   /** Waits for a line that says where it listens, and gives the port, or the path of the socket. */
   String awaitListening() throws IOException, InterruptedException {
+    return awaitErr(LISTENING).group(2);
+  }
+
+  /** Waits until what it says matches somewhere. */
+  MatchResult awaitErr(Pattern pattern) throws IOException, InterruptedException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
     while (process.isAlive() && System.nanoTime() < deadline) {
-      Matcher matcher = LISTENING.matcher(err());
+      Matcher matcher = pattern.matcher(err());
       if (matcher.find()) {
-        return matcher.group(2);
+        return matcher;
       }
       Thread.sleep(10);
     }
-    return fail("does not listen: " + err());
+    return fail("does not say " + pattern + ": " + err());
   }
 
   int awaitPort() throws IOException, InterruptedException {
