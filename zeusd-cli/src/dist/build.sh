@@ -1,9 +1,10 @@
 #!/bin/sh
-# Makes the self-contained image: build.sh IMAGE_DIR FAKE_NVML_DIR, in zeusd-cli/, with the jlink
-# runtime already in IMAGE_DIR/lib/runtime. Called by mvn -Pdist package.
+# Makes the self-contained image: build.sh IMAGE_DIR FAKE_NVML_DIR TIME, in zeusd-cli/, with the jlink
+# runtime already in IMAGE_DIR/lib/runtime. TIME is that of all its files. Called by mvn -Pdist package.
 set -eu
 image=$1
 fake_nvml=$2
+time=$3
 lib=$image/lib
 
 version=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$lib/runtime/release")
@@ -18,11 +19,44 @@ rm -f "$lib/app/.built" "$lib/app/.lock" "$lib/app/.built.new"
 cp src/dist/jvm.options "$lib/"
 cp ../LICENSE ../README.md ../CHANGELOG.md "$image/"
 
+# The SBOM that Maven made of the jars, and in it the Java runtime, which Maven knows nothing of. The
+# plugin does nothing when Maven is offline (-o).
+property() {
+  "$lib/runtime/bin/java" -XshowSettings:properties -version 2>&1 | sed -n "s/^ *$1 = //p"
+}
+sbom=target/sbom.cdx.json
+if [ -e $sbom ]; then
+  java=$(property java.runtime.version)
+  cat >target/runtime.cdx.json <<COMPONENT
+    {
+      "type" : "platform",
+      "bom-ref" : "java-runtime",
+      "publisher" : "$(property java.vendor)",
+      "name" : "openjdk",
+      "version" : "$java",
+      "description" : "lib/runtime, made by jlink; $(grep -o 'MODULES=.*' "$lib/runtime/release" | tr -d '"')",
+      "licenses" : [ { "expression" : "GPL-2.0-only WITH Classpath-exception-2.0" } ],
+      "cpe" : "cpe:2.3:a:oracle:openjdk:$(property java.version):*:*:*:*:*:*:*",
+      "purl" : "pkg:generic/openjdk@$(echo "$java" | sed 's/+/%2B/')"
+    },
+COMPONENT
+  sed '/^  "components" : \[$/r target/runtime.cdx.json' $sbom >"$image/sbom.cdx.json"
+  rm $sbom # the next build may be offline
+else
+  echo "build.sh: Maven was offline and made no SBOM: none in this image" >&2
+fi
+
 # The JVM does not notice when a jar changed under its AOT cache and would run the old code. So the
 # cache carries the jars' hash in its name, and the launcher asks for that very name.
-hash=$(cd "$lib/app" && find . -name '*.jar' | sort | xargs cat | sha256sum | cut -c1-16)
+hash=$(cd "$lib/app" && find . -name '*.jar' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-16)
 sed "s/@AOT_HASH@/$hash/" src/dist/bin/zeusd >"$image/bin/zeusd"
 chmod 755 "$image/bin/zeusd"
+
+# Before the cache is made, which knows the jars and the runtime by their times.
+set_times() {
+  find "$image" -exec touch -h -d "$time" {} +
+}
+set_times
 
 cache=$lib/zeusd-$hash.aot
 log=target/aot-training.log
@@ -32,6 +66,8 @@ LD_LIBRARY_PATH=$fake_nvml FAKE_NVML_POWER=counting timeout 120 "$lib/runtime/bi
   cat "$log" >&2
   exit 1
 }
+
+set_times
 
 # AOTMode=on makes a cache that cannot be used an error: it has to be good where it is, ...
 "$lib/runtime/bin/java" -XX:AOTMode=on "@$lib/jvm.options" "-XX:AOTCache=$cache" \
