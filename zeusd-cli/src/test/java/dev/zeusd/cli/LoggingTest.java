@@ -1,6 +1,7 @@
 package dev.zeusd.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.server.auth.Claims;
@@ -17,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -79,6 +81,58 @@ class LoggingTest {
       zeusd.awaitListening();
       zeusd.awaitErr(Pattern.compile("TCP without authentication.*\\R"));
       assertTrue(zeusd.err().lines().allMatch(line -> line.matches(TIMED)), zeusd::toString);
+    }
+  }
+
+  @Test
+  void aWriteIsLoggedWithTheUserWhoConnected() throws Exception {
+    Path socket = directory.resolve("zeusd.sock");
+    try (ZeusdProcess zeusd =
+        ZeusdProcess.start(
+            directory, Map.of(), "serve", "--simulate", "--socket-path", socket.toString())) {
+      setLimit(UnixDomainSocketAddress.of(zeusd.awaitListening()));
+      String user = Pattern.quote(System.getProperty("user.name"));
+      zeusd.awaitErr(
+          Pattern.compile(
+              " info set_power_limit \\{power_limit_mw=200000} on GPUs \\[0] by local user "
+                  + user
+                  + ": done after \\d+ us\\R"));
+    }
+  }
+
+  @Test
+  void neitherKeyNorTokenIsEverLogged() throws Exception {
+    String secret = "a key of thirty-two bytes or more";
+    Path key = Files.writeString(directory.resolve("key"), secret);
+    Files.setPosixFilePermissions(key, PosixFilePermissions.fromString("rw-------"));
+    String good =
+        Tokens.withKeyFile(key)
+            .issue(new Claims("alice", List.of("gpu-control"), Optional.empty()));
+    String[] args =
+        Stream.concat(
+                Stream.of(SIMULATED), Stream.of("--log-level=debug", "--signing-key-path=" + key))
+            .toArray(String[]::new);
+    try (ZeusdProcess zeusd = ZeusdProcess.start(directory, Map.of(), args)) {
+      SocketAddress address = new InetSocketAddress("127.0.0.1", zeusd.awaitPort());
+      setLimit(address, "Authorization: Bearer " + good);
+      List<String> tokens = List.of(good, good + "x", good.replace('.', '-'), "secret-nonsense");
+      for (String token : tokens) {
+        try (RawConnection connection = RawConnection.open(address)) {
+          // Refused for the scope or for the token; the last one breaks the request off.
+          connection.get("/gpu/get_power", "Authorization: Bearer " + token);
+          connection.get("/auth/whoami?token=" + token);
+          connection.send("GET /time HTTP/1.1\r\nAuthorization: Bearer " + token + "\0\r\n\r\n");
+          connection.drain(RawConnection.PATIENCE);
+        }
+      }
+      zeusd.signal("TERM");
+      assertEquals(0, zeusd.awaitExit());
+      assertTrue(zeusd.err().contains("by user 'alice': done"), zeusd::toString);
+      assertFalse(zeusd.err().contains(secret), zeusd::toString);
+      for (String token : tokens) {
+        String signature = token.substring(token.lastIndexOf('.') + 1);
+        assertFalse(zeusd.err().contains(signature), () -> token + "; " + zeusd);
+      }
     }
   }
 

@@ -59,6 +59,10 @@ final class UnixSocketFile implements AutoCloseable {
       }
       Files.createDirectories(parent);
       Path lockPath = path.resolveSibling(path.getFileName() + ".lock");
+      if (Files.isSymbolicLink(lockPath)) {
+        throw new ServerStartException(
+            lockPath + " is a symbolic link; remove it or choose another --socket-path");
+      }
       FileChannel lock =
           FileChannel.open(
               lockPath,

@@ -203,6 +203,21 @@ class UnixSocketTest {
     assertNothingLeft();
   }
 
+  /** In a directory where others may write, somebody could lay it there to have a file made. */
+  @Test
+  void followsNoLinkAtItsLockFile() throws IOException {
+    Path precious = Files.writeString(directory.resolve("precious"), "precious");
+    for (Path target : List.of(precious, directory.resolve("nothing"))) {
+      Path link = Files.createSymbolicLink(directory.resolve("zeusd.sock.lock"), target);
+      assertRefused(socket, link + " is a symbolic link");
+      assertEquals(target, Files.readSymbolicLink(link));
+      Files.delete(link);
+    }
+    assertEquals("precious", Files.readString(precious));
+    assertFalse(Files.exists(directory.resolve("nothing")));
+    assertNothingLeft();
+  }
+
   private static void assertRefused(Path path, String message) {
     ServerStartException e = assertThrows(ServerStartException.class, () -> start(path).close());
     assertTrue(e.getMessage().contains(message), e::getMessage);
