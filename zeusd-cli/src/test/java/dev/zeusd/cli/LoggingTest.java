@@ -84,19 +84,26 @@ class LoggingTest {
     }
   }
 
+  /** And reads are not logged. */
   @Test
   void aWriteIsLoggedWithTheUserWhoConnected() throws Exception {
     Path socket = directory.resolve("zeusd.sock");
     try (ZeusdProcess zeusd =
         ZeusdProcess.start(
             directory, Map.of(), "serve", "--simulate", "--socket-path", socket.toString())) {
-      setLimit(UnixDomainSocketAddress.of(zeusd.awaitListening()));
+      SocketAddress address = UnixDomainSocketAddress.of(zeusd.awaitListening());
+      try (RawConnection connection = RawConnection.open(address)) {
+        assertEquals(200, connection.get("/gpu/get_power").status());
+        assertEquals(200, connection.get("/cpu/get_power").status());
+      }
+      setLimit(address);
       String user = Pattern.quote(System.getProperty("user.name"));
       zeusd.awaitErr(
           Pattern.compile(
               " info set_power_limit \\{power_limit_mw=200000} on GPUs \\[0] by local user "
                   + user
                   + ": done after \\d+ us\\R"));
+      assertEquals(2, zeusd.err().lines().count(), zeusd::toString);
     }
   }
 
