@@ -318,6 +318,27 @@ class DeviceWorkerTest {
     assertEquals(List.of("20", "40", "60"), List.copyOf(ran));
   }
 
+  /** Calls come at all moments: while the thread works, falls asleep and sleeps. */
+  @Test
+  void noCallFailsToWakeTheThread() throws Exception {
+    for (Thread.Builder kind : List.of(Thread.ofPlatform().daemon(), Thread.ofVirtual())) {
+      AtomicInteger answered = new AtomicInteger();
+      Thread caller =
+          kind.start(
+              () -> {
+                for (int i = 1; i <= 20_000; i++) {
+                  for (int left = i * 37 % 512; left > 0; left--) {
+                    Thread.onSpinWait();
+                  }
+                  int number = i;
+                  answered.set(worker.call(device -> number));
+                }
+              });
+      caller.join(30_000);
+      assertEquals(20_000, answered.get());
+    }
+  }
+
   @Test
   void withoutWorkTheThreadSleeps() throws Exception {
     Thread thread = worker.call(device -> Thread.currentThread());

@@ -1,0 +1,156 @@
+package dev.zeusd.core.sampling;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.ffm.fake.ChildJvm;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jetbrains.lincheck.Lincheck;
+import org.jetbrains.lincheck.LincheckAssertionError;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** The hand-over of samples from who publishes to who polls. */
+@Timeout(120)
+class SubscriptionTest {
+  private static final Duration EVER = Duration.ofHours(1);
+
+  private static Batch<GpuPowerSample> batch(GpuPowerSample... samples) {
+    Batch<GpuPowerSample> batch = new Batch<>(2);
+    for (GpuPowerSample sample : samples) {
+      batch.put(sample.gpuId(), sample, true);
+    }
+    return batch;
+  }
+
+  private static GpuPowerSample sample(int gpu, long number) {
+    return new GpuPowerSample(number, gpu, number);
+  }
+
+  /** Of no sampler, so it cannot be closed. */
+  private static Subscription<GpuPowerSample> subscription() {
+    return new Subscription<>(null, new int[] {0, 1});
+  }
+
+  private static <T> T uninterrupted(Callable<T> call) {
+    try {
+      return call.call();
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  // ---- What is handed over ----
+
+  /**
+   * Two threads, which Lincheck runs in one interleaving after the other. It instruments the
+   * classes, so it has a JVM of its own.
+   */
+  static final class Interleavings {
+    private static final int COUNT = 500;
+
+    private final Subscription<GpuPowerSample> subscription = subscription();
+    private final long[] last = new long[2];
+
+    public static void main(String[] args) {
+      try {
+        Lincheck.runConcurrentTest(COUNT, () -> new Interleavings().offersMeetPolls());
+        System.out.println("result=passed");
+      } catch (LincheckAssertionError e) {
+        System.out.println("result=" + e.getMessage());
+      }
+    }
+
+    private void offersMeetPolls() {
+      GpuPowerSample current = sample(0, 1);
+      subscription.offer(batch(current));
+      Thread publisher =
+          new Thread(
+              () -> {
+                subscription.offer(batch(current, sample(1, 1)));
+                subscription.offer(batch(sample(0, 2), sample(1, 2)));
+              });
+      publisher.start();
+      while (last[0] != 2 || last[1] != 2) {
+        List<GpuPowerSample> samples = uninterrupted(() -> subscription.poll(EVER));
+        require(!samples.isEmpty(), "it returns with a sample");
+        require(samples.size() == 1 || samples.get(0).gpuId() == 0, "by ascending id");
+        for (GpuPowerSample sample : samples) {
+          require(sample.powerMw() > last[sample.gpuId()], "each once, and none after a newer one");
+          last[sample.gpuId()] = sample.powerMw();
+        }
+      }
+      uninterrupted(
+          () -> {
+            publisher.join();
+            return null;
+          });
+      require(uninterrupted(() -> subscription.poll(Duration.ZERO)).isEmpty(), "none is left");
+    }
+
+    private static void require(boolean condition, String what) {
+      if (!condition) {
+        throw new AssertionError("not so: " + what);
+      }
+    }
+  }
+
+  @Test
+  void noInterleavingLosesOrRepeatsASample() throws Exception {
+    ChildJvm.Result child =
+        ChildJvm.run(Interleavings.class, Map.of(), "-XX:+EnableDynamicAgentLoading", "-Xmx512m");
+    assertEquals("passed", child.value("result"), child.output());
+  }
+
+  // ---- Who is woken: Lincheck may wake a thread at any time, so it does not see ----
+
+  /** Offers come at all moments of a poll: before, while and after it goes to sleep. */
+  @Test
+  void noOfferFailsToWake() throws Exception {
+    Subscription<GpuPowerSample> subscription = subscription();
+    long count = 50_000;
+    AtomicLong last = new AtomicLong();
+    Semaphore taken = new Semaphore(1);
+    Thread poller =
+        Thread.ofPlatform()
+            .daemon()
+            .start(
+                () -> {
+                  while (last.get() < count) {
+                    last.set(uninterrupted(() -> subscription.poll(EVER)).get(0).powerMw());
+                    taken.release();
+                  }
+                });
+    for (long number = 1; number <= count; number++) {
+      assertTrue(taken.tryAcquire(20, TimeUnit.SECONDS), "slept through it");
+      spin(number);
+      subscription.offer(batch(sample(0, number)));
+    }
+    assertTrue(poller.join(Duration.ofSeconds(20)));
+  }
+
+  @Test
+  void noCloseFailsToWake() throws Exception {
+    PowerSampler<?, GpuPowerSample> sampler = PowerSampler.ofGpus(List.of(), 1);
+    for (int round = 0; round < 5_000; round++) {
+      Subscription<GpuPowerSample> subscription = sampler.subscribe(List.of());
+      Thread poller = Thread.ofVirtual().start(() -> uninterrupted(() -> subscription.poll(EVER)));
+      spin(round);
+      subscription.close();
+      assertTrue(poller.join(Duration.ofSeconds(20)), "slept through it");
+    }
+  }
+
+  /** From none to some microseconds, so that it hits another moment each time. */
+  private static void spin(long round) {
+    for (long left = round * 37 % 512; left > 0; left--) {
+      Thread.onSpinWait();
+    }
+  }
+}
