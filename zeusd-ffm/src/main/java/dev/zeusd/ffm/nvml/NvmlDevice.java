@@ -9,7 +9,6 @@ import dev.zeusd.ffm.nvml.raw.nvmlPciInfo_t;
 import dev.zeusd.ffm.nvml.raw.nvmlValue_t;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.concurrent.locks.Lock;
 
 /**
  * One GPU, by its NVML index.
@@ -32,6 +31,7 @@ public final class NvmlDevice {
 
   private final NvmlLibrary library;
   private final int index;
+  private final CallGate.Caller caller = new CallGate.Caller();
   private final MemorySegment words = Arena.ofAuto().allocate(JAVA_LONG, 2);
   private final MemorySegment fieldValue = nvmlFieldValue_t.allocate(Arena.ofAuto());
 
@@ -223,19 +223,20 @@ public final class NvmlDevice {
 
   private void run(String function, Call call) throws NvmlException {
     library.require(function);
-    Lock lock = library.callLock();
     try {
-      runLocked(lock, function, call);
+      runInside(function, call);
     } catch (NvmlException e) {
-      if (!needsReset(e.result()) || !resetUnlessJustDone()) {
+      // What came of a handle that was outdated meanwhile says nothing about the device.
+      boolean outdated = library.generation() != calledGeneration;
+      if (!outdated && !(needsReset(e.result()) && resetUnlessJustDone(e.result()))) {
         throw e;
       }
-      runLocked(lock, function, call);
+      runInside(function, call);
     }
   }
 
-  private void runLocked(Lock lock, String function, Call call) throws NvmlException {
-    lock.lock();
+  private void runInside(String function, Call call) throws NvmlException {
+    library.gate().enter(caller);
     try {
       calledGeneration = library.generation();
       if (handleGeneration != calledGeneration) {
@@ -244,7 +245,7 @@ public final class NvmlDevice {
       NvmlLibrary.check(function, call.run(handle));
       resetIntervalNanos = MIN_RESET_INTERVAL_NANOS;
     } finally {
-      lock.unlock();
+      library.gate().leave(caller);
     }
   }
 
@@ -255,14 +256,16 @@ public final class NvmlDevice {
     };
   }
 
-  private boolean resetUnlessJustDone() throws NvmlException {
+  private boolean resetUnlessJustDone(NvmlReturn seen) throws NvmlException {
     long now = System.nanoTime();
     if (now - lastResetNanos < resetIntervalNanos) {
       return false;
     }
     lastResetNanos = now;
     resetIntervalNanos = Math.min(2 * resetIntervalNanos, MAX_RESET_INTERVAL_NANOS);
-    library.reset(calledGeneration);
+    library.reset(calledGeneration, seen);
+    // Also where nothing could be reset: NVML looks for the GPU when its handle is got.
+    handleGeneration = -1;
     return true;
   }
 
@@ -281,7 +284,7 @@ public final class NvmlDevice {
   private MemorySegment findByUuid() throws NvmlException {
     NvmlException failure =
         new NvmlException("the driver no longer lists the GPU " + uuid, NvmlReturn.GPU_NOT_FOUND);
-    int count = library.deviceCount();
+    int count = library.countInside();
     for (int i = -1; i < count; i++) {
       int candidate = i < 0 ? index : i;
       if (candidate >= count) {

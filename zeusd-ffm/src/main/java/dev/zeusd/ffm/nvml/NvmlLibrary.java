@@ -10,14 +10,12 @@ import java.lang.foreign.SymbolLookup;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
  * The loaded and initialised NVML of this process.
  *
  * <p>Thread-safe. Calls of different devices run side by side, as NVML allows; only {@link #reset}
- * waits for a moment without calls.
+ * makes itself a moment without calls.
  */
 public final class NvmlLibrary implements AutoCloseable {
   /**
@@ -32,13 +30,19 @@ public final class NvmlLibrary implements AutoCloseable {
           "/usr/local/nvidia/lib64/libnvidia-ml.so.1",
           "/usr/lib/wsl/lib/libnvidia-ml.so.1");
 
+  /** A call that has been running for longer hangs, and may do so for ever. */
+  private static final long HANG_NANOS = 1_000_000_000L;
+
+  private static final long CLOSE_WAIT_NANOS = 200_000_000L;
+
   private final SymbolLookup symbols;
   private final Map<String, Boolean> present = new ConcurrentHashMap<>();
-  private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
+  private final CallGate gate = new CallGate();
 
   /** Counts initialisations: a device handle is good for the one it was got in. */
   private volatile int generation;
 
+  /** Touched while calls are held back only. */
   private boolean closed;
 
   private NvmlLibrary(SymbolLookup symbols) {
@@ -77,28 +81,37 @@ public final class NvmlLibrary implements AutoCloseable {
 
   /** How many GPUs the driver reports. */
   public int deviceCount() throws NvmlException {
+    CallGate.Caller caller = new CallGate.Caller();
+    gate.enter(caller);
+    try {
+      return countInside();
+    } finally {
+      gate.leave(caller);
+    }
+  }
+
+  /** As {@link #deviceCount}, for who has passed the gate. */
+  int countInside() throws NvmlException {
     require("nvmlDeviceGetCount_v2");
-    lock.readLock().lock();
     try (Arena call = Arena.ofConfined()) {
       MemorySegment count = call.allocate(JAVA_INT);
       check("nvmlDeviceGetCount_v2", Nvml.nvmlDeviceGetCount_v2(count));
       return count.get(JAVA_INT, 0);
-    } finally {
-      lock.readLock().unlock();
     }
   }
 
   /** The version of the driver, such as {@code 580.95.05}. */
   public String driverVersion() throws NvmlException {
     require("nvmlSystemGetDriverVersion");
-    lock.readLock().lock();
+    CallGate.Caller caller = new CallGate.Caller();
+    gate.enter(caller);
     try (Arena call = Arena.ofConfined()) {
       int length = Nvml.NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE();
       MemorySegment version = call.allocate(length);
       check("nvmlSystemGetDriverVersion", Nvml.nvmlSystemGetDriverVersion(version, length));
       return version.getString(0);
     } finally {
-      lock.readLock().unlock();
+      gate.leave(caller);
     }
   }
 
@@ -112,23 +125,32 @@ public final class NvmlLibrary implements AutoCloseable {
 
   /**
    * Shuts NVML down and initialises it again, which is what a reloaded driver or a GPU that came
-   * back needs. Does nothing when another thread has done so since {@code seenGeneration}, or while
-   * calls are running.
+   * back needs. Does nothing when another thread has done so since {@code seenGeneration}.
    *
+   * <p>Calls that run are waited for while new ones wait for the end of this, so that slow devices
+   * only delay it. A call that hangs delays it no longer than {@link #HANG_NANOS}, and then forbids
+   * to shut down, which frees what that call may still use. Only to initialise is always possible,
+   * and all that is needed where NVML says that it is not initialised.
+   *
+   * @param seen what a call came back with that began in {@code seenGeneration}
    * @throws NvmlException what {@code nvmlInit_v2} returned; the next reset tries again
    */
-  void reset(int seenGeneration) throws NvmlException {
-    if (!lock.writeLock().tryLock()) {
+  void reset(int seenGeneration, NvmlReturn seen) throws NvmlException {
+    boolean initialised = seen != NvmlReturn.UNINITIALIZED;
+    if (initialised && gate.hasOlderThan(HANG_NANOS) || !gate.hold(HANG_NANOS)) {
       return;
     }
     try {
-      if (generation == seenGeneration && !closed) {
-        // UNINITIALIZED where the driver went away: nothing is left to shut down then.
-        Nvml.nvmlShutdown();
-        init();
+      boolean empty = gate.awaitEmpty(HANG_NANOS);
+      if (generation != seenGeneration || closed || initialised && !empty) {
+        return;
       }
+      if (initialised) {
+        Nvml.nvmlShutdown();
+      }
+      init();
     } finally {
-      lock.writeLock().unlock();
+      gate.release();
     }
   }
 
@@ -138,7 +160,7 @@ public final class NvmlLibrary implements AutoCloseable {
     generation++;
   }
 
-  /** Handle of a device; the caller holds the read lock. */
+  /** Handle of a device, for who has passed the gate. */
   MemorySegment handle(int index) throws NvmlException {
     require("nvmlDeviceGetHandleByIndex_v2");
     try (Arena call = Arena.ofConfined()) {
@@ -171,8 +193,8 @@ public final class NvmlLibrary implements AutoCloseable {
     }
   }
 
-  ReentrantReadWriteLock.ReadLock callLock() {
-    return lock.readLock();
+  CallGate gate() {
+    return gate;
   }
 
   int generation() {
@@ -185,22 +207,17 @@ public final class NvmlLibrary implements AutoCloseable {
    */
   @Override
   public void close() {
-    try {
-      if (!lock.writeLock().tryLock(200, TimeUnit.MILLISECONDS)) {
-        return;
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+    if (!gate.hold(CLOSE_WAIT_NANOS)) {
       return;
     }
     try {
-      if (!closed) {
+      if (gate.awaitEmpty(CLOSE_WAIT_NANOS) && !closed) {
         closed = true;
         generation++;
         Nvml.nvmlShutdown();
       }
     } finally {
-      lock.writeLock().unlock();
+      gate.release();
     }
   }
 }

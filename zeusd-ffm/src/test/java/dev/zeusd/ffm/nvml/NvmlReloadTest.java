@@ -7,8 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.zeusd.ffm.fake.FakeNvml;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLongArray;
 import org.junit.jupiter.api.AfterEach;
@@ -23,6 +28,9 @@ class NvmlReloadTest {
   private final FakeNvml nvml = FakeNvml.inProcess();
   private NvmlLibrary library;
 
+  /** When they began. They used a handle that was good at that time. */
+  private final Set<Long> callsThatHung = new HashSet<>();
+
   @BeforeEach
   void open() throws NvmlException {
     nvml.reset();
@@ -32,11 +40,25 @@ class NvmlReloadTest {
   @AfterEach
   void close() {
     library.close();
-    // The fake refuses a handle of before a reload with INVALID_ARGUMENT; here nothing else does.
-    for (FakeNvml.CallRecord call : nvml.history()) {
-      boolean onHandle = call.device() >= 0 && call.call() != GET_HANDLE_BY_INDEX;
-      assertTrue(!onHandle || call.result() != INVALID_ARGUMENT, "stale handle: " + call);
+    List<FakeNvml.CallRecord> history = nvml.history();
+    for (FakeNvml.CallRecord call : history) {
+      // The fake refuses a handle of before a reload with INVALID_ARGUMENT; here nothing else does.
+      boolean stale = isOnHandle(call) && call.result() == INVALID_ARGUMENT;
+      assertTrue(!stale || callsThatHung.contains(call.startNs()), "stale handle: " + call);
+      if (call.call() == SHUTDOWN && call.result() == 0) {
+        List<FakeNvml.CallRecord> under =
+            history.stream().filter(other -> isOnHandle(other) && overlap(call, other)).toList();
+        assertEquals(List.of(), under, "calls while NVML was shut down");
+      }
     }
+  }
+
+  private static boolean isOnHandle(FakeNvml.CallRecord call) {
+    return call.device() >= 0 && call.call() != GET_HANDLE_BY_INDEX;
+  }
+
+  private static boolean overlap(FakeNvml.CallRecord a, FakeNvml.CallRecord b) {
+    return a.startNs() < b.endNs() && b.startNs() < a.endNs();
   }
 
   private static long powerSoon(NvmlDevice device) throws InterruptedException {
@@ -175,6 +197,118 @@ class NvmlReloadTest {
     assertEquals(85_000, device.instantPowerMw());
     reload();
     assertEquals(85_000, powerSoon(device));
+  }
+
+  // ---- Other calls that run meanwhile ----
+
+  /** Reads power until closed, whether it succeeds or not. */
+  private static final class Reader implements AutoCloseable {
+    private final AtomicBoolean stop = new AtomicBoolean();
+    private final Thread thread;
+
+    Reader(NvmlDevice device) {
+      thread =
+          Thread.ofPlatform()
+              .start(
+                  () -> {
+                    while (!stop.get()) {
+                      try {
+                        device.instantPowerMw();
+                      } catch (NvmlException e) {
+                        Thread.yield();
+                      }
+                    }
+                  });
+    }
+
+    @Override
+    public void close() {
+      stop.set(true);
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  @Test
+  void gpusThatAreAlwaysSlowDelayTheRecoveryOfALostOneOnly() throws Exception {
+    NvmlDevice lost = library.device(3);
+    lost.instantPowerMw();
+    for (int i = 0; i < 3; i++) {
+      nvml.gpu(i).delay(GET_FIELD_VALUES, Duration.ofMillis(100 + 30 * i));
+    }
+    try (Reader first = new Reader(library.device(0));
+        Reader second = new Reader(library.device(1));
+        Reader third = new Reader(library.device(2))) {
+      nvml.gpu(3).error(GET_FIELD_VALUES, 15);
+      // close() looks whether they were let end before.
+      for (long start = System.nanoTime(); nvml.calls(SHUTDOWN) == 0; Thread.sleep(20)) {
+        assertThrows(NvmlException.class, lost::instantPowerMw);
+        assertTrue(System.nanoTime() - start < LIMIT_NANOS, "NVML is never opened anew");
+      }
+      nvml.gpu(3).error(GET_FIELD_VALUES, 0);
+      assertEquals(105_000, powerSoon(lost));
+      assertEquals(3, List.of(first, second, third).size());
+    }
+  }
+
+  private CompletableFuture<Long> hang(NvmlDevice device, int index) throws Exception {
+    device.instantPowerMw();
+    nvml.gpu(index).delay(GET_FIELD_VALUES, Duration.ofMinutes(1));
+    CompletableFuture<Long> power = new CompletableFuture<>();
+    Thread.ofPlatform()
+        .daemon()
+        .start(
+            () -> {
+              try {
+                power.complete(device.instantPowerMw());
+              } catch (NvmlException e) {
+                power.completeExceptionally(e);
+              }
+            });
+    while (nvml.gpu(index).inFlight() == 0) {
+      Thread.sleep(1);
+    }
+    callsThatHung.add(nvml.gpu(index).lastCallNs(GET_FIELD_VALUES));
+    return power;
+  }
+
+  private long endOfHang(int index, CompletableFuture<Long> power) throws Exception {
+    nvml.gpu(index).delay(GET_FIELD_VALUES, Duration.ZERO);
+    return power.get(20, TimeUnit.SECONDS);
+  }
+
+  @Test
+  void whileOneGpuHangsTheOthersOutliveAReload() throws Exception {
+    CompletableFuture<Long> hung = hang(library.device(0), 0);
+    NvmlDevice other = library.device(1);
+    other.instantPowerMw();
+    reload();
+    assertEquals(85_000, powerSoon(other));
+    assertEquals(95_000, powerSoon(library.device(2)));
+    assertEquals(0, nvml.calls(SHUTDOWN));
+    assertTrue(!hung.isDone());
+    // Its handle is outdated when the call ends, which is no fault of the GPU's.
+    assertEquals(75_000, endOfHang(0, hung));
+  }
+
+  @Test
+  void whileOneGpuHangsNvmlIsNotShutDownForAnother() throws Exception {
+    CompletableFuture<Long> hung = hang(library.device(0), 0);
+    NvmlDevice lost = library.device(1);
+    NvmlDevice good = library.device(2);
+    nvml.gpu(1).error(GET_FIELD_VALUES, 15);
+    for (long start = System.nanoTime(); System.nanoTime() - start < 2_500_000_000L; ) {
+      assertThrows(NvmlException.class, lost::instantPowerMw);
+      assertEquals(95_000, good.instantPowerMw());
+    }
+    assertEquals(1, nvml.calls(INIT) - nvml.calls(SHUTDOWN), "initialised once");
+    assertEquals(0, nvml.calls(SHUTDOWN));
+    nvml.gpu(1).error(GET_FIELD_VALUES, 0);
+    assertEquals(85_000, lost.instantPowerMw());
+    assertEquals(75_000, endOfHang(0, hung));
   }
 
   /** Readers in the middle of reloads: close() looks for handles that outlived theirs. */

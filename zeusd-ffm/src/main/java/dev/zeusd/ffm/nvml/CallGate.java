@@ -1,0 +1,133 @@
+package dev.zeusd.ffm.nvml;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Lets calls of different callers run side by side, and holds them back while NVML is opened anew.
+ * Knows for how long each has been running, so that one that hangs need not be waited for.
+ *
+ * <p>Thread-safe. Entering and leaving allocates nothing.
+ */
+final class CallGate {
+  /** Who makes one call at a time. */
+  static final class Caller {
+    private long enteredNanos;
+  }
+
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition changed = lock.newCondition();
+
+  // Guarded by the lock.
+  private final List<Caller> inside = new ArrayList<>();
+  private boolean held;
+
+  /** Waits while calls are held back; not reentrant. */
+  void enter(Caller caller) {
+    lock.lock();
+    try {
+      while (held) {
+        changed.awaitUninterruptibly();
+      }
+      caller.enteredNanos = System.nanoTime();
+      inside.add(caller);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void leave(Caller caller) {
+    lock.lock();
+    try {
+      inside.remove(caller);
+      if (held) {
+        changed.signalAll();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Holds back who is not inside, until {@link #release}.
+   *
+   * @return false, and nothing is held, if somebody else has been holding for {@code limitNanos}
+   */
+  boolean hold(long limitNanos) {
+    lock.lock();
+    try {
+      long left = limitNanos;
+      while (held && left > 0) {
+        left = await(left);
+      }
+      boolean free = !held;
+      held = true;
+      return free;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * While calls are held back: waits for each call inside, but not longer than {@code limitNanos}
+   * since it began.
+   *
+   * @return whether all have ended
+   */
+  boolean awaitEmpty(long limitNanos) {
+    lock.lock();
+    try {
+      long left = longestLeft(limitNanos);
+      while (left > 0 && !Thread.currentThread().isInterrupted()) {
+        await(left);
+        left = longestLeft(limitNanos);
+      }
+      return inside.isEmpty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Whether a call has been running for {@code limitNanos}. */
+  boolean hasOlderThan(long limitNanos) {
+    lock.lock();
+    try {
+      long now = System.nanoTime();
+      return inside.stream().anyMatch(caller -> now - caller.enteredNanos >= limitNanos);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private long longestLeft(long limitNanos) {
+    long now = System.nanoTime();
+    long longest = 0;
+    for (Caller caller : inside) {
+      longest = Math.max(longest, caller.enteredNanos + limitNanos - now);
+    }
+    return longest;
+  }
+
+  private long await(long nanos) {
+    try {
+      return changed.awaitNanos(nanos);
+    } catch (InterruptedException e) {
+      // Who is interrupted is about to end, and does not wait.
+      Thread.currentThread().interrupt();
+      return 0;
+    }
+  }
+
+  /** Lets calls in again. */
+  void release() {
+    lock.lock();
+    try {
+      held = false;
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+}
