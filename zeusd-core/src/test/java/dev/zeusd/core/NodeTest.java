@@ -190,9 +190,31 @@ class NodeTest {
         Node node = Node.open(NVML)) {
       assertEquals(4, node.gpus().size());
       assertEquals(1, log.lines(Level.WARNING).size(), log.lines(Level.WARNING).toString());
+      DeviceWorker<Gpu> gpu = node.gpus().get(1);
+      assertThrows(DeviceException.Failed.class, () -> gpu.call(Gpu::powerMw));
+      assertEquals(new GpuInfo(1, "unknown", "", false), gpu.device().info());
       nvml.gpu(1).error(GET_UUID, 0).error(GET_PCI_INFO, 0);
-      assertEquals(85_000, node.gpus().get(1).call(Gpu::powerMw));
+      assertEquals(85_000, gpu.call(Gpu::powerMw));
+      assertEquals(new GpuInfo(1, "NVIDIA Fake GPU", "0000:27:00.0", true), gpu.device().info());
       assertEquals("NVIDIA Fake GPU", node.gpus().get(2).device().info().name());
+      gpu.call(Gpu::powerMw);
+      assertEquals(
+          List.of("GPU 1 answers now: NVIDIA Fake GPU at 0000:27:00.0"), log.lines(Level.INFO));
+      assertEquals(1, log.lines(Level.WARNING).size());
+    }
+  }
+
+  @Test
+  void aGpuThatNeverTellsWhoItIsIsReadAllTheSameAndNotAskedEachTime() throws Exception {
+    nvml.gpu(1).error(GET_PCI_INFO, 999);
+    try (Node node = Node.open(NVML)) {
+      DeviceWorker<Gpu> gpu = node.gpus().get(1);
+      for (int i = 0; i < 100; i++) {
+        assertEquals(85_000, gpu.call(Gpu::powerMw));
+      }
+      assertTrue(nvml.gpu(1).calls(GET_PCI_INFO) <= 10, "asked with every reading");
+      nvml.gpu(1).error(GET_PCI_INFO, 0);
+      Await.until("asked again", () -> works(gpu) && !gpu.device().info().pciAddress().isEmpty());
     }
   }
 

@@ -48,6 +48,22 @@ class ReadEndpointsTest {
   }
 
   @Test
+  void discoversAGpuThatWasLostAtTheStartOnceItHasAnswered() throws IOException {
+    nvml.gpu(1).error(Call.GET_PCI_INFO, 15).error(Call.GET_FIELD_VALUES, 15);
+    try (TestServer server = TestServer.start(Transport.UDS)) {
+      String lost = server.get("/discover").body();
+      assertTrue(lost.contains("{\"id\":1,\"name\":\"unknown\",\"pci_address\":\"\","), lost);
+      assertEquals(500, server.get("/gpu/get_power").status());
+      assertEquals(lost, server.get("/discover").body());
+      nvml.gpu(1).error(Call.GET_PCI_INFO, 0).error(Call.GET_FIELD_VALUES, 0);
+      server.get("/gpu/get_power").assertOkMatching(POWER.formatted("\"0\":75000,\"1\":85000"));
+      String found = server.get("/discover").body();
+      assertTrue(found.contains("\"name\":\"NVIDIA Fake GPU\",\"pci_address\":\"0000:27:"), found);
+      assertTrue(!found.contains("unknown"), found);
+    }
+  }
+
+  @Test
   void discoversThatThereIsNothing() throws IOException {
     nvml.deviceCount(0);
     try (TestServer server = TestServer.start(Transport.TCP, 20, Set.of(), StreamFormat.SAMPLE)) {

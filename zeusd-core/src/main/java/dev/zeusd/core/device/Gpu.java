@@ -1,12 +1,17 @@
 package dev.zeusd.core.device;
 
 /**
- * One GPU. Every method asks the hardware, may take long, and throws {@link DeviceException}.
+ * One GPU. Every method but {@link #info} asks the hardware, may take long, and throws {@link
+ * DeviceException}.
  *
- * <p>Not thread-safe: all calls come from the GPU's {@link dev.zeusd.core.sampling.DeviceWorker}.
+ * <p>Not thread-safe: all calls but {@link #info} come from the GPU's {@link
+ * dev.zeusd.core.sampling.DeviceWorker}.
  */
 public interface Gpu {
-  /** What does not change: known without asking the hardware again. */
+  /**
+   * What the GPU is, without asking the hardware; from any thread. It changes once for a GPU that
+   * did not answer at the start: when it has answered a later call. The id never changes.
+   */
   GpuInfo info();
 
   /** Power drawn now, in mW: the instant reading where the GPU has one. */

@@ -12,27 +12,52 @@ import dev.zeusd.ffm.nvml.NvmlReturn;
 final class NvmlGpu implements Gpu {
   private static final System.Logger LOG = System.getLogger(NvmlGpu.class.getName());
 
+  private static final long DESCRIBE_INTERVAL_NANOS = 1_000_000_000L;
+
   private final NvmlDevice device;
-  private final GpuInfo info;
   private boolean instantPower = true;
+
+  private volatile GpuInfo info;
+  private boolean described;
+  private long lastDescribeNanos = System.nanoTime() - DESCRIBE_INTERVAL_NANOS;
 
   /**
    * Asks the GPU who it is. One that does not answer is listed all the same, under the name
-   * "unknown": it may come back.
+   * "unknown": it may come back, and is asked again when it does.
    */
   NvmlGpu(int id, NvmlDevice device) {
     this.device = device;
-    this.info = describe(id, device);
-  }
-
-  private static GpuInfo describe(int id, NvmlDevice device) {
+    this.info = new GpuInfo(id, "unknown", "", false);
     try {
-      NvmlDevice.PciAddress pci = device.pciAddress();
-      String address = String.format("%04x:%02x:%02x.0", pci.domain(), pci.bus(), pci.device());
-      return new GpuInfo(id, device.name(), address, countsEnergy(device));
+      describe();
     } catch (NvmlException e) {
       LOG.log(System.Logger.Level.WARNING, "GPU {0} does not answer: {1}", id, e.getMessage());
-      return new GpuInfo(id, "unknown", "", false);
+    }
+  }
+
+  private void describe() throws NvmlException {
+    NvmlDevice.PciAddress pci = device.pciAddress();
+    String address = String.format("%04x:%02x:%02x.0", pci.domain(), pci.bus(), pci.device());
+    info = new GpuInfo(info.id(), device.name(), address, countsEnergy(device));
+    described = true;
+  }
+
+  /** After a call that worked; not after each, should the GPU never tell who it is. */
+  private void describeIfUnknown() {
+    if (described || System.nanoTime() - lastDescribeNanos < DESCRIBE_INTERVAL_NANOS) {
+      return;
+    }
+    lastDescribeNanos = System.nanoTime();
+    try {
+      describe();
+      LOG.log(
+          System.Logger.Level.INFO,
+          "GPU {0} answers now: {1} at {2}",
+          info.id(),
+          info.name(),
+          info.pciAddress());
+    } catch (NvmlException e) {
+      LOG.log(System.Logger.Level.DEBUG, "GPU {0} is not known yet: {1}", info.id(), e);
     }
   }
 
@@ -143,20 +168,22 @@ final class NvmlGpu implements Gpu {
     void run() throws NvmlException;
   }
 
-  private static <T> T get(NvmlGetter<T> getter) {
+  private <T> T get(NvmlGetter<T> getter) {
     try {
-      return getter.get();
+      T value = getter.get();
+      describeIfUnknown();
+      return value;
     } catch (NvmlException e) {
       throw deviceException(e);
     }
   }
 
-  private static void run(NvmlCommand command) {
-    try {
-      command.run();
-    } catch (NvmlException e) {
-      throw deviceException(e);
-    }
+  private void run(NvmlCommand command) {
+    get(
+        () -> {
+          command.run();
+          return null;
+        });
   }
 
   /** The one place where results of NVML become errors of a device. */
