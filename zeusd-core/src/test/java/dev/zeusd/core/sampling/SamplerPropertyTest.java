@@ -242,8 +242,15 @@ class SamplerPropertyTest {
         case 5 -> readings.get(gpu).failing = random.nextBoolean();
         case 6 -> readings.get(gpu).hold();
         case 7 -> readings.get(gpu).release();
-        case 8 -> calls.add(sampler.read(gpu));
-        default -> calls.add(workers.get(gpu).submit(device -> pause(1_000)));
+        // By another thread: a held reading holds up who asks for it.
+        case 8 ->
+            calls.add(
+                CompletableFuture.supplyAsync(
+                    () -> sampler.read(gpu).join(), Thread::startVirtualThread));
+        default -> {
+          int micros = random.nextInt(1_000);
+          calls.add(workers.get(gpu).submit(device -> sleep(micros)));
+        }
       }
     }
 
@@ -276,8 +283,12 @@ class SamplerPropertyTest {
       open.clear();
     }
 
-    private Object pause(int mostMicros) {
-      LockSupport.parkNanos(random.nextInt(mostMicros) * 1000L);
+    private void pause(int mostMicros) {
+      sleep(random.nextInt(mostMicros));
+    }
+
+    private static Object sleep(int micros) {
+      LockSupport.parkNanos(micros * 1000L);
       return null;
     }
 
