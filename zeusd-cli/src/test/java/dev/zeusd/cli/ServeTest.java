@@ -196,6 +196,47 @@ class ServeTest {
   }
 
   @Test
+  void doesWithoutAnNvmlThatDoesNotInitialise() throws Exception {
+    nvml.error(FakeNvml.Call.INIT, 18);
+    String why = "nvmlInit_v2: NVML_ERROR_LIB_RM_VERSION_MISMATCH";
+    try (ZeusdProcess auto = start(TCP)) {
+      int port = auto.awaitPort();
+      assertTrue(auto.err().contains("no GPUs: " + why), auto::toString);
+      assertTrue(get(loopback(port), "/discover").body().startsWith("{\"gpu_ids\":[],"));
+      get(loopback(port), "/gpu/get_power?gpu_ids=0").assertError(400, "gpu_ids");
+    }
+    String[] insisting =
+        Stream.concat(Stream.of(TCP), Stream.of("--gpu-backend", "nvml")).toArray(String[]::new);
+    try (ZeusdProcess nvmlOnly = start(insisting)) {
+      nvmlOnly.assertFails(why);
+    }
+  }
+
+  @Test
+  void anOldDriverLosesOnlyWhatItLacks() throws Exception {
+    FakeNvml.buildWithout(FakeNvml.YOUNG_FUNCTIONS, directory);
+    Map<String, String> old =
+        Map.of("LD_LIBRARY_PATH", directory.toString(), "FAKE_NVML_GPUS", "1");
+    try (ZeusdProcess zeusd = ZeusdProcess.start(directory, old, TCP)) {
+      SocketAddress address = loopback(zeusd.awaitPort());
+      String discovered = get(address, "/discover").body();
+      assertTrue(discovered.contains("\"cumulative_energy_available\":false"), discovered);
+      for (int i = 0; i < 2; i++) {
+        get(address, "/gpu/get_power")
+            .assertOkMatching("\\{\"timestamp_ms\":\\d+,\"power_mw\":\\{\"0\":75000}}");
+      }
+      String said = "GPU 0 has no instant power reading";
+      assertEquals(1, zeusd.err().lines().filter(line -> line.contains(said)).count(), said);
+      get(address, "/gpu/get_cumulative_energy")
+          .assertJson(
+              400,
+              "{\"errors\":{\"0\":\"nvmlDeviceGetTotalEnergyConsumption:"
+                  + " the installed NVIDIA driver does not have this function\"}}");
+      get(address, "/gpu/get_power_limit").assertOk("{\"0\":{\"power_limit_mw\":300000}}");
+    }
+  }
+
+  @Test
   void simulates() throws Exception {
     try (ZeusdProcess zeusd =
         start("serve", "--simulate", "--mode", "tcp", "--tcp-bind-address", "127.0.0.1:0")) {

@@ -295,33 +295,50 @@ class NodeTest {
     }
   }
 
-  @Test
-  void everyResultOfNvmlBecomesTheRightError() {
+  /** What a GPU can be asked, and the calls behind it. */
+  private record Request(Consumer<Gpu> body, Call... calls) {}
+
+  private static final List<Request> REQUESTS =
+      List.of(
+          new Request(Gpu::powerMw, GET_FIELD_VALUES, GET_POWER_USAGE),
+          new Request(Gpu::energyMj, GET_TOTAL_ENERGY),
+          new Request(Gpu::powerLimitMw, GET_POWER_LIMIT),
+          new Request(Gpu::powerLimitConstraints, GET_POWER_LIMIT_CONSTRAINTS),
+          new Request(Gpu::persistenceMode, GET_PERSISTENCE_MODE),
+          new Request(gpu -> gpu.setPowerLimit(200_000), SET_POWER_LIMIT),
+          new Request(gpu -> gpu.setPersistenceMode(true), SET_PERSISTENCE_MODE),
+          new Request(gpu -> gpu.setGpuLockedClocks(300, 400), SET_GPU_LOCKED_CLOCKS),
+          new Request(gpu -> gpu.setMemLockedClocks(500, 600), SET_MEM_LOCKED_CLOCKS),
+          new Request(Gpu::resetGpuLockedClocks, RESET_GPU_LOCKED_CLOCKS),
+          new Request(Gpu::resetMemLockedClocks, RESET_MEM_LOCKED_CLOCKS));
+
+  @ParameterizedTest
+  @MethodSource("codes")
+  void everyResultOfEveryCallBecomesTheRightError(int code) {
+    Class<? extends DeviceException> expected =
+        switch (code) {
+          case 2, 24 -> DeviceException.InvalidArgument.class;
+          case 3, 13 -> DeviceException.NotSupported.class;
+          case 4 -> DeviceException.NoPermission.class;
+          default -> DeviceException.Failed.class;
+        };
     try (Node node = Node.open(NVML)) {
       DeviceWorker<Gpu> gpu = node.gpus().get(0);
-      for (int code : IntStream.concat(IntStream.rangeClosed(1, 30), IntStream.of(999)).toArray()) {
-        Class<? extends DeviceException> expected =
-            switch (code) {
-              case 2, 24 -> DeviceException.InvalidArgument.class;
-              case 3, 13 -> DeviceException.NotSupported.class;
-              case 4 -> DeviceException.NoPermission.class;
-              default -> DeviceException.Failed.class;
-            };
-        for (Call call : List.of(GET_POWER_LIMIT, SET_POWER_LIMIT)) {
-          nvml.gpu(0).error(call, code);
-          DeviceException e =
-              assertThrows(
-                  DeviceException.class,
-                  () -> {
-                    gpu.call(Gpu::powerLimitMw);
-                    run(gpu, device -> device.setPowerLimit(200_000));
-                  });
-          assertInstanceOf(expected, e, "code " + code);
-          assertTrue(e.getMessage().contains("PowerManagementLimit: NVML_ERROR_"), e.getMessage());
-          nvml.gpu(0).error(call, 0);
-        }
+      for (Request request : REQUESTS) {
+        List.of(request.calls).forEach(call -> nvml.gpu(0).error(call, code));
+        DeviceException e =
+            assertThrows(DeviceException.class, () -> run(gpu, request.body), "" + request);
+        assertInstanceOf(expected, e, request + ": " + e);
+        assertTrue(e.getMessage().startsWith("nvmlDevice"), e.getMessage());
+        assertTrue(e.getMessage().contains(": NVML_ERROR_"), e.getMessage());
+        List.of(request.calls).forEach(call -> nvml.gpu(0).error(call, 0));
+        run(gpu, request.body);
       }
     }
+  }
+
+  static IntStream codes() {
+    return IntStream.concat(IntStream.rangeClosed(1, 30), IntStream.of(77, 999));
   }
 
   @Test

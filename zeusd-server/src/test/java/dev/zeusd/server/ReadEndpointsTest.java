@@ -189,38 +189,6 @@ class ReadEndpointsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({
-    // INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, FUNCTION_NOT_FOUND
-    "2, 400, NVML_ERROR_INVALID_ARGUMENT",
-    "3, 400, NVML_ERROR_NOT_SUPPORTED",
-    "4, 403, NVML_ERROR_NO_PERMISSION",
-    "13, 400, NVML_ERROR_FUNCTION_NOT_FOUND",
-    "1, 500, NVML_ERROR_UNINITIALIZED",
-    "6, 500, NVML_ERROR_NOT_FOUND",
-    "7, 500, NVML_ERROR_INSUFFICIENT_SIZE",
-    "9, 500, NVML_ERROR_DRIVER_NOT_LOADED",
-    "10, 500, NVML_ERROR_TIMEOUT",
-    "14, 500, NVML_ERROR_CORRUPTED_INFOROM",
-    "15, 500, NVML_ERROR_GPU_IS_LOST",
-    "16, 500, NVML_ERROR_RESET_REQUIRED",
-    "18, 500, NVML_ERROR_LIB_RM_VERSION_MISMATCH",
-    "20, 500, NVML_ERROR_MEMORY",
-    "999, 500, NVML_ERROR_UNKNOWN (999)",
-    "77, 500, NVML_ERROR_UNKNOWN (77)"
-  })
-  void mapsEachResultOfNvml(int nvmlReturn, int status, String name) throws IOException {
-    try (TestServer server = TestServer.start(Transport.UDS)) {
-      nvml.gpu(1).error(Call.GET_POWER_LIMIT, nvmlReturn);
-      server
-          .get("/gpu/get_power_limit")
-          .assertJson(
-              status, "{\"errors\":{\"1\":\"nvmlDeviceGetPowerManagementLimit: " + name + "\"}}");
-      nvml.gpu(1).error(Call.GET_POWER_LIMIT, 0);
-      server.get("/gpu/get_power_limit?gpu_ids=1").assertOk("{\"1\":{\"power_limit_mw\":300000}}");
-    }
-  }
-
-  @ParameterizedTest
   @CsvSource({"3, 4, 403", "4, 3, 403", "4, 10, 500", "10, 2, 500", "2, 3, 400"})
   void tellsEveryFailureWithTheWorstStatus(int first, int second, int status) throws IOException {
     nvml.deviceCount(4);

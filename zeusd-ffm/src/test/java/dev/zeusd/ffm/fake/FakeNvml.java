@@ -2,12 +2,14 @@ package dev.zeusd.ffm.fake;
 
 import static dev.zeusd.ffm.fake.ControlFile.LIBRARY_SLOT;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -105,6 +107,31 @@ public final class FakeNvml {
               + " (for example: apt-get install gcc libc6-dev) and run mvn again");
     }
     return Path.of(dir).toAbsolutePath();
+  }
+
+  /** Some that drivers have not always had. */
+  public static final Set<String> YOUNG_FUNCTIONS =
+      Set.of(
+          "nvmlDeviceGetFieldValues",
+          "nvmlDeviceGetTotalEnergyConsumption",
+          "nvmlDeviceSetMemoryLockedClocks",
+          "nvmlDeviceResetMemoryLockedClocks");
+
+  /** Builds the library as an old driver has it, by the command of build.sh. */
+  public static void buildWithout(Set<String> functions, Path folder)
+      throws IOException, InterruptedException {
+    Path module = libraryDirectory().getParent().getParent();
+    List<String> command =
+        new ArrayList<>(List.of("cc", "-std=c11", "-O2", "-fPIC", "-shared", "-I", "../headers"));
+    command.add("-Wl,-soname,libnvidia-ml.so.1");
+    functions.forEach(function -> command.add("-DWITHOUT_" + function));
+    command.addAll(
+        List.of("-o", folder.resolve("libnvidia-ml.so.1").toString(), "src/test/c/fake_nvml.c"));
+    command.addAll(List.of("-lm", "-lpthread"));
+    Process cc = new ProcessBuilder(command).directory(module.toFile()).inheritIO().start();
+    if (cc.waitFor() != 0) {
+      throw new IOException("failed: " + String.join(" ", command));
+    }
   }
 
   /** What a child process needs in its environment to load the library and to share this file. */

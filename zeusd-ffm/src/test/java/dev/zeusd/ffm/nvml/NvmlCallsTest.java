@@ -21,6 +21,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -310,17 +311,12 @@ class NvmlCallsTest {
 
   @ParameterizedTest
   @MethodSource("codes")
-  void everyCodeBecomesItsResult(int code) throws NvmlException {
-    device.powerLimitMw();
-    gpu.error(GET_POWER_LIMIT, code);
-    NvmlException e = assertThrows(NvmlException.class, device::powerLimitMw);
-    NvmlReturn expected = NvmlReturn.of(code);
-    assertEquals(expected, e.result());
-    String number = expected == NvmlReturn.UNKNOWN ? " (" + code + ")" : "";
-    assertEquals(
-        "nvmlDeviceGetPowerManagementLimit: " + expected.nvmlName() + number, e.getMessage());
-    gpu.error(GET_POWER_LIMIT, 0);
-    assertEquals(300_000, device.powerLimitMw());
+  void everyCodeOfEveryCallBecomesItsResult(int code) throws NvmlException {
+    device.uuid();
+    for (Function function : functions().toList()) {
+      assertFailsAs(function.name, function.call, code, () -> function.body.run(device));
+      function.body.run(device);
+    }
   }
 
   @ParameterizedTest
@@ -331,26 +327,24 @@ class NvmlCallsTest {
     assertEquals(300_000, gpu.powerLimitMw());
   }
 
-  @Test
-  void libraryCallsFailWithTheirNames() {
-    nvml.error(GET_COUNT, 17).error(GET_DRIVER_VERSION, 4).error(GET_HANDLE_BY_INDEX, 11);
-    assertEquals(
-        "nvmlDeviceGetCount_v2: NVML_ERROR_OPERATING_SYSTEM",
-        assertThrows(NvmlException.class, library::deviceCount).getMessage());
-    assertEquals(
-        "nvmlSystemGetDriverVersion: NVML_ERROR_NO_PERMISSION",
-        assertThrows(NvmlException.class, library::driverVersion).getMessage());
-    assertEquals(
-        "nvmlDeviceGetHandleByIndex_v2: NVML_ERROR_IRQ_ISSUE",
-        assertThrows(NvmlException.class, device::name).getMessage());
+  @ParameterizedTest
+  @MethodSource("codes")
+  void everyCodeOfTheLibrarysOwnCallsBecomesItsResult(int code) throws NvmlException {
+    assertFailsAs("nvmlDeviceGetCount_v2", GET_COUNT, code, library::deviceCount);
+    assertFailsAs("nvmlSystemGetDriverVersion", GET_DRIVER_VERSION, code, library::driverVersion);
+    assertFailsAs("nvmlDeviceGetHandleByIndex_v2", GET_HANDLE_BY_INDEX, code, device::name);
+    assertFailsAs("nvmlInit_v2", INIT, code, NvmlLibrary::open);
   }
 
-  @Test
-  void openFailsWithWhatInitReturned() {
-    nvml.error(INIT, 18);
-    NvmlException e = assertThrows(NvmlException.class, NvmlLibrary::open);
-    assertEquals(NvmlReturn.LIB_RM_VERSION_MISMATCH, e.result());
-    assertEquals("nvmlInit_v2: NVML_ERROR_LIB_RM_VERSION_MISMATCH", e.getMessage());
+  private void assertFailsAs(String function, Call call, int code, Executable body)
+      throws NvmlException {
+    nvml.error(call, code);
+    NvmlException e = assertThrows(NvmlException.class, body);
+    nvml.error(call, 0);
+    NvmlReturn expected = NvmlReturn.of(code);
+    String number = expected == NvmlReturn.UNKNOWN ? " (" + code + ")" : "";
+    assertEquals(function + ": " + expected.nvmlName() + number, e.getMessage());
+    assertEquals(expected, e.result());
   }
 
   @Test

@@ -6,27 +6,15 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.zeusd.ffm.fake.ChildJvm;
 import dev.zeusd.ffm.fake.FakeNvml;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What is loaded, and what is missing: each in a JVM of its own. */
 class NvmlLoadingTest {
-  /** Since a driver lacks those that are younger than itself. */
-  private static final Set<String> YOUNG =
-      Set.of(
-          "nvmlDeviceGetFieldValues",
-          "nvmlDeviceGetTotalEnergyConsumption",
-          "nvmlDeviceSetMemoryLockedClocks",
-          "nvmlDeviceResetMemoryLockedClocks");
-
   @TempDir Path folder;
 
   /** Opens the library twice and says how that ended. */
@@ -115,7 +103,7 @@ class NvmlLoadingTest {
 
   @Test
   void anOldDriverLosesOnlyWhatItLacks() throws Exception {
-    buildWithout(YOUNG);
+    FakeNvml.buildWithout(FakeNvml.YOUNG_FUNCTIONS, folder);
     ChildJvm.Result child =
         ChildJvm.run(AllCalls.class, Map.of("LD_LIBRARY_PATH", folder.toString()));
     assertEquals(0, child.exitCode(), child.output());
@@ -128,7 +116,7 @@ class NvmlLoadingTest {
               for (int i = 1; i <= 2; i++) {
                 expected.put(
                     name + i,
-                    YOUNG.contains(name)
+                    FakeNvml.YOUNG_FUNCTIONS.contains(name)
                         ? "FUNCTION_NOT_FOUND "
                             + name
                             + ": the installed NVIDIA driver does not have this function"
@@ -137,18 +125,5 @@ class NvmlLoadingTest {
               }
             });
     assertEquals(expected, actual);
-  }
-
-  /** The command of build.sh, with functions left out; runs in zeusd-ffm, as Maven's tests do. */
-  private void buildWithout(Set<String> functions) throws IOException, InterruptedException {
-    List<String> command =
-        new ArrayList<>(List.of("cc", "-std=c11", "-O2", "-fPIC", "-shared", "-I", "../headers"));
-    command.add("-Wl,-soname,libnvidia-ml.so.1");
-    functions.forEach(function -> command.add("-DWITHOUT_" + function));
-    command.addAll(
-        List.of("-o", folder.resolve("libnvidia-ml.so.1").toString(), "src/test/c/fake_nvml.c"));
-    command.addAll(List.of("-lm", "-lpthread"));
-    Process cc = new ProcessBuilder(command).inheritIO().start();
-    assertEquals(0, cc.waitFor(), () -> "failed: " + String.join(" ", command));
   }
 }

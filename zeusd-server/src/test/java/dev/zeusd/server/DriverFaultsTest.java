@@ -1,0 +1,240 @@
+package dev.zeusd.server;
+
+import static dev.zeusd.ffm.fake.FakeNvml.Call.*;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.Await;
+import dev.zeusd.core.TestLog;
+import dev.zeusd.core.sampling.PowerSampler;
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.server.raw.EventStream;
+import dev.zeusd.server.raw.RawConnection;
+import dev.zeusd.server.raw.RawResponse;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.logging.Level;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What clients see of a driver that fails, goes away and comes back under the daemon. */
+class DriverFaultsTest {
+  private static final String STREAM = "/gpu/stream_power";
+
+  private final FakeNvml nvml = TestServer.freshNvml();
+  private TestServer server;
+  private RawConnection connection;
+
+  @BeforeEach
+  void start() throws IOException {
+    for (int gpu = 0; gpu < 4; gpu++) {
+      nvml.gpu(gpu).countingPower(baseMw(gpu));
+    }
+    server =
+        TestServer.start(
+            Transport.UDS,
+            20,
+            EnumSet.of(ApiGroup.GPU_READ, ApiGroup.GPU_CONTROL),
+            StreamFormat.SAMPLE);
+    connection = server.connect();
+  }
+
+  @AfterEach
+  void stop() throws IOException {
+    connection.close();
+    server.close();
+  }
+
+  // ---- Every result of every call ----
+
+  private static final String CLOCKS = "&min_clock_mhz=500&max_clock_mhz=600";
+
+  private record Endpoint(String method, String target, Call... calls) {}
+
+  private static final List<Endpoint> ENDPOINTS =
+      List.of(
+          new Endpoint("GET", "/gpu/get_power?gpu_ids=0,1", GET_FIELD_VALUES, GET_POWER_USAGE),
+          new Endpoint("GET", "/gpu/get_cumulative_energy?gpu_ids=0,1", GET_TOTAL_ENERGY),
+          new Endpoint("GET", "/gpu/get_power_limit?gpu_ids=0,1", GET_POWER_LIMIT),
+          new Endpoint(
+              "GET", "/gpu/get_power_limit_constraints?gpu_ids=0,1", GET_POWER_LIMIT_CONSTRAINTS),
+          new Endpoint("GET", "/gpu/get_persistence_mode?gpu_ids=0,1", GET_PERSISTENCE_MODE),
+          write("set_power_limit", "&power_limit_mw=200000", SET_POWER_LIMIT),
+          write("set_persistence_mode", "&enabled=true", SET_PERSISTENCE_MODE),
+          write("set_gpu_locked_clocks", CLOCKS, SET_GPU_LOCKED_CLOCKS),
+          write("set_mem_locked_clocks", CLOCKS, SET_MEM_LOCKED_CLOCKS),
+          write("reset_gpu_locked_clocks", "", RESET_GPU_LOCKED_CLOCKS),
+          write("reset_mem_locked_clocks", "", RESET_MEM_LOCKED_CLOCKS),
+          write("reset_locked_clocks", "", RESET_GPU_LOCKED_CLOCKS),
+          write("reset_locked_clocks", "", RESET_MEM_LOCKED_CLOCKS));
+
+  private static Endpoint write(String name, String parameters, Call call) {
+    return new Endpoint("POST", "/gpu/" + name + "?gpu_ids=0,1&block=true" + parameters, call);
+  }
+
+  static IntStream codes() {
+    return IntStream.concat(IntStream.rangeClosed(1, 30), IntStream.of(77, 999));
+  }
+
+  @ParameterizedTest
+  @MethodSource("codes")
+  void everyResultOfEveryCallIsToldOfItsGpu(int code) throws IOException {
+    int status =
+        switch (code) {
+          case 2, 3, 13, 24 -> 400;
+          case 4 -> 403;
+          default -> 500;
+        };
+    for (Endpoint endpoint : ENDPOINTS) {
+      List.of(endpoint.calls).forEach(call -> nvml.gpu(1).error(call, code));
+      Call last = endpoint.calls[endpoint.calls.length - 1];
+      long onTheOther = nvml.gpu(0).calls();
+      RawResponse failed = send(endpoint);
+      assertEquals(status, failed.status(), endpoint + " " + failed);
+      assertTrue(
+          failed.body().matches("\\{\"errors\":\\{\"1\":\"nvmlDevice\\w+: NVML_ERROR_[^\"]+\"}}"),
+          failed.body());
+      assertTrue(nvml.gpu(1).calls(last) > 0, () -> "no call of " + last);
+      assertTrue(nvml.gpu(0).calls() > onTheOther, () -> "nothing of GPU 0: " + endpoint);
+      List.of(endpoint.calls).forEach(call -> nvml.gpu(1).error(call, 0));
+      assertEquals(200, send(endpoint).status(), endpoint::toString);
+    }
+  }
+
+  private RawResponse send(Endpoint endpoint) throws IOException {
+    connection.send(RawConnection.request(endpoint.method, endpoint.target));
+    return connection.readResponse();
+  }
+
+  // ---- The driver goes and comes back ----
+
+  @Test
+  void aDriverThatIsUnloadedFailsByDeviceAndComesBack() throws Exception {
+    String discovered = connection.get("/discover").body();
+    try (TestLog log = new TestLog(PowerSampler.class.getName());
+        EventStream stream = server.stream(STREAM)) {
+      awaitSamples(stream, Set.of(0, 1, 2, 3));
+      nvml.driverUnloaded(true);
+      RawResponse failed = connection.get("/gpu/get_power_limit");
+      assertEquals(500, failed.status());
+      String each = "\":\"nvml\\w+: NVML_ERROR_(UNINITIALIZED|DRIVER_NOT_LOADED)\"";
+      String all = "\\{\"errors\":\\{\"0%1$s,\"1%1$s,\"2%1$s,\"3%1$s}}".formatted(each);
+      assertTrue(failed.body().matches(all), failed.body());
+      Await.until("each failure is logged", () -> log.lines(Level.WARNING).size() == 4);
+      awaitSilence(stream);
+      assertEquals(discovered, connection.get("/discover").body());
+      assertEquals(200, connection.get("/time").status());
+      nvml.driverUnloaded(false);
+      awaitSamples(stream, Set.of(0, 1, 2, 3));
+      assertEquals(200, connection.get("/gpu/get_power_limit").status());
+      Await.until("each recovery is logged", () -> log.lines(Level.INFO).size() == 4);
+      assertEquals(4, log.lines(Level.WARNING).size(), "once per change of state");
+    }
+  }
+
+  @Test
+  void whileOneGpuHangsTheOthersOutliveAReload() throws Exception {
+    try (EventStream stream = server.stream(STREAM)) {
+      awaitSamples(stream, Set.of(0, 1, 2, 3));
+      nvml.gpu(2).delay(GET_FIELD_VALUES, Duration.ofMinutes(1));
+      Await.until("GPU 2 hangs", () -> nvml.gpu(2).inFlight() == 1);
+      nvml.driverUnloaded(true);
+      Await.until("that is noticed", () -> get("/gpu/get_power_limit?gpu_ids=0").status() == 500);
+      nvml.driverUnloaded(false);
+      awaitSamples(stream, Set.of(0, 1, 3));
+      assertEquals(1, nvml.gpu(2).inFlight(), "GPU 2 hangs all the time");
+      nvml.gpu(2).delay(GET_FIELD_VALUES, Duration.ZERO);
+      awaitSamples(stream, Set.of(2));
+    } finally {
+      nvml.gpu(2).delay(GET_FIELD_VALUES, Duration.ZERO);
+    }
+  }
+
+  private RawResponse get(String target) {
+    try {
+      return connection.get(target);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  // ---- The number of GPUs changes ----
+
+  @Test
+  void gpusThatAreGoneFailAndComeBack() throws Exception {
+    String discovered = connection.get("/discover").body();
+    try (EventStream stream = server.stream(STREAM)) {
+      awaitSamples(stream, Set.of(0, 1, 2, 3));
+      nvml.deviceCount(2);
+      RawResponse failed = connection.get("/gpu/get_power_limit");
+      assertEquals(500, failed.status());
+      assertTrue(
+          failed.body().matches("\\{\"errors\":\\{\"2\":\"[^\"]+\",\"3\":\"[^\"]+\"}}"),
+          failed.body());
+      awaitSamples(stream, Set.of(0, 1));
+      assertEquals(discovered, connection.get("/discover").body());
+      nvml.deviceCount(4);
+      awaitSamples(stream, Set.of(2, 3));
+      assertEquals(200, connection.get("/gpu/get_power_limit").status());
+    }
+  }
+
+  /** A GPU is put in before the others, which move up by one. */
+  @Test
+  void anAddedGpuDoesNotTakeTheOthersPlaces() throws Exception {
+    // The fake's UUIDs end with the index that a GPU had when the daemon started.
+    for (int index = 4; index > 0; index--) {
+      String uuid = "GPU-fa4e0000-0000-4000-8000-%012x".formatted(index - 1);
+      nvml.gpu(index).uuid(uuid).powerMw(900_000 + index - 1);
+    }
+    nvml.gpu(0).uuid("GPU-new").powerMw(111);
+    nvml.deviceCount(5).driverUnloaded(true).driverUnloaded(false);
+    Await.until("all work", () -> get("/gpu/get_power_limit").status() == 200);
+    connection
+        .get("/gpu/get_power")
+        .assertOkMatching(
+            "\\{\"timestamp_ms\":\\d+,\"power_mw\":"
+                + "\\{\"0\":900000,\"1\":900001,\"2\":900002,\"3\":900003}}");
+    connection.get("/gpu/get_power?gpu_ids=4").assertError(400, "gpu_ids");
+  }
+
+  // ---- Streams ----
+
+  /** Reads until each of some GPUs has given a value that was read after now. */
+  private void awaitSamples(EventStream stream, Set<Integer> gpus) throws IOException {
+    Map<Integer, Long> nextMw = new HashMap<>();
+    gpus.forEach(gpu -> nextMw.put(gpu, baseMw(gpu) + nvml.gpu(gpu).powerReads()));
+    long deadline = System.nanoTime() + 20_000_000_000L;
+    while (!nextMw.isEmpty()) {
+      assertTrue(System.nanoTime() < deadline, () -> "nothing new from GPUs " + nextMw.keySet());
+      EventStream.Sample sample = stream.nextSample();
+      if (sample.powerMw() >= nextMw.getOrDefault(sample.gpuId(), Long.MAX_VALUE)) {
+        nextMw.remove(sample.gpuId());
+      }
+    }
+  }
+
+  private static long baseMw(int gpu) {
+    return 100_000L * (gpu + 1);
+  }
+
+  /** Reads to the second sign of life in a row without a value. */
+  private static void awaitSilence(EventStream stream) throws IOException {
+    int comments = 0;
+    for (int events = 0; comments < 2; events++) {
+      assertTrue(events < 1000, "values come on and on");
+      String block = stream.next(RawConnection.PATIENCE);
+      comments = EventStream.isComment(block) ? comments + 1 : 0;
+    }
+  }
+}
