@@ -181,6 +181,8 @@ class AuthTest {
         Arguments.of("exp is a string", hs256(claims(",\"exp\":\"" + (now + 1000) + "\""))),
         Arguments.of("exp is a list", hs256(claims(",\"exp\":[1]"))),
         Arguments.of("payload is a list", hs256("[]")),
+        Arguments.of("header is null", signed("null", claims(""), "HmacSHA256", KEY)),
+        Arguments.of("a deep header", signed("[".repeat(10_000), claims(""), "HmacSHA256", KEY)),
         Arguments.of("payload is no JSON", hs256("hello")));
   }
 

@@ -168,6 +168,7 @@ class HttpProtocolTest {
           "hello\r\n\r\n",
           "GET /time\r\nHost: zeusd\r\n\r\n",
           "GET  /time HTTP/1.1\r\nHost: zeusd\r\n\r\n",
+          "G\0T /time HTTP/1.1\r\nHost: zeusd\r\n\r\n",
           "GET /gpu/get_power?gpu_ids=0, 1 HTTP/1.1\r\nHost: zeusd\r\n\r\n",
           "GET /time HTTP/1.1\nHost: zeusd\n\n",
           "GET /time HTTP/1.1\r\n\r\n",

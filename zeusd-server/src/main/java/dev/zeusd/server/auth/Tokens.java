@@ -130,8 +130,8 @@ public final class Tokens {
   private static JWSObject parse(String token) throws InvalidTokenException {
     try {
       return JWSObject.parse(token);
-    } catch (ParseException | IllegalArgumentException e) {
-      // Its message may quote the token.
+    } catch (ParseException | RuntimeException e) {
+      // The library itself fails on some of what strangers send. Its message may quote the token.
       throw new InvalidTokenException("not a signed JSON web token");
     }
   }

@@ -11,6 +11,7 @@ import io.helidon.http.HttpException;
 import io.helidon.http.Method;
 import io.helidon.http.ServerResponseHeaders;
 import io.helidon.http.Status;
+import io.helidon.webserver.ServerConnectionException;
 import io.helidon.webserver.http.DirectHandlers;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
@@ -85,8 +86,15 @@ public final class ErrorMapper {
     if (defaultStatus.equals(Status.REQUEST_ENTITY_TOO_LARGE_413)) {
       text = BODY_REFUSED;
     }
-    // Helidon has one status for all that is wrong with headers, and tells them apart by text.
-    Status status = text.contains("Header size exceeded") ? HEADERS_TOO_LARGE : defaultStatus;
+    Status status = defaultStatus;
+    if (text.contains("Header size exceeded")) {
+      // Helidon has one status for all that is wrong with headers, and tells them apart by text.
+      status = HEADERS_TOO_LARGE;
+    } else if (type == DirectHandler.EventType.INTERNAL_ERROR && request.path().isEmpty()) {
+      // Its parsers fail by themselves on some input, before there is a request to answer.
+      status = Status.BAD_REQUEST_400;
+      text = "malformed request";
+    }
     return DirectHandler.TransportResponse.builder()
         .status(status)
         .headers(headers)
@@ -99,10 +107,15 @@ public final class ErrorMapper {
   /** Answers with an error, without a body where there must not be one. */
   static void send(ServerRequest request, ServerResponse response, Status status, byte[] json) {
     response.status(status);
-    if (request.prologue().method().equals(Method.HEAD)) {
-      response.send();
-    } else {
-      Routes.sendJson(response, json);
+    try {
+      if (request.prologue().method().equals(Method.HEAD)) {
+        response.send();
+      } else {
+        Routes.sendJson(response, json);
+      }
+    } catch (ServerConnectionException e) {
+      // The client has left. Helidon would log whatever is thrown here.
+      response.headers().set(HeaderValues.CONNECTION_CLOSE);
     }
   }
 
