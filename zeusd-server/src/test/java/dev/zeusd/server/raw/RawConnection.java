@@ -82,6 +82,20 @@ public final class RawConnection implements AutoCloseable {
     return this;
   }
 
+  /** Sends nothing any more, but still reads. */
+  public RawConnection endOutput() throws IOException {
+    channel.shutdownOutput();
+    return this;
+  }
+
+  /** Closes with a reset, where there is such a thing. */
+  public void abort() throws IOException {
+    if (channel.supportedOptions().contains(StandardSocketOptions.SO_LINGER)) {
+      channel.setOption(StandardSocketOptions.SO_LINGER, 0);
+    }
+    close();
+  }
+
   /** Sends a GET and reads its whole answer. */
   public RawResponse get(String target, String... headerLines) throws IOException {
     send(request("GET", target, headerLines));
@@ -96,7 +110,11 @@ public final class RawConnection implements AutoCloseable {
 
   /** A whole answer to a request that was not HEAD. */
   public RawResponse readResponse() throws IOException {
-    RawResponse head = readHead();
+    return readBody(readHead());
+  }
+
+  /** The same, with the body that follows it. */
+  public RawResponse readBody(RawResponse head) throws IOException {
     if (!head.isChunked()) {
       return head.withBody(readBytes(Integer.parseInt(head.header("Content-Length"))));
     }

@@ -76,7 +76,7 @@ public record RawResponse(int status, Map<String, String> headers, String body) 
   /** {@code {"error":"…"}} with this status, and these texts in it. */
   public void assertError(int expectedStatus, String... mentioned) {
     assertIsJson(expectedStatus);
-    assertTrue(body.matches("\\{\"error\":\"(?:[^\"\\\\]|\\\\.)+\"}"), body);
+    assertTrue(body.matches("\\{\"error\":\"(?:[^\"\\\\]++|\\\\.)+\"}"), body);
     for (String text : mentioned) {
       assertTrue(body.contains(text), () -> "'" + text + "' is not in " + body);
     }
