@@ -15,7 +15,7 @@ fi
 
 mkdir -p "$image/bin"
 cp -r target/app "$lib/app"
-rm -f "$lib/app/.built" "$lib/app/.lock" "$lib/app/.built.new"
+rm -f "$lib/app/.built" "$lib/app/.built.new"
 cp src/dist/jvm.options "$lib/"
 cp ../LICENSE ../README.md ../CHANGELOG.md "$image/"
 
