@@ -1,0 +1,178 @@
+package dev.zeusd.bench;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.SocketAddress;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+
+/** A running server: a daemon on its fake driver, or the echo server. */
+final class Server implements AutoCloseable {
+  private static final long START_SECONDS = 60;
+  private static final long STOP_SECONDS = 5;
+  private static final long QUIET_MILLIS = 100;
+  private static final long QUIET_LIMIT_SECONDS = 5;
+
+  private static final int PORT_TRIES = 100;
+  private static final int MIN_PORT = 20_000;
+  private static final int MAX_PORT = 30_000;
+
+  private final Process process;
+  private final FakeDriver driver;
+  private final String address;
+  private final List<String> headers;
+  private final Path log;
+
+  private Server(
+      Process process, FakeDriver driver, String address, List<String> headers, Path log) {
+    this.process = process;
+    this.driver = driver;
+    this.address = address;
+    this.headers = headers;
+    this.log = log;
+  }
+
+  /**
+   * Starts a server and waits until it can be connected to.
+   *
+   * @param command its command line
+   * @param driver the driver that it will find; the echo server looks for none
+   * @param address where it will listen
+   * @param headers what a request needs
+   * @param log gets what it says
+   */
+  static Server start(
+      List<String> command, FakeDriver driver, String address, List<String> headers, Path log)
+      throws BenchException, InterruptedException {
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
+    builder.environment().putAll(driver.environment());
+    Server server;
+    try {
+      server = new Server(builder.start(), driver, address, headers, log);
+    } catch (IOException e) {
+      throw new BenchException("cannot run " + command.getFirst() + ": " + e.getMessage(), e);
+    }
+    try {
+      server.awaitListening();
+    } catch (BenchException | InterruptedException e) {
+      server.close();
+      throw e;
+    }
+    return server;
+  }
+
+  /**
+   * A TCP address that nobody listens on, outside the ports that the system gives to clients: one
+   * that tries to connect before the server listens could get the very same port, and then talks to
+   * itself.
+   */
+  static String freeTcpAddress() throws BenchException {
+    for (int i = 0; i < PORT_TRIES; i++) {
+      int port = ThreadLocalRandom.current().nextInt(MIN_PORT, MAX_PORT);
+      try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+        return "127.0.0.1:" + socket.getLocalPort();
+      } catch (IOException e) {
+        // Taken: another one.
+      }
+    }
+    throw new BenchException("no free TCP port found");
+  }
+
+  private void awaitListening() throws BenchException, InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(START_SECONDS);
+    while (!canConnect()) {
+      if (!process.isAlive() || System.nanoTime() > deadline) {
+        throw new BenchException("does not listen at " + address + ": " + lastWords());
+      }
+      Thread.sleep(1);
+    }
+  }
+
+  private boolean canConnect() {
+    int colon = address.lastIndexOf(':');
+    SocketAddress to =
+        address.startsWith("/")
+            ? UnixDomainSocketAddress.of(address)
+            : new InetSocketAddress(
+                InetAddress.getLoopbackAddress(), Integer.parseInt(address.substring(colon + 1)));
+    try (SocketChannel channel = SocketChannel.open(to)) {
+      return channel.isConnected();
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /** Path of the socket, or host and port. */
+  String address() {
+    return address;
+  }
+
+  /** The process of the server itself. */
+  long pid() {
+    return process.pid();
+  }
+
+  /** The driver that it calls. */
+  FakeDriver driver() {
+    return driver;
+  }
+
+  /** Header lines that every request needs. */
+  List<String> headers() {
+    return headers;
+  }
+
+  /** The last lines that it said. */
+  String lastWords() {
+    try {
+      List<String> lines = Files.readAllLines(log, StandardCharsets.ISO_8859_1);
+      return String.join("\n", lines.subList(Math.max(0, lines.size() - 5), lines.size()));
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+
+  /**
+   * Waits until it has nothing more to do, such as compiling, or closing streams: that would be
+   * counted as somebody else's noise.
+   */
+  void awaitQuiet() throws InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(QUIET_LIMIT_SECONDS);
+    Duration before;
+    Duration now = cpuTime();
+    do {
+      before = now;
+      Thread.sleep(QUIET_MILLIS);
+      now = cpuTime();
+    } while (!now.equals(before) && System.nanoTime() < deadline);
+  }
+
+  /** In ticks of 10 ms; what is reported, the load generator reads exactly. */
+  private Duration cpuTime() {
+    return process.info().totalCpuDuration().orElse(Duration.ZERO);
+  }
+
+  /** Stops it; one that does not end is killed. */
+  @Override
+  public void close() {
+    process.destroy();
+    try {
+      if (!process.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+      }
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
+  }
+}
