@@ -35,7 +35,7 @@ class SubscriptionTest {
 
   /** Of no sampler, so it cannot be closed. */
   private static Subscription<GpuPowerSample> subscription() {
-    return new Subscription<>(null, new int[] {0, 1});
+    return new Subscription<>(null, new int[] {0, 1}, () -> {});
   }
 
   private static <T> T uninterrupted(Callable<T> call) {
