@@ -2,6 +2,7 @@
 module dev.zeusd.cli {
   requires dev.zeusd.server;
   requires info.picocli;
+  requires io.helidon.service.registry;
   requires java.logging;
 
   opens dev.zeusd.cli to

@@ -10,6 +10,9 @@ import dev.zeusd.server.ServerConfig;
 import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.ZeusdServer;
 import dev.zeusd.server.auth.Tokens;
+import io.helidon.service.registry.GlobalServiceRegistry;
+import io.helidon.service.registry.ServiceRegistryConfig;
+import io.helidon.service.registry.ServiceRegistryManager;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
@@ -189,6 +192,8 @@ final class ServeCommand implements Callable<Integer> {
       // The only way to size it, and only before the first virtual thread.
       System.setProperty("jdk.virtualThreadScheduler.parallelism", numWorkers.toString());
     }
+    withoutServiceDiscovery();
+    Thread.ofPlatform().daemon().name("prepare").start(ZeusdServer::prepare);
     ServerConfig serverConfig =
         new ServerConfig(
             listen(),
@@ -212,6 +217,20 @@ final class ServeCommand implements Callable<Integer> {
     }
     new CountDownLatch(1).await();
     return 0;
+  }
+
+  /**
+   * Keeps Helidon from looking through all jars for services that might be there: this program uses
+   * none, and starts faster by a fifth.
+   */
+  private static void withoutServiceDiscovery() {
+    GlobalServiceRegistry.registry(
+        ServiceRegistryManager.create(
+                ServiceRegistryConfig.builder()
+                    .discoverServices(false)
+                    .discoverServicesFromServiceLoader(false)
+                    .build())
+            .registry());
   }
 
   /** Runs on SIGTERM and SIGINT. */

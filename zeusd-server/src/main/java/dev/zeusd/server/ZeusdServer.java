@@ -12,6 +12,8 @@ import dev.zeusd.server.http.PowerStreams;
 import dev.zeusd.server.http.Routes;
 import io.helidon.webserver.ErrorHandling;
 import io.helidon.webserver.WebServer;
+import io.helidon.webserver.WebServerConfig;
+import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http1.Http1Config;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -37,6 +39,14 @@ public final class ZeusdServer implements AutoCloseable {
     this.server = server;
     this.streams = streams;
     this.socketFile = socketFile;
+  }
+
+  /**
+   * Loads what every server needs, which takes most of the time of a first {@link #start}. It need
+   * not be called; a program in a hurry does while its node is opened.
+   */
+  public static void prepare() {
+    builder().addRouting(HttpRouting.builder()).build();
   }
 
   /**
@@ -102,26 +112,10 @@ public final class ZeusdServer implements AutoCloseable {
     new GpuControlService(node).addTo(routes);
     new CpuReadService(node, streams).addTo(routes);
     WebServer server =
-        WebServer.builder()
+        builder()
             .bindAddress(address)
             .connectionOptions(connections)
             .maxTcpConnections(limits.connections())
-            // The discovered one, as well, would make a second candidate for each connection.
-            .protocolsDiscoverServices(false)
-            .addProtocol(
-                Http1Config.builder()
-                    .maxPrologueLength(Limits.REQUEST_LINE_BYTES)
-                    .maxHeadersSize(Limits.HEADER_BYTES)
-                    .build())
-            // Connections does what this would do, and more; it would wake an idle daemon.
-            .idleConnectionPeriod(Duration.ofDays(365))
-            .directHandlers(ErrorMapper.directHandlers())
-            // Otherwise the direct handlers get no message.
-            .errorHandling(ErrorHandling.builder().includeEntity(true).build())
-            // Nothing here takes a body.
-            .maxPayloadSize(0)
-            .shutdownHook(false)
-            .shutdownGracePeriod(SHUTDOWN_GRACE)
             .addRouting(routes.finish())
             .build();
     try {
@@ -133,6 +127,26 @@ public final class ZeusdServer implements AutoCloseable {
       throw new ServerStartException("cannot listen at " + address + ": the log says why");
     }
     return new ZeusdServer(server, streams, socketFile);
+  }
+
+  private static WebServerConfig.Builder builder() {
+    return WebServer.builder()
+        // The discovered one, as well, would make a second candidate for each connection.
+        .protocolsDiscoverServices(false)
+        .addProtocol(
+            Http1Config.builder()
+                .maxPrologueLength(Limits.REQUEST_LINE_BYTES)
+                .maxHeadersSize(Limits.HEADER_BYTES)
+                .build())
+        // Connections does what this would do, and more; it would wake an idle daemon.
+        .idleConnectionPeriod(Duration.ofDays(365))
+        .directHandlers(ErrorMapper.directHandlers())
+        // Otherwise the direct handlers get no message.
+        .errorHandling(ErrorHandling.builder().includeEntity(true).build())
+        // Nothing here takes a body.
+        .maxPayloadSize(0)
+        .shutdownHook(false)
+        .shutdownGracePeriod(SHUTDOWN_GRACE);
   }
 
   private static String rootMessage(Throwable e) {

@@ -7,6 +7,7 @@ import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.ffm.nvml.NvmlDevice;
 import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlReturn;
+import java.util.HexFormat;
 
 /** A GPU behind NVML. */
 final class NvmlGpu implements Gpu {
@@ -37,9 +38,19 @@ final class NvmlGpu implements Gpu {
 
   private void describe() throws NvmlException {
     NvmlDevice.PciAddress pci = device.pciAddress();
-    String address = String.format("%04x:%02x:%02x.0", pci.domain(), pci.bus(), pci.device());
-    info = new GpuInfo(info.id(), device.name(), address, countsEnergy(device));
+    info = new GpuInfo(info.id(), device.name(), text(pci), countsEnergy(device));
     described = true;
+  }
+
+  private static String text(NvmlDevice.PciAddress pci) {
+    HexFormat hex = HexFormat.of();
+    String domain = hex.toHexDigits(pci.domain(), pci.domain() > 0xffff ? 8 : 4);
+    return domain
+        + ":"
+        + hex.toHexDigits((byte) pci.bus())
+        + ":"
+        + hex.toHexDigits((byte) pci.device())
+        + ".0";
   }
 
   /** After a call that worked; not after each, should the GPU never tell who it is. */
