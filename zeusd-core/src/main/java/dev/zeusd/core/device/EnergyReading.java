@@ -7,8 +7,8 @@ import java.util.OptionalLong;
  *
  * @param energyUj energy counted so far, in uJ, wraps included
  * @param nanoTime when the counter was read, on the clock of {@link System#nanoTime}
- * @param resets how often the counter fell back to a lower value for no known reason; what was used
- *     around that moment is not in {@code energyUj}
+ * @param resets how often the counter changed as no use of energy explains; what was used around
+ *     that moment is not in {@code energyUj}
  */
 public record EnergyReading(long energyUj, long nanoTime, int resets) {
   private static final double MW_PER_UJ_PER_NS = 1e6;

@@ -58,12 +58,17 @@ final class NumberFile implements AutoCloseable {
 
   private void open() throws IOException {
     // Looked up first: should the path change in between, isReplaced finds out later.
-    openFile = lookUp();
+    BasicFileAttributes attributes = lookUp();
+    if (!attributes.isRegularFile()) {
+      // To open a FIFO waits for a writer, maybe for ever.
+      throw new IOException("it is not a regular file");
+    }
+    openFile = attributes.fileKey();
     channel = FileChannel.open(path, StandardOpenOption.READ);
   }
 
-  private Object lookUp() throws IOException {
-    return Files.readAttributes(path, BasicFileAttributes.class).fileKey();
+  private BasicFileAttributes lookUp() throws IOException {
+    return Files.readAttributes(path, BasicFileAttributes.class);
   }
 
   /** By hand, since a string for every read would be garbage at up to 1000 Hz. */
@@ -98,7 +103,7 @@ final class NumberFile implements AutoCloseable {
   /** Whether the path leads to another file than the one that is open, or nowhere. */
   boolean isReplaced() {
     try {
-      return !Objects.equals(openFile, lookUp());
+      return !Objects.equals(openFile, lookUp().fileKey());
     } catch (IOException e) {
       return true;
     }

@@ -16,6 +16,9 @@ import java.util.function.LongSupplier;
  * cannot be told apart is a reset from shortly below the top, which passes for a wrap: then no more
  * energy is made up than could have been used. If there was no read for as long as a wrap takes at
  * the highest power, every drop passes for a wrap.
+ *
+ * <p>A rise is what was used, unless that is out of the question, {@link #IMPOSSIBLE_RISE} times as
+ * much as for a wrap: then the counter was reset as well, or is another one now.
  */
 final class RaplCounter implements EnergyCounter, AutoCloseable {
   /**
@@ -23,6 +26,8 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
    * W. The guard reads twice per wrap at this power, so that wraps are found up to 2 kW.
    */
   private static final long HIGHEST_POWER_UJ_PER_NS = 1;
+
+  private static final long IMPOSSIBLE_RISE = 10;
 
   /**
    * 100 J: over a short time the power may seem higher than it is, since the hardware counts in
@@ -61,14 +66,14 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
   public EnergyReading read() {
     try {
       if (rangeUj == UNKNOWN) {
-        rangeUj = rangeFile.read();
-        rangeFile.close();
+        readRange();
       }
       long rawUj = energyFile.read();
       long now = nanoTime.getAsLong();
       if (rawUj == lastRawUj && energyFile.isReplaced()) {
         // The counter that is open stands still, since it is not the one of this path any more.
         energyFile.close();
+        readRange();
         rawUj = energyFile.read();
         now = nanoTime.getAsLong();
       }
@@ -81,19 +86,23 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
     }
   }
 
+  private void readRange() {
+    rangeUj = rangeFile.read();
+    rangeFile.close();
+  }
+
   private void count(long rawUj, long now) {
+    long riseUj = rawUj - lastRawUj;
+    long wrapUj = rangeUj + riseUj;
+    long plausibleUj = (now - lastNanos) * HIGHEST_POWER_UJ_PER_NS + SLACK_UJ;
     if (lastRawUj == UNKNOWN) {
       energyUj = rawUj;
-    } else if (rawUj >= lastRawUj) {
-      energyUj += rawUj - lastRawUj;
+    } else if (riseUj >= 0 && riseUj / IMPOSSIBLE_RISE <= plausibleUj) {
+      energyUj += riseUj;
+    } else if (riseUj < 0 && lastRawUj <= rangeUj && wrapUj <= plausibleUj) {
+      energyUj += wrapUj;
     } else {
-      long wrappedUj = rangeUj - lastRawUj + rawUj;
-      long plausibleUj = (now - lastNanos) * HIGHEST_POWER_UJ_PER_NS + SLACK_UJ;
-      if (lastRawUj <= rangeUj && wrappedUj <= plausibleUj) {
-        energyUj += wrappedUj;
-      } else {
-        resets++;
-      }
+      resets++;
     }
     lastRawUj = rawUj;
     lastNanos = now;

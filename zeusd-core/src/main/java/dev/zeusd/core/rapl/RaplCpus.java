@@ -2,7 +2,9 @@ package dev.zeusd.core.rapl;
 
 import dev.zeusd.core.device.Cpu;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -25,6 +27,7 @@ public final class RaplCpus implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(RaplCpus.class.getName());
   private static final Pattern ZONE = Pattern.compile("intel-rapl:(\\d{1,9})");
   private static final Pattern PACKAGE = Pattern.compile("package-\\d+(-die-\\d+)?");
+  private static final int LONGEST_NAME = 64;
 
   private final List<RaplCpu> cpus;
 
@@ -85,8 +88,15 @@ public final class RaplCpus implements AutoCloseable {
 
   /** A zone's name; empty for what has none, and so is no zone. */
   private static String name(Path zone) {
+    Path file = zone.resolve("name");
     try {
-      return Files.readString(zone.resolve("name")).strip();
+      if (Files.exists(file) && !Files.isRegularFile(file)) {
+        // To open a FIFO waits for a writer, maybe for ever.
+        throw new IOException("it is not a regular file");
+      }
+      try (InputStream in = Files.newInputStream(file)) {
+        return new String(in.readNBytes(LONGEST_NAME), StandardCharsets.ISO_8859_1).strip();
+      }
     } catch (IOException e) {
       LOG.log(
           System.Logger.Level.WARNING, "{0} is left out, its name cannot be read: {1}", zone, e);

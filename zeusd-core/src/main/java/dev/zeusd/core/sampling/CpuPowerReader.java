@@ -49,7 +49,9 @@ final class CpuPowerReader implements PowerReader<Cpu, CpuPowerSample> {
   private EnergyReading readDram(EnergyCounter counter, int cpuId) {
     try {
       EnergyReading reading = counter.read();
-      dramFailing.remove(cpuId);
+      if (dramFailing.remove(cpuId)) {
+        LOG.log(System.Logger.Level.INFO, "CPU {0}: its DRAM can be read again", cpuId);
+      }
       return reading;
     } catch (DeviceException e) {
       if (dramFailing.add(cpuId)) {

@@ -110,7 +110,11 @@ public final class GuardedCpu implements Cpu {
     public long run(long dueNanos) {
       try {
         counter.read();
-        failing = false;
+        if (failing) {
+          failing = false;
+          LOG.log(
+              System.Logger.Level.INFO, "{0}: its energy counter is watched for wraps again", name);
+        }
       } catch (RuntimeException e) {
         if (!failing) {
           failing = true;

@@ -31,6 +31,9 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   private static final System.Logger LOG = System.getLogger(PowerSampler.class.getName());
   private static final long MAX_GRACE_NANOS = 10_000_000;
 
+  /** Most reads for a single reading that is a difference of two. */
+  private static final int READS_FOR_A_DIFFERENCE = 5;
+
   private final long periodNanos;
 
   /** How long a tick waits for a device before it is published without it. */
@@ -472,7 +475,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
                 if (sample != null) {
                   result.complete(sample);
                 } else {
-                  worker.schedule(System.nanoTime() + periodNanos, due -> secondRead(own, result));
+                  readAgain(own, result, READS_FOR_A_DIFFERENCE - 1);
                 }
                 return null;
               })
@@ -480,18 +483,25 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       return result;
     }
 
-    private long secondRead(PowerReader<D, S> own, CompletableFuture<S> result) {
-      try {
-        S sample = own.read(worker.device(), this::timestampMs);
-        if (sample == null) {
-          // No difference could be had, such as after a reset of the counter: once more.
-          return System.nanoTime() + periodNanos;
-        }
-        result.complete(sample);
-      } catch (RuntimeException e) {
-        result.completeExceptionally(e);
-      }
-      return NEVER;
+    private void readAgain(PowerReader<D, S> own, CompletableFuture<S> result, int reads) {
+      worker.schedule(
+          System.nanoTime() + periodNanos,
+          due -> {
+            try {
+              S sample = own.read(worker.device(), this::timestampMs);
+              if (sample != null) {
+                result.complete(sample);
+              } else if (reads > 1) {
+                // No difference could be had, such as after a reset of the counter.
+                readAgain(own, result, reads - 1);
+              } else {
+                throw new DeviceException.Failed("the energy counter goes back all the time", null);
+              }
+            } catch (RuntimeException e) {
+              result.completeExceptionally(e);
+            }
+            return NEVER;
+          });
     }
 
     private static void failTo(CompletableFuture<?> result, Throwable failure) {

@@ -1,5 +1,6 @@
 package dev.zeusd.core.rapl;
 
+import static dev.zeusd.core.rapl.RaplFault.FORBIDDEN;
 import static dev.zeusd.core.rapl.RaplTree.TYPICAL_RANGE_UJ;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -11,14 +12,18 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class RaplCounterTest {
@@ -124,6 +129,35 @@ class RaplCounterTest {
   }
 
   @Test
+  void aLeapAddsNothingAndCountingGoesOn() {
+    EnergyReading before = after(0, 1_000 * JOULE);
+    EnergyReading leap = after(SECOND, 50_000 * JOULE);
+    assertEquals(1_000 * JOULE, leap.energyUj(), "49 kW");
+    assertEquals(OptionalLong.empty(), leap.powerMwSince(before), "power is not known");
+    assertEquals(1_050 * JOULE, energyAfter(SECOND, 50_050 * JOULE));
+    after(SECOND, Long.MAX_VALUE);
+    assertEquals(1_050 * JOULE, energyAfter(SECOND, 50_100 * JOULE), "and back");
+    assertEquals(1_100 * JOULE, energyAfter(SECOND, 50_150 * JOULE));
+  }
+
+  @Test
+  void whatWasUsedWhileNobodyReadIsNoLeap() {
+    energyAfter(0, 1_000 * JOULE);
+    assertEquals(200_000 * JOULE, energyAfter(150 * SECOND, 200_000 * JOULE));
+    assertEquals(205_000 * JOULE, energyAfter(SECOND, 205_000 * JOULE), "5 kW");
+  }
+
+  @Test
+  void aReplacedCounterHasItsOwnRange() throws IOException {
+    energyAfter(0, 400 * JOULE);
+    zone.removeEnergy();
+    zone.range(500 * JOULE).energy(400 * JOULE);
+    now += SECOND;
+    assertEquals(400 * JOULE, counter.read().energyUj());
+    assertEquals(510 * JOULE, energyAfter(SECOND, 10 * JOULE), "wrapped at 500 J");
+  }
+
+  @Test
   void theGuardReadsTwicePerWrapAtOneKilowatt() {
     counter.read();
     assertEquals(TYPICAL_RANGE_UJ / 2, counter.maxSilenceNanos(), "131 s");
@@ -138,15 +172,38 @@ class RaplCounterTest {
     assertTrue(counter.maxSilenceNanos() <= 600 * SECOND);
   }
 
-  @Test
-  void aFileThatVanishesFailsByNameAndHeals() {
+  @ParameterizedTest
+  @EnumSource
+  @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void aFaultyFileFailsByNameAndHeals(RaplFault fault) throws IOException {
     energyAfter(0, 100 * JOULE);
-    zone.removeEnergy();
+    fault.applyTo(zone);
     for (int i = 0; i < 2; i++) {
-      DeviceException e = assertThrows(DeviceException.Failed.class, counter::read);
-      assertTrue(e.getMessage().contains(zone.energyFile().toString()), e.getMessage());
+      DeviceException e = assertThrows(DeviceException.class, counter::read);
+      // Without its zone it may be the range that is missed first.
+      assertTrue(e.getMessage().contains(zone.dir().toString()), e.getMessage());
+      assertTrue(fault == FORBIDDEN || e instanceof DeviceException.Failed, e.toString());
     }
-    assertEquals(150 * JOULE, energyAfter(SECOND, 150 * JOULE));
+    zone.restore(150 * JOULE);
+    now += SECOND;
+    assertEquals(150 * JOULE, counter.read().energyUj());
+    assertEquals(160 * JOULE, energyAfter(SECOND, 160 * JOULE));
+    assertEquals(1, openFiles());
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void aFaultyRangeFailsByNameAndHeals(RaplFault fault) throws IOException {
+    Path range = zone.dir().resolve("max_energy_range_uj");
+    fault.replace(range);
+    for (int i = 0; i < 2; i++) {
+      DeviceException e = assertThrows(DeviceException.class, counter::read);
+      assertTrue(e.getMessage().contains(range.toString()), e.getMessage());
+    }
+    zone.restore(JOULE);
+    assertEquals(JOULE, counter.read().energyUj());
+    assertEquals(TYPICAL_RANGE_UJ / 2, counter.maxSilenceNanos());
   }
 
   @Test
@@ -158,6 +215,50 @@ class RaplCounterTest {
     now += SECOND;
     assertEquals(130 * JOULE, counter.read().energyUj());
     assertEquals(140 * JOULE, energyAfter(SECOND, 140 * JOULE));
+  }
+
+  /** Faults that need no process to make. */
+  private static final RaplFault[] QUICK_FAULTS =
+      Arrays.stream(RaplFault.values())
+          .filter(fault -> fault != RaplFault.FIFO)
+          .toArray(RaplFault[]::new);
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4, 5})
+  void noUseIsLostInFaultsAndWraps(long seed) throws IOException {
+    Random random = new Random(seed);
+    long usedUj = random.nextLong(TYPICAL_RANGE_UJ);
+    zone.energy(usedUj);
+    assertEquals(usedUj, counter.read().energyUj());
+    for (int step = 0; step < 500; step++) {
+      // Two in a row are within the guard's period.
+      long nanos = random.nextLong(TYPICAL_RANGE_UJ / 4);
+      now += nanos;
+      usedUj += nanos / 1000 * random.nextLong(600);
+      if (step % 2 == 0) {
+        QUICK_FAULTS[random.nextInt(QUICK_FAULTS.length)].applyTo(zone);
+        assertThrows(DeviceException.class, counter::read);
+        zone.restore(usedUj % TYPICAL_RANGE_UJ);
+      } else {
+        assertEquals(usedUj, energyAfter(0, usedUj % TYPICAL_RANGE_UJ), "step " + step);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4, 5})
+  void whateverTheCounterSaysEnergyNeverFallsNorGrowsBeyondReason(long seed) {
+    Random random = new Random(seed);
+    long last = energyAfter(0, random.nextLong(TYPICAL_RANGE_UJ));
+    for (int step = 0; step < 1000; step++) {
+      long nanos = random.nextLong(SECOND);
+      // Of any size, and beyond the range.
+      EnergyReading reading = after(nanos, random.nextLong() >>> 1 + random.nextInt(62));
+      assertTrue(reading.energyUj() >= last, "step " + step);
+      long mostUj = 10 * (nanos + 100 * JOULE) + 10;
+      assertTrue(reading.energyUj() - last <= mostUj, "step " + step);
+      last = reading.energyUj();
+    }
   }
 
   @ParameterizedTest
@@ -187,16 +288,6 @@ class RaplCounterTest {
   void numbersAreReadWithAndWithoutDecoration(String text) {
     zone.energyText(text);
     assertEquals(42, counter.read().energyUj());
-  }
-
-  @Test
-  void aMissingRangeFailsByNameAndHeals() throws IOException {
-    Path range = zone.dir().resolve("max_energy_range_uj");
-    Files.delete(range);
-    DeviceException e = assertThrows(DeviceException.Failed.class, counter::read);
-    assertTrue(e.getMessage().contains(range.toString()), e.getMessage());
-    zone.range(TYPICAL_RANGE_UJ);
-    assertEquals(JOULE, energyAfter(0, JOULE));
   }
 
   @Test

@@ -15,7 +15,10 @@ import java.util.List;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class RaplCpusTest {
   private Path root;
@@ -97,6 +100,15 @@ class RaplCpusTest {
     tree.zone(0, "psys");
     assertEquals(List.of(), infos(tree.dir()));
     assertEquals(List.of(), infos(root.resolve("nowhere")));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void aZoneWithAFaultyNameIsLeftOut(RaplFault fault) throws IOException {
+    fault.replace(tree.zone(0, "package-0").dir().resolve("name"));
+    fault.replace(tree.zone(1, "package-1").subZone(0, "dram").dir().resolve("name"));
+    assertEquals(List.of(new CpuInfo(1, false)), infos(tree.dir()));
   }
 
   @Test

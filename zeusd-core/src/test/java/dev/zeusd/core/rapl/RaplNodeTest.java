@@ -9,11 +9,13 @@ import dev.zeusd.core.CpuBackend;
 import dev.zeusd.core.GpuBackend;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
+import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuEnergy;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.sampling.Subscription;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -22,11 +24,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
+import java.util.logging.Level;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** A node over a tree of files, with the real clock. */
 @Timeout(60)
@@ -128,23 +133,57 @@ class RaplNodeTest {
     }
   }
 
-  @Test
-  void aCounterThatVanishesComesBackAndDisturbsNobody() throws InterruptedException {
+  @ParameterizedTest
+  @EnumSource
+  void aFaultyCounterComesBackAndDisturbsNobody(RaplFault fault) throws Exception {
+    RaplTree.Zone zone = tree.zone(0, "package-0");
+    tree.zone(1, "package-1").feed(30, 0, RaplTree.TYPICAL_RANGE_UJ);
+    try (TestLog log = new TestLog(PowerSampler.class.getName());
+        Node node = Node.open(config.withCpuPowerPollHz(50));
+        Subscription<CpuPowerSample> both = node.cpuPower().subscribe(List.of(0, 1))) {
+      await(() -> both.current().size() == 2);
+      fault.applyTo(zone);
+      await(() -> ids(both.current()).equals(List.of(1)));
+      assertThrows(DeviceException.class, () -> call(node, 0));
+      assertThrows(DeviceException.class, () -> DeviceWorker.await(node.cpuPower().read(0)));
+      assertGoesOn(both, 1);
+      assertTrue(call(node, 1) > 0);
+      zone.restore(7 * JOULE);
+      await(() -> both.current().size() == 2);
+      assertTrue(call(node, 0) >= 0);
+      assertEquals(1, log.lines(Level.WARNING).size(), log.lines(Level.WARNING).toString());
+      assertEquals(List.of("CPU 0: power can be read again"), log.lines(Level.INFO));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aCounterThatIsFaultyFromTheStartComesLater(RaplFault fault) throws Exception {
     RaplTree.Zone zone = tree.zone(0, "package-0");
     RaplTree.Zone other = tree.zone(1, "package-1");
     other.feed(30, 0, RaplTree.TYPICAL_RANGE_UJ);
-    RaplTree.Feeder feeder = zone.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+    if (fault != RaplFault.ZONE_VANISHED) {
+      fault.applyTo(zone);
+    }
     try (Node node = Node.open(config.withCpuPowerPollHz(50));
         Subscription<CpuPowerSample> both = node.cpuPower().subscribe(List.of(0, 1))) {
+      if (fault == RaplFault.ZONE_VANISHED) {
+        fault.applyTo(zone);
+      }
+      assertGoesOn(both, 1);
+      zone.restore(7 * JOULE);
       await(() -> both.current().size() == 2);
-      feeder.close();
-      zone.removeEnergy();
-      await(() -> ids(both.current()).equals(List.of(1)));
-      assertThrows(DeviceException.Failed.class, () -> call(node, 0));
-      assertTrue(call(node, 1) > 0);
-      zone.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
-      await(() -> both.current().size() == 2);
+      assertEquals(7 * JOULE, call(node, 0));
     }
+  }
+
+  private static void assertGoesOn(Subscription<CpuPowerSample> power, int cpu)
+      throws InterruptedException {
+    long now = System.currentTimeMillis();
+    await(
+        () ->
+            power.current().stream()
+                .anyMatch(sample -> sample.cpuId() == cpu && sample.timestampMs() > now));
   }
 
   @Test

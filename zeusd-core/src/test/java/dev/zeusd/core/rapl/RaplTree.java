@@ -46,13 +46,19 @@ public final class RaplTree implements AutoCloseable {
   /** One zone; its counter is written in place, in one piece, as a reader of sysfs sees it. */
   public final class Zone {
     private final Path dir;
+    private final String name;
 
     private Zone(Path dir, String name) {
       this.dir = dir;
+      this.name = name;
+      make(0);
+    }
+
+    private void make(long energyUj) {
       makeDir(dir);
       write("name", name + "\n");
       range(TYPICAL_RANGE_UJ);
-      energy(0);
+      energy(energyUj);
     }
 
     public Path dir() {
@@ -94,6 +100,23 @@ public final class RaplTree implements AutoCloseable {
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
+    }
+
+    /** Takes the zone away, but for what {@link #restore} makes again. */
+    public void remove() {
+      for (String file : List.of("name", "max_energy_range_uj", "energy_uj", "")) {
+        try {
+          Files.deleteIfExists(dir.resolve(file));
+        } catch (IOException e) {
+          throw new UncheckedIOException(e);
+        }
+      }
+    }
+
+    /** Makes the zone whole again, whatever was done to it. */
+    public void restore(long energyUj) {
+      remove();
+      make(energyUj);
     }
 
     /** Feeds the counter with constant power, from {@code startUj} on, until closed. */

@@ -2,20 +2,27 @@ package dev.zeusd.core.sampling;
 
 import static dev.zeusd.core.rapl.RaplTree.TYPICAL_RANGE_UJ;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
+import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.rapl.RaplTree;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
 import java.util.PriorityQueue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.logging.Level;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -138,7 +145,11 @@ class RaplGuardTest {
     long next = due.work.run(due.nanos);
     assertEquals(now + 10 * SECOND, next, "tries again soon");
     timers.add(new Due(next, due.work));
-    pass(HOUR);
+    try (TestLog log = new TestLog(GuardedCpu.class.getName())) {
+      pass(HOUR);
+      assertEquals(
+          List.of("CPU 0: its energy counter is watched for wraps again"), log.lines(Level.INFO));
+    }
     assertEquals(WATTS * 3800 * JOULE, cpu.cpuEnergyUj());
   }
 
@@ -204,10 +215,40 @@ class RaplGuardTest {
     assertTrue(power.read(cpu, () -> 0).dramMw().isEmpty());
     assertEquals(Set.of(0), failing);
     pass(SECOND);
-    assertTrue(power.read(cpu, () -> 0).dramMw().isEmpty(), "nothing to compare with");
+    try (TestLog log = new TestLog(CpuPowerReader.class.getName())) {
+      assertTrue(power.read(cpu, () -> 0).dramMw().isEmpty(), "nothing to compare with");
+      assertEquals(List.of("CPU 0: its DRAM can be read again"), log.lines(Level.INFO));
+    }
     assertEquals(Set.of(), failing);
     pass(SECOND);
     assertEquals(DRAM_WATTS * 1000, power.read(cpu, () -> 0).dramMw().getAsLong());
+  }
+
+  @Test
+  void aCounterThatGoesBackWithEachReadGivesNoPowerAndNoEnergyAndIsNotReadForEver()
+      throws Exception {
+    AtomicInteger backwards = new AtomicInteger();
+    zone.energy(1000 * JOULE);
+    try (RaplCpus real =
+            RaplCpus.open(
+                zone.dir().getParent(),
+                () -> {
+                  zone.energy((1000 - backwards.incrementAndGet()) * JOULE);
+                  return System.nanoTime();
+                });
+        DeviceWorker<Cpu> worker = GuardedCpu.startWorker(real.cpus().getFirst())) {
+      PowerSampler<Cpu, CpuPowerSample> power = PowerSampler.ofCpus(List.of(worker), 50);
+      ExecutionException e =
+          assertThrows(ExecutionException.class, () -> power.read(0).get(20, TimeUnit.SECONDS));
+      assertInstanceOf(DeviceException.Failed.class, e.getCause());
+      Await.quiet("the counter", backwards::get);
+      try (Subscription<CpuPowerSample> stream = power.subscribe(List.of(0))) {
+        int before = backwards.get();
+        Await.until("10 ticks", () -> backwards.get() > before + 10);
+        assertEquals(List.of(), stream.poll(Duration.ZERO));
+      }
+      assertEquals(1000 * JOULE, worker.call(Cpu::cpuEnergyUj), "what nobody used");
+    }
   }
 
   @Test
