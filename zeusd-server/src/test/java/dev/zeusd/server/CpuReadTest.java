@@ -3,12 +3,15 @@ package dev.zeusd.server;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
+import dev.zeusd.core.rapl.RaplFault;
 import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
@@ -17,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** CPUs, from files of the shape of sysfs to bytes on a socket. */
 class CpuReadTest {
@@ -92,16 +96,47 @@ class CpuReadTest {
     server.get(target).assertError(400, culprit);
   }
 
-  @Test
-  void reportsAFailingPackageByItself() throws IOException {
-    package1.energyText("garbage");
-    RawResponse response = server.get("/cpu/get_cumulative_energy?cpu=true&dram=false");
-    assertEquals(500, response.status());
-    assertTrue(response.body().matches("\\{\"errors\":\\{\"1\":\".*energy_uj.*\"}}"));
-    package1.energyText("7\n");
-    server
-        .get("/cpu/get_cumulative_energy?cpu_ids=1&cpu=true&dram=false")
-        .assertOk("{\"1\":{\"cpu_energy_uj\":7,\"dram_energy_uj\":null}}");
+  @ParameterizedTest
+  @EnumSource
+  void reportsAFaultyPackageByItselfAndHeals(RaplFault fault) throws Exception {
+    package0.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+    try (EventStream stream = server.stream("/cpu/stream_power?format=snapshot")) {
+      awaitSnapshot(stream, "\"1\":{");
+      fault.applyTo(package1);
+      for (String target :
+          List.of("/cpu/get_cumulative_energy?cpu=true&dram=false", "/cpu/get_power")) {
+        Await.until("it fails", () -> get(target).status() != 200);
+        RawResponse response = get(target);
+        assertTrue(
+            response.status() == 500 || fault == RaplFault.FORBIDDEN && response.status() == 403,
+            response::toString);
+        String culprit = "\\{\"errors\":\\{\"1\":\".*intel-rapl:1/.*\"}}";
+        assertTrue(response.body().matches(culprit), response::toString);
+      }
+      awaitSnapshot(stream, "\"power_mw\":{\"0\":{\"cpu_mw\":\\d+,\"dram_mw\":0}}}");
+      package1.restore(7);
+      server
+          .get("/cpu/get_cumulative_energy?cpu_ids=1&cpu=true&dram=false")
+          .assertOkMatching("\\{\"1\":\\{\"cpu_energy_uj\":\\d+,\"dram_energy_uj\":null}}");
+      awaitSnapshot(stream, "\"1\":{");
+      assertEquals(200, get("/cpu/get_power").status());
+    }
+  }
+
+  private RawResponse get(String target) {
+    try {
+      return server.get(target);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Reads to a snapshot that has something, which it does not have all the time. */
+  private static void awaitSnapshot(EventStream stream, String regex) throws IOException {
+    Pattern pattern = Pattern.compile(regex.replace("{", "\\{"));
+    for (int events = 0; !pattern.matcher(stream.nextData()).find(); events++) {
+      assertTrue(events < 1000, () -> "never: " + regex);
+    }
   }
 
   @Test
