@@ -5,6 +5,8 @@ import dev.zeusd.core.NodeConfig;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.StreamFormat;
 import java.net.InetSocketAddress;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -90,6 +92,17 @@ final class Converters {
     @Override
     public Logging.LogLevel convert(String text) {
       return oneOf(Logging.LogLevel.values(), Converters::lowerCase, text);
+    }
+  }
+
+  static final class FilePath implements ITypeConverter<Path> {
+    @Override
+    public Path convert(String text) {
+      try {
+        return Path.of(text);
+      } catch (InvalidPathException e) {
+        throw new TypeConversionException("'" + text + "' cannot be a path: " + e.getReason());
+      }
     }
   }
 

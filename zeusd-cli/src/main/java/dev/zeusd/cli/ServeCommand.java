@@ -56,6 +56,7 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--socket-path",
       paramLabel = "<PATH>",
+      converter = Converters.FilePath.class,
       defaultValue = "/var/run/zeusd.sock",
       description = "[uds] Path of the socket [default: ${DEFAULT-VALUE}]")
   private Path socketPath;
@@ -134,6 +135,7 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--signing-key-path",
       paramLabel = "<PATH>",
+      converter = Converters.FilePath.class,
       description =
           "Path of the HMAC-SHA256 signing key; requests then need a token"
               + " [default: no authentication]")
@@ -163,6 +165,7 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--rapl-dir",
       paramLabel = "<DIR>",
+      converter = Converters.FilePath.class,
       description =
           "Where the RAPL zones are [default: /zeus_sys/class/powercap/intel-rapl if it exists,"
               + " else /sys/class/powercap/intel-rapl]")

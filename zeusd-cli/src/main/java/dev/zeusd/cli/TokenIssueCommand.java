@@ -26,6 +26,7 @@ final class TokenIssueCommand implements Callable<Integer> {
   @Option(
       names = "--signing-key-path",
       paramLabel = "<PATH>",
+      converter = Converters.FilePath.class,
       required = true,
       description = "Path of the HMAC-SHA256 signing key")
   private Path signingKeyPath;

@@ -33,6 +33,8 @@ public final class Zeusd implements Runnable {
     CommandLine commandLine = new CommandLine(new Zeusd());
     commandLine.setParameterExceptionHandler(Zeusd::wrongUsage);
     commandLine.setExecutionExceptionHandler(Zeusd::failure);
+    // An argument that begins with @ is what it is, not the name of a file with arguments.
+    commandLine.setExpandAtFiles(false);
     return commandLine;
   }
 
@@ -44,7 +46,7 @@ public final class Zeusd implements Runnable {
   private static int wrongUsage(ParameterException e, String[] args) {
     PrintWriter err = e.getCommandLine().getErr();
     String command = e.getCommandLine().getCommandSpec().qualifiedName();
-    err.println(Logging.errorPrefix() + "error: " + e.getMessage().replace('\n', ' '));
+    err.println(error(e.getMessage()));
     err.println("For more information, try '" + command + " --help'.");
     err.flush();
     return CommandLine.ExitCode.USAGE;
@@ -59,12 +61,17 @@ public final class Zeusd implements Runnable {
           case NodeException _, StartupException _, ServerStartException _ -> e.getMessage();
           default -> "unexpected: " + e;
         };
-    commandLine.getErr().println(Logging.errorPrefix() + "error: " + message);
+    commandLine.getErr().println(error(message));
     if (Logging.isDebug()) {
       e.printStackTrace(commandLine.getErr());
     }
     commandLine.getErr().flush();
     return CommandLine.ExitCode.SOFTWARE;
+  }
+
+  /** What comes from the command line may hold anything; a line stays one line. */
+  private static String error(String message) {
+    return Logging.errorPrefix() + "error: " + message.replaceAll("\\p{Cntrl}", " ");
   }
 
   /** The version that the build wrote down. */
