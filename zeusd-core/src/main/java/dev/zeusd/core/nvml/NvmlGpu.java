@@ -44,7 +44,8 @@ final class NvmlGpu implements Gpu {
 
   private static String text(NvmlDevice.PciAddress pci) {
     HexFormat hex = HexFormat.of();
-    String domain = hex.toHexDigits(pci.domain(), pci.domain() > 0xffff ? 8 : 4);
+    String domain =
+        pci.domain() > 0xffff ? Long.toHexString(pci.domain()) : hex.toHexDigits(pci.domain(), 4);
     return domain
         + ":"
         + hex.toHexDigits((byte) pci.bus())
