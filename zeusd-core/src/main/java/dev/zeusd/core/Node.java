@@ -14,6 +14,12 @@ import dev.zeusd.core.simulated.SimulatedGpu;
 import dev.zeusd.ffm.nvml.NvmlException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * The devices of this machine: what an embedder opens.
@@ -24,6 +30,9 @@ import java.util.List;
  */
 public final class Node implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(Node.class.getName());
+
+  /** How long the opening waits for GPUs to say what they are. */
+  private static final long IDENTIFY_WAIT_NANOS = TimeUnit.SECONDS.toNanos(5);
 
   private final AutoCloseable gpuBackend;
   private final List<DeviceWorker<Gpu>> gpus;
@@ -42,10 +51,41 @@ public final class Node implements AutoCloseable {
   private Node(Opened<Gpu> openedGpus, Opened<Cpu> openedCpus, NodeConfig config) {
     this.gpuBackend = openedGpus.backend;
     this.gpus = openedGpus.devices.stream().map(Node::startWorker).toList();
+    identify(gpus);
     this.gpuPower = PowerSampler.ofGpus(gpus, config.gpuPowerPollHz());
     this.cpuBackend = openedCpus.backend;
     this.cpus = openedCpus.devices.stream().map(GuardedCpu::startWorker).toList();
     this.cpuPower = PowerSampler.ofCpus(cpus, config.cpuPowerPollHz());
+  }
+
+  /**
+   * Asks the GPUs side by side, each on its thread: one that hangs keeps neither the others nor the
+   * node.
+   */
+  private static void identify(List<DeviceWorker<Gpu>> gpus) {
+    long deadline = System.nanoTime() + IDENTIFY_WAIT_NANOS;
+    Map<Integer, CompletableFuture<Boolean>> answers = new TreeMap<>();
+    for (DeviceWorker<Gpu> gpu : gpus) {
+      answers.put(
+          gpu.id(),
+          gpu.submit(
+              device -> {
+                device.identify();
+                return true;
+              }));
+    }
+    answers.forEach(
+        (id, answer) -> {
+          try {
+            answer.get(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+          } catch (TimeoutException e) {
+            LOG.log(System.Logger.Level.WARNING, "GPU {0} does not answer yet: going on", id);
+          } catch (ExecutionException e) {
+            LOG.log(System.Logger.Level.WARNING, "GPU {0} cannot be asked: {1}", id, e.getCause());
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        });
   }
 
   private static DeviceWorker<Gpu> startWorker(Gpu gpu) {

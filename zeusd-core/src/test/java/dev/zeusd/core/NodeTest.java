@@ -205,6 +205,37 @@ class NodeTest {
   }
 
   @Test
+  void aGpuThatHangsAtTheStartKeepsNeitherTheNodeNorTheOthers() throws Exception {
+    nvml.gpu(2).delay(GET_PCI_INFO, Duration.ofMinutes(1));
+    try (TestLog log = new TestLog(Node.class.getName());
+        Node node = Node.open(NVML)) {
+      assertEquals(List.of("GPU 2 does not answer yet: going on"), log.lines(Level.WARNING));
+      assertEquals("unknown", node.gpus().get(2).device().info().name());
+      assertEquals("NVIDIA Fake GPU", node.gpus().get(3).device().info().name());
+      assertEquals(105_000, node.gpus().get(3).call(Gpu::powerMw));
+      nvml.gpu(2).delay(GET_PCI_INFO, Duration.ZERO);
+      assertEquals(95_000, node.gpus().get(2).call(Gpu::powerMw));
+      assertEquals("0000:35:00.0", node.gpus().get(2).device().info().pciAddress());
+    } finally {
+      nvml.gpu(2).delay(GET_PCI_INFO, Duration.ZERO);
+    }
+  }
+
+  @Test
+  void aDriverThatDoesNotTellItsVersionHasGpusAllTheSame() {
+    nvml.error(GET_DRIVER_VERSION, 999);
+    try (TestLog log = new TestLog(Node.class.getName());
+        Node node = Node.open(NVML)) {
+      assertEquals(4, node.gpus().size());
+      assertEquals(
+          List.of(
+              "4 GPU(s) by NVML, driver unknown"
+                  + " (nvmlSystemGetDriverVersion: NVML_ERROR_UNKNOWN (999))"),
+          log.lines(Level.INFO));
+    }
+  }
+
+  @Test
   void aGpuThatNeverTellsWhoItIsIsReadAllTheSameAndNotAskedEachTime() throws Exception {
     nvml.gpu(1).error(GET_PCI_INFO, 999);
     try (Node node = Node.open(NVML)) {

@@ -9,10 +9,13 @@ package dev.zeusd.core.device;
  */
 public interface Gpu {
   /**
-   * What the GPU is, without asking the hardware; from any thread. It changes once for a GPU that
-   * did not answer at the start: when it has answered a later call. The id never changes.
+   * What the GPU is, without asking the hardware; from any thread. Until the GPU has said so, by
+   * {@link #identify} or a later call, no more than its id is known.
    */
   GpuInfo info();
+
+  /** Asks the hardware what the GPU is. A failure is logged only: it may tell later. */
+  default void identify() {}
 
   /** Power drawn now, in mW: the instant reading where the GPU has one. */
   long powerMw();

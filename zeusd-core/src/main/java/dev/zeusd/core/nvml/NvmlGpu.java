@@ -22,17 +22,19 @@ final class NvmlGpu implements Gpu {
   private boolean described;
   private long lastDescribeNanos = System.nanoTime() - DESCRIBE_INTERVAL_NANOS;
 
-  /**
-   * Asks the GPU who it is. One that does not answer is listed all the same, under the name
-   * "unknown": it may come back, and is asked again when it does.
-   */
+  /** Nothing is asked yet. */
   NvmlGpu(int id, NvmlDevice device) {
     this.device = device;
     this.info = new GpuInfo(id, "unknown", "", false);
+  }
+
+  @Override
+  public void identify() {
     try {
       describe();
     } catch (NvmlException e) {
-      LOG.log(System.Logger.Level.WARNING, "GPU {0} does not answer: {1}", id, e.getMessage());
+      LOG.log(
+          System.Logger.Level.WARNING, "GPU {0} does not answer: {1}", info.id(), e.getMessage());
     }
   }
 

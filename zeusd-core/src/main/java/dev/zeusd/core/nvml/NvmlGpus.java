@@ -19,7 +19,7 @@ public final class NvmlGpus implements AutoCloseable {
   }
 
   /**
-   * Loads NVML and lists its GPUs.
+   * Loads NVML and lists its GPUs, without asking them anything.
    *
    * @throws NvmlException where the library cannot be loaded or does not initialise
    */
@@ -31,10 +31,18 @@ public final class NvmlGpus implements AutoCloseable {
       for (int id = 0; id < count; id++) {
         gpus.add(new NvmlGpu(id, library.device(id)));
       }
-      return new NvmlGpus(library, library.driverVersion(), List.copyOf(gpus));
+      return new NvmlGpus(library, versionOf(library), List.copyOf(gpus));
     } catch (NvmlException e) {
       library.close();
       throw e;
+    }
+  }
+
+  private static String versionOf(NvmlLibrary library) {
+    try {
+      return library.driverVersion();
+    } catch (NvmlException e) {
+      return "unknown (" + e.getMessage() + ")";
     }
   }
 
@@ -43,7 +51,7 @@ public final class NvmlGpus implements AutoCloseable {
     return gpus;
   }
 
-  /** The NVIDIA driver's version. */
+  /** The NVIDIA driver's version, for people to read. */
   public String driverVersion() {
     return driverVersion;
   }
