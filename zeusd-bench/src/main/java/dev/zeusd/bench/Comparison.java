@@ -10,6 +10,11 @@ import java.util.Map;
  * What it does meanwhile, it tells line by line.
  */
 final class Comparison {
+  /** Longer than a thread waits for its turn on a machine that is merely busy with this. */
+  private static final long STALL_MILLIS = 500;
+
+  private static final int MAX_REPEATS = 30;
+
   private final Launcher launcher;
   private final LoadGenerator load;
   private final Effort effort;
@@ -17,6 +22,8 @@ final class Comparison {
   private final PrintWriter progress;
   private final List<Row> rows;
   private final Results results;
+  private final StallWatch stalls = new StallWatch();
+  private int repeats;
 
   Comparison(
       Launcher launcher,
@@ -35,11 +42,18 @@ final class Comparison {
   }
 
   /**
-   * Measures everything.
+   * Measures everything. A turn in which the machine stood still is repeated.
    *
    * @throws BenchException if a server does not start; what fails later is part of the results
    */
   Results run() throws BenchException, InterruptedException {
+    try (stalls) {
+      measureAll();
+    }
+    return results;
+  }
+
+  private void measureAll() throws BenchException, InterruptedException {
     for (Setup setup : Setup.values()) {
       List<Row> together = rows.stream().filter(row -> row.setup() == setup).toList();
       if (setup == Setup.NEW_PROCESS) {
@@ -50,16 +64,18 @@ final class Comparison {
         measureTogether(setup, together);
       }
     }
-    return results;
   }
 
   private void measureNewProcesses(Row row) throws BenchException, InterruptedException {
     for (int turn = 1; turn <= effort.turns(); turn++) {
       for (Map.Entry<Column, Contender> contender : contenders.entrySet()) {
-        try (Server server = launcher.daemon(contender.getValue(), row.setup())) {
-          warmUp(row, contender.getKey(), server);
-          measure(row, turn, contender.getKey(), server);
-        }
+        boolean done;
+        do {
+          try (Server server = launcher.daemon(contender.getValue(), row.setup())) {
+            warmUp(row, contender.getKey(), server);
+            done = measure(row, turn, contender.getKey(), server);
+          }
+        } while (!done);
       }
     }
   }
@@ -98,8 +114,11 @@ final class Comparison {
     }
     for (int turn = 1; turn <= effort.turns(); turn++) {
       for (Map.Entry<Column, Server> server : servers.entrySet()) {
-        measure(row, turn, server.getKey(), server.getValue());
-        server.getValue().awaitQuiet();
+        boolean done;
+        do {
+          done = measure(row, turn, server.getKey(), server.getValue());
+          server.getValue().awaitQuiet();
+        } while (!done);
       }
     }
   }
@@ -112,18 +131,39 @@ final class Comparison {
     }
   }
 
-  private void measure(Row row, int turn, Column column, Server server)
+  /** False if it is to be done once more. */
+  private boolean measure(Row row, int turn, Column column, Server server)
       throws InterruptedException {
     if (results.hasFailed(row, column)) {
-      return;
+      return true;
     }
+    stalls.takeLongestMillis();
     try {
       Measurement measurement = row.workload().measure(load, effort, server);
+      if (hasStalled(row, turn, column)) {
+        return false;
+      }
       results.add(row, column, measurement);
       progress.printf("%s, turn %d, %s: %s%n", row.name(), turn, column, row.shown(measurement));
     } catch (BenchException e) {
+      if (hasStalled(row, turn, column)) {
+        return false;
+      }
       fail(row, column, e);
     }
+    return true;
+  }
+
+  private boolean hasStalled(Row row, int turn, Column column) {
+    long millis = stalls.takeLongestMillis();
+    if (millis < STALL_MILLIS || repeats == MAX_REPEATS) {
+      return false;
+    }
+    repeats++;
+    progress.printf(
+        "%s, turn %d, %s: once more, the machine stood still for %d ms%n",
+        row.name(), turn, column, millis);
+    return true;
   }
 
   private void fail(Row row, Column column, BenchException why) {

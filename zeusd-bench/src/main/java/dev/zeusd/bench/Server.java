@@ -14,11 +14,14 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 
 /** A running server: a daemon on its fake driver, or the echo server. */
 final class Server implements AutoCloseable {
   private static final long START_SECONDS = 60;
   private static final long STOP_SECONDS = 5;
+  private static final int LAST_LINES = 5;
+  private static final int LINE_LENGTH = 200;
   private static final long QUIET_MILLIS = 100;
   private static final long QUIET_LIMIT_SECONDS = 5;
 
@@ -56,6 +59,7 @@ final class Server implements AutoCloseable {
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
     builder.environment().putAll(driver.environment());
+    builder.environment().put("NO_COLOR", "1");
     Server server;
     try {
       server = new Server(builder.start(), driver, address, headers, log);
@@ -132,11 +136,13 @@ final class Server implements AutoCloseable {
     return headers;
   }
 
-  /** The last lines that it said. */
+  /** The last lines that it said, cut where they are long. */
   String lastWords() {
     try {
       List<String> lines = Files.readAllLines(log, StandardCharsets.ISO_8859_1);
-      return String.join("\n", lines.subList(Math.max(0, lines.size() - 5), lines.size()));
+      return lines.subList(Math.max(0, lines.size() - LAST_LINES), lines.size()).stream()
+          .map(line -> line.substring(0, Math.min(line.length(), LINE_LENGTH)))
+          .collect(Collectors.joining("\n"));
     } catch (IOException e) {
       return e.toString();
     }
