@@ -143,6 +143,8 @@ public final class ZeusdServer implements AutoCloseable {
         .directHandlers(ErrorMapper.directHandlers())
         // Otherwise the direct handlers get no message.
         .errorHandling(ErrorHandling.builder().includeEntity(true).build())
+        // Each stream has such a buffer for as long as it lasts, and uses it for its first events.
+        .writeBufferSize(1024)
         // Nothing here takes a body.
         .maxPayloadSize(0)
         .shutdownHook(false)
