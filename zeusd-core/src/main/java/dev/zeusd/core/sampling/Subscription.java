@@ -80,8 +80,8 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
 
   /**
    * What a subscriber that comes now would be told first: for one that shares this subscription
-   * with others. The value of a device that is not known, or is older than a period, comes with a
-   * later {@link #poll}, even if it is what was told before.
+   * with others. The value of a device that is not known, is older than a period, or is on its way
+   * to all of them, comes with a later {@link #poll}, even if it is what was told before.
    */
   public List<S> refresh() {
     return sampler.refresh(this);
@@ -92,7 +92,10 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     List<S> samples = new ArrayList<>(devices.length);
     for (int i = 0; i < devices.length; i++) {
       S sample = known.sample(devices[i]);
-      if (sample == null) {
+      // A change that is pending or about to be published may be older than the sample.
+      if (sample == null
+          || pending[i] != null
+          || seen[i] != null && !sample.samePower((PowerSample) seen[i])) {
         seen[i] = null;
       } else {
         samples.add(sample);

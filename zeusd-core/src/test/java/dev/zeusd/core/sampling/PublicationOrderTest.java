@@ -7,6 +7,7 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -103,6 +104,61 @@ class PublicationOrderTest {
         release.countDown();
         for (GpuPowerSample next : late.poll(Duration.ofMillis(300))) {
           assertTrue(next.timestampMs() >= current.timestampMs(), next + " after " + current);
+        }
+      }
+    } finally {
+      release.countDown();
+      DeviceWorker.closeAll(gpus);
+    }
+  }
+
+  /**
+   * GPU 1 hangs in its second reading, and GPU 0's thread, which would end the wait for it, is
+   * busy; so GPU 0's second value is current and not yet published, while its first one has not
+   * even been polled. Who joins the subscription then must not be told the second value first.
+   */
+  @Test
+  void whatARefreshTellsIsNotFollowedByAnOlderValue() throws Exception {
+    CountDownLatch blocked0 = new CountDownLatch(1);
+    AtomicInteger reads0 = new AtomicInteger();
+    AtomicInteger reads1 = new AtomicInteger();
+    DeviceWorker<?>[] workers = new DeviceWorker<?>[2];
+    @SuppressWarnings("unchecked")
+    List<DeviceWorker<Gpu>> gpus =
+        List.of(
+            worker(
+                0,
+                () -> {
+                  if (reads0.incrementAndGet() == 2) {
+                    block((DeviceWorker<Gpu>) workers[0], blocked0);
+                  }
+                  return 10_000 * reads0.get();
+                }),
+            worker(
+                1,
+                () -> {
+                  if (reads1.incrementAndGet() == 2) {
+                    await(release);
+                  }
+                  return 70_000;
+                }));
+    gpus.toArray(workers);
+    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(gpus, 2);
+    try (Subscription<GpuPowerSample> shared = sampler.subscribe(List.of(0, 1))) {
+      await(blocked0);
+      List<GpuPowerSample> told = new ArrayList<>(shared.refresh());
+      told.addAll(shared.pollNow());
+      release.countDown();
+      while (told.stream().noneMatch(sample -> sample.powerMw() == 20_000)) {
+        List<GpuPowerSample> more = shared.poll(Duration.ofSeconds(20));
+        assertTrue(!more.isEmpty(), "the second value never comes: " + told);
+        told.addAll(more);
+      }
+      long lastMw = 0;
+      for (GpuPowerSample sample : told) {
+        if (sample.gpuId() == 0) {
+          assertTrue(sample.powerMw() >= lastMw, "in this order: " + told);
+          lastMw = sample.powerMw();
         }
       }
     } finally {
