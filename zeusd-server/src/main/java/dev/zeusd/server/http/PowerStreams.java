@@ -136,18 +136,26 @@ public final class PowerStreams implements AutoCloseable {
   }
 
   private void serve() {
-    do {
-      long pauseNanos = Long.MAX_VALUE;
-      for (Map.Entry<Key, StreamGroup<?>> entry : groups.entrySet()) {
-        pauseNanos = Math.min(pauseNanos, step(entry.getValue()));
-        if (entry.getValue().isOver()) {
-          groups.remove(entry.getKey(), entry.getValue());
-          entry.getValue().close();
-          pauseNanos = 0;
-        }
+    try {
+      do {
+        LockSupport.parkNanos(this, stepAll());
+      } while (!endIfIdle());
+    } finally {
+      endAfterError();
+    }
+  }
+
+  private long stepAll() {
+    long pauseNanos = Long.MAX_VALUE;
+    for (Map.Entry<Key, StreamGroup<?>> entry : groups.entrySet()) {
+      pauseNanos = Math.min(pauseNanos, step(entry.getValue()));
+      if (entry.getValue().isOver()) {
+        groups.remove(entry.getKey(), entry.getValue());
+        entry.getValue().close();
+        pauseNanos = 0;
       }
-      LockSupport.parkNanos(this, pauseNanos);
-    } while (!endIfIdle());
+    }
+    return pauseNanos;
   }
 
   private static long step(StreamGroup<?> group) {
@@ -157,6 +165,13 @@ public final class PowerStreams implements AutoCloseable {
       LOG.log(System.Logger.Level.ERROR, "unexpected failure of streams", e);
       group.close();
       return 0;
+    }
+  }
+
+  /** The next stream starts another thread. */
+  private synchronized void endAfterError() {
+    if (server == Thread.currentThread()) {
+      server = null;
     }
   }
 
