@@ -7,7 +7,7 @@ command -v cc >/dev/null || {
   exit 0
 }
 mkdir -p "$1"
-for program in load echo; do
+for program in load echo awake; do
   cc -std=gnu11 -O2 -Wall -Wextra -Werror -o "$1/$program" "src/main/c/$program.c"
 done
 cc -std=gnu11 -O2 -Wall -Wextra -Werror -fPIC -shared -I ../headers \

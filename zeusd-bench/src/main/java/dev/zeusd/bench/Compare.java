@@ -98,6 +98,13 @@ final class Compare implements Callable<Integer> {
   private int loadNiceness;
 
   @Option(
+      names = "--keep-awake",
+      description =
+          "let no CPU sleep meanwhile: for virtual machines, where waking one takes longer than"
+              + " answering a request")
+  private boolean keepAwake;
+
+  @Option(
       names = "--native-dir",
       paramLabel = "DIR",
       required = true,
@@ -178,10 +185,11 @@ final class Compare implements Callable<Integer> {
 
   private int compare(Map<Column, Contender> contenders, List<Row> chosen)
       throws BenchException, InterruptedException {
-    String facts = Machine.facts(contenders);
+    String facts = Machine.facts(contenders) + (keepAwake ? "- no CPU slept\n" : "");
     Path scratch = newScratch();
     Results results;
-    try {
+    try (WakefulCpus _ =
+        keepAwake ? WakefulCpus.start(nativeDir.resolve("awake")) : WakefulCpus.none()) {
       results =
           new Comparison(
                   new Launcher(nativeDir.resolve("echo"), fakeNvmlDir, scratch),

@@ -16,6 +16,7 @@ import io.helidon.webserver.http.ServerRequest;
 import java.io.IOException;
 import java.net.Socket;
 import java.net.SocketOption;
+import java.net.StandardProtocolFamily;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
@@ -36,8 +37,10 @@ import java.util.concurrent.ConcurrentHashMap;
  * one that has been idle longest makes room.
  */
 public final class Connections implements SocketOptions, Filter {
+  private static final System.Logger LOG = System.getLogger(Connections.class.getName());
   private static final int FORGET_THRESHOLD = 64;
   private static final int LOOKS_PER_LIMIT = 8;
+  private static final long FREE_FILE_INTERVAL_MILLIS = 20;
 
   private final SocketOptions options = SocketOptions.builder().tcpNoDelay(true).build();
   private final Map<String, Connection> open = new ConcurrentHashMap<>();
@@ -177,6 +180,36 @@ public final class Connections implements SocketOptions, Filter {
       forgetAt = Math.min(Math.max(FORGET_THRESHOLD, 2 * open.size()), limits.connections());
     }
     watch();
+    awaitFreeFile();
+  }
+
+  /**
+   * Returns when another connection could be opened. Files may run out for other reasons than
+   * connections, and Helidon's listener ends for good when it cannot accept one.
+   */
+  private void awaitFreeFile() {
+    try {
+      for (int attempt = 0; !canOpenSocket(); attempt++) {
+        if (attempt == 0) {
+          LOG.log(
+              System.Logger.Level.WARNING,
+              "no more files can be opened; idle connections are closed to make room");
+        }
+        closeLongestIdle();
+        Thread.sleep(FREE_FILE_INTERVAL_MILLIS);
+      }
+    } catch (InterruptedException e) {
+      // The listener stops.
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static boolean canOpenSocket() {
+    try (SocketChannel trial = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+      return trial.isOpen();
+    } catch (IOException e) {
+      return false;
+    }
   }
 
   private void forgetClosed() {

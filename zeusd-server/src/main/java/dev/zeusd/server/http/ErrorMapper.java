@@ -54,7 +54,7 @@ public final class ErrorMapper {
               send(request, response, e.status(), WireJson.error(e.getMessage()));
             })
         .error(
-            RuntimeException.class,
+            Throwable.class,
             (request, response, e) -> {
               LOG.log(System.Logger.Level.ERROR, "unexpected failure of a request", e);
               send(
