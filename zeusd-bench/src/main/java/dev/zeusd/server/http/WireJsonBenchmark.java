@@ -21,7 +21,7 @@ public class WireJsonBenchmark extends PieceBenchmark {
   /** One event of a stream. */
   @Benchmark
   public Object sampleEvent() {
-    return SseStream.event(WireJson.gpuPowerSample(samples.getFirst()));
+    return WireJson.gpuPowerSample(samples.getFirst());
   }
 
   /** The body of get_power, of 4 GPUs; also an event of the snapshot dialect. */
