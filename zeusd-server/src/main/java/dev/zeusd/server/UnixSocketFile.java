@@ -6,10 +6,12 @@ import static java.nio.file.StandardOpenOption.WRITE;
 
 import java.io.IOException;
 import java.net.ConnectException;
+import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.channels.SocketChannel;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -33,6 +35,9 @@ final class UnixSocketFile implements AutoCloseable {
 
   /** {@code sun_path} of Linux has 108 bytes, of which the JDK uses two less. */
   private static final int MAX_PATH_BYTES = 106;
+
+  /** Five digits to the base of 36. */
+  private static final int BIND_DIRECTORIES = 36 * 36 * 36 * 36 * 36;
 
   private final Listen.UnixSocket config;
   private final FileChannel lock;
@@ -73,7 +78,7 @@ final class UnixSocketFile implements AutoCloseable {
           throw new ServerStartException("another zeusd is starting at " + path);
         }
         refuseUnlessFreeOrStale(path);
-        return new UnixSocketFile(config, lock, makeBindDirectory(parent));
+        return new UnixSocketFile(config, lock, makeBindDirectory(path));
       } catch (OverlappingFileLockException e) {
         throw new ServerStartException("another zeusd is starting at " + path, e);
       } catch (IOException | RuntimeException e) {
@@ -97,8 +102,10 @@ final class UnixSocketFile implements AutoCloseable {
       throw new ServerStartException(
           path + " exists and is not a socket; move it away or choose another --socket-path");
     }
-    try {
-      SocketChannel.open(UnixDomainSocketAddress.of(path)).close();
+    try (SocketChannel probe = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+      // Otherwise this would wait, maybe for ever, for a daemon that is too busy to accept.
+      probe.configureBlocking(false);
+      probe.connect(UnixDomainSocketAddress.of(path));
     } catch (ConnectException e) {
       // Refused: nobody listens, the socket is a leftover and may be replaced.
       return;
@@ -107,17 +114,33 @@ final class UnixSocketFile implements AutoCloseable {
         "another process is listening at " + path + "; stop it or choose another --socket-path");
   }
 
-  private static Path makeBindDirectory(Path parent) throws IOException {
+  /**
+   * The directory to bind in, named after the socket. So one that a killed daemon left behind is
+   * found here, under the lock that keeps all others of this socket away, and replaced.
+   */
+  private static Path makeBindDirectory(Path path) throws IOException {
+    int number = Math.floorMod(path.getFileName().toString().hashCode(), BIND_DIRECTORIES);
     while (true) {
       // A short name: the path to bind at has to fit into sun_path, too.
-      String name = ".z" + Integer.toString(ThreadLocalRandom.current().nextInt(46656), 36);
+      Path directory = path.resolveSibling(".z" + Integer.toString(number, 36));
       try {
+        removeLeftover(directory);
         return Files.createDirectory(
-            parent.resolve(name),
+            directory,
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-      } catch (FileAlreadyExistsException e) {
-        // Another name.
+      } catch (FileAlreadyExistsException | DirectoryNotEmptyException e) {
+        // Somebody else's: another name.
+        number = ThreadLocalRandom.current().nextInt(BIND_DIRECTORIES);
       }
+    }
+  }
+
+  private static void removeLeftover(Path directory) throws IOException {
+    if (Files.isDirectory(directory, NOFOLLOW_LINKS)
+        && Files.getAttribute(directory, "unix:uid", NOFOLLOW_LINKS)
+            .equals(Files.getAttribute(Path.of("/proc/self"), "unix:uid"))) {
+      Files.deleteIfExists(directory.resolve("s"));
+      Files.delete(directory);
     }
   }
 

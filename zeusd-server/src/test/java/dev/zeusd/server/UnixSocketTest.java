@@ -4,6 +4,7 @@ import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -14,9 +15,11 @@ import dev.zeusd.core.NodeConfig;
 import dev.zeusd.server.raw.RawConnection;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.SocketException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -175,6 +178,62 @@ class UnixSocketTest {
       int mode = mode(socket);
       assertRefused(socket, "another process is listening at " + socket);
       assertEquals(mode, mode(socket));
+    }
+  }
+
+  @Test
+  void leavesALiveSocketAloneThatAcceptsNobodyAnyMore() throws IOException {
+    UnixDomainSocketAddress address = UnixDomainSocketAddress.of(socket);
+    List<SocketChannel> waiting = new ArrayList<>();
+    try (ServerSocketChannel busy = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+      busy.bind(address, 1);
+      assertThrows(
+          SocketException.class,
+          () -> {
+            while (true) {
+              waiting.add(SocketChannel.open(StandardProtocolFamily.UNIX));
+              waiting.getLast().configureBlocking(false);
+              waiting.getLast().connect(address);
+            }
+          });
+      assertTimeoutPreemptively(
+          RawConnection.PATIENCE, () -> assertRefused(socket, socket.toString()));
+      assertTrue(Files.exists(socket));
+    } finally {
+      for (SocketChannel channel : waiting) {
+        channel.close();
+      }
+    }
+  }
+
+  @Test
+  void removesWhatAKilledDaemonLeftOfItsStart() throws IOException {
+    Path bindPath = bindPathOfAStart();
+    Files.createDirectory(bindPath.getParent());
+    leaveStaleSocket(bindPath);
+    try (ZeusdServer server = start(socket)) {
+      assertServes(socket);
+      assertEquals(-1, server.port());
+      assertNothingLeft();
+    }
+  }
+
+  @Test
+  void removesNothingThatALinkLeadsTo() throws IOException {
+    Path bindDirectory = bindPathOfAStart().getParent();
+    Path elsewhere = Files.createDirectory(directory.resolve("elsewhere"));
+    Path precious = Files.writeString(elsewhere.resolve("s"), "precious");
+    Files.createSymbolicLink(bindDirectory, elsewhere);
+    try (ZeusdServer server = start(socket)) {
+      assertServes(socket);
+      assertEquals(-1, server.port());
+    }
+    assertEquals("precious", Files.readString(precious));
+  }
+
+  private Path bindPathOfAStart() {
+    try (UnixSocketFile start = UnixSocketFile.prepare(TestServer.unixSocket(socket, 0600))) {
+      return start.bindPath();
     }
   }
 
