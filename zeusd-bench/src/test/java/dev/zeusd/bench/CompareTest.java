@@ -29,7 +29,7 @@ class CompareTest {
     List<String> all = new ArrayList<>(List.of(arguments));
     all.addAll(List.of("--native-dir", ThisDaemon.nativeDirectory().toString()));
     all.addAll(List.of("--fake-nvml-dir", ThisDaemon.fakeNvmlDirectory().toString()));
-    all.addAll(List.of("--seconds", "0.1", "--stream-seconds", "0.5", "--warm-up", "100"));
+    all.addAll(List.of("--seconds", "0.1", "--stream-seconds", "0.3", "--warm-up", "100"));
     return Compare.commandLine()
         .setOut(new PrintWriter(out, true))
         .setErr(new PrintWriter(err, true))
