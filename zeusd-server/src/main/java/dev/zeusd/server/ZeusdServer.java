@@ -18,8 +18,9 @@ import io.helidon.webserver.http1.Http1Config;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
+import java.net.StandardSocketOptions;
 import java.net.UnixDomainSocketAddress;
-import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -66,9 +67,14 @@ public final class ZeusdServer implements AutoCloseable {
     return startAt(node, config, tcp.address(), () -> {});
   }
 
-  /** Helidon only logs that it cannot bind, so this finds out first, and why. */
+  /**
+   * Helidon only logs that it cannot bind, so this finds out first, and why. It does not listen: a
+   * client that came in this moment would be thrown out.
+   */
   private static void tryToBind(InetSocketAddress address) {
-    try (ServerSocketChannel channel = ServerSocketChannel.open()) {
+    try (SocketChannel channel = SocketChannel.open()) {
+      // As for a socket that listens: earlier connections that linger do not matter.
+      channel.setOption(StandardSocketOptions.SO_REUSEADDR, true);
       channel.bind(address);
     } catch (IOException e) {
       throw new ServerStartException(
