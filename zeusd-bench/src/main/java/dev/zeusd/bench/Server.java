@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
-import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
@@ -12,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 
@@ -24,10 +22,6 @@ final class Server implements AutoCloseable {
   private static final int LINE_LENGTH = 200;
   private static final long QUIET_MILLIS = 100;
   private static final long QUIET_LIMIT_SECONDS = 5;
-
-  private static final int PORT_TRIES = 100;
-  private static final int MIN_PORT = 20_000;
-  private static final int MAX_PORT = 30_000;
 
   private final Process process;
   private final FakeDriver driver;
@@ -75,21 +69,13 @@ final class Server implements AutoCloseable {
     return server;
   }
 
-  /**
-   * A TCP address that nobody listens on, outside the ports that the system gives to clients: one
-   * that tries to connect before the server listens could get the very same port, and then talks to
-   * itself.
-   */
+  /** A TCP address that nobody listens on. */
   static String freeTcpAddress() throws BenchException {
-    for (int i = 0; i < PORT_TRIES; i++) {
-      int port = ThreadLocalRandom.current().nextInt(MIN_PORT, MAX_PORT);
-      try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
-        return "127.0.0.1:" + socket.getLocalPort();
-      } catch (IOException e) {
-        // Taken: another one.
-      }
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return "127.0.0.1:" + socket.getLocalPort();
+    } catch (IOException e) {
+      throw new BenchException("no free TCP port: " + e.getMessage(), e);
     }
-    throw new BenchException("no free TCP port found");
   }
 
   private void awaitListening() throws BenchException, InterruptedException {
@@ -103,16 +89,30 @@ final class Server implements AutoCloseable {
   }
 
   private boolean canConnect() {
-    int colon = address.lastIndexOf(':');
-    SocketAddress to =
+    try (SocketChannel channel =
         address.startsWith("/")
-            ? UnixDomainSocketAddress.of(address)
-            : new InetSocketAddress(
-                InetAddress.getLoopbackAddress(), Integer.parseInt(address.substring(colon + 1)));
-    try (SocketChannel channel = SocketChannel.open(to)) {
+            ? SocketChannel.open(UnixDomainSocketAddress.of(address))
+            : connectTcp()) {
       return channel.isConnected();
     } catch (IOException e) {
       return false;
+    }
+  }
+
+  /**
+   * From another one of our own addresses: a client that gets the very port that it connects to,
+   * before the server listens there, would be connected with itself.
+   */
+  private SocketChannel connectTcp() throws IOException {
+    SocketChannel channel = SocketChannel.open();
+    try {
+      channel.bind(new InetSocketAddress("127.0.0.2", 0));
+      int port = Integer.parseInt(address.substring(address.lastIndexOf(':') + 1));
+      channel.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+      return channel;
+    } catch (IOException e) {
+      channel.close();
+      throw e;
     }
   }
 
