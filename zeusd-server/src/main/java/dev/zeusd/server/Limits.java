@@ -26,6 +26,9 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
   private static final System.Logger LOG = System.getLogger(Limits.class.getName());
   private static final int MAX_SPARE_FILES = 64;
 
+  /** A stream takes about 35,000, and garbage needs room, too. */
+  private static final int HEAP_BYTES_A_CONNECTION = 50_000;
+
   /** Checks that there is room for a stream and a request. */
   public Limits {
     if (connections < 2) {
@@ -44,29 +47,37 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
   }
 
   /**
-   * The same, with no more connections than this process can open files for: Helidon's listener
-   * ends for good when it cannot accept one. Some files are left for the other uses.
+   * The same, with no more connections than this process has files and memory for: Helidon's
+   * listener ends for good when it cannot accept one, and an exhausted heap ends everything. Some
+   * files are left for other uses.
    *
    * @throws ServerStartException if hardly any are left
    */
-  Limits withinOpenFiles() {
-    long allowed = allowedOpenFiles();
-    long forConnections = allowed - openFiles() - Math.min(allowed / 8, MAX_SPARE_FILES);
-    if (forConnections >= connections) {
+  Limits withinMeans() {
+    long files = allowedOpenFiles();
+    long forConnections = files - openFiles() - Math.min(files / 8, MAX_SPARE_FILES);
+    long heap = Runtime.getRuntime().maxMemory();
+    return atMost(
+            forConnections,
+            "this process may open only " + files + " files",
+            "ulimit -n or systemd's LimitNOFILE")
+        .atMost(
+            heap / HEAP_BYTES_A_CONNECTION,
+            "the heap may only grow to " + heap / (1 << 20) + " MB",
+            "Java's option -Xmx");
+  }
+
+  private Limits atMost(long possible, String why, String wayOut) {
+    if (possible >= connections) {
       return this;
     }
-    String files = "this process may open only " + allowed + " files";
-    String wayOut = "; allow more, with ulimit -n or systemd's LimitNOFILE";
-    if (forConnections < 2) {
-      throw new ServerStartException(files + ", which leaves none for clients" + wayOut);
+    String what =
+        why + ", enough for " + Math.max(0, possible) + " connections; more with " + wayOut;
+    if (possible < 2) {
+      throw new ServerStartException(what);
     }
-    LOG.log(
-        System.Logger.Level.WARNING,
-        "{0}, so no more than {1} clients can be connected at a time{2}",
-        files,
-        forConnections,
-        wayOut);
-    return new Limits((int) forConnections, toSendRequest, toTakeAnswer);
+    LOG.log(System.Logger.Level.WARNING, what);
+    return new Limits((int) possible, toSendRequest, toTakeAnswer);
   }
 
   private static long allowedOpenFiles() {

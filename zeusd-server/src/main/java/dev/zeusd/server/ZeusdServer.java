@@ -108,7 +108,7 @@ public final class ZeusdServer implements AutoCloseable {
 
   private static ZeusdServer startAt(
       Node node, ServerConfig config, SocketAddress address, AutoCloseable socketFile) {
-    Limits limits = config.limits().withinOpenFiles();
+    Limits limits = config.limits().withinMeans();
     Connections connections = new Connections(node, limits);
     PowerStreams streams = new PowerStreams(config.streamFormat(), connections, limits.streams());
     Optional<AuthFilter> auth = config.tokens().map(AuthFilter::new);

@@ -218,7 +218,7 @@ public final class Connections implements SocketOptions, Filter {
 
   private void closeLongestIdle() {
     open.values().stream()
-        .filter(known -> !known.hasRequest())
+        .filter(known -> known.channel.isOpen() && !known.hasRequest())
         .max(Comparator.comparingLong(Connection::ageNanos))
         .ifPresent(Connection::close);
   }
