@@ -137,31 +137,6 @@ class ServeTest {
   }
 
   @Test
-  void oneOfThreeThatStartAtOnceWins() throws Exception {
-    List<ZeusdProcess> all = new ArrayList<>();
-    try {
-      for (int i = 0; i < 3; i++) {
-        all.add(startAtSocket());
-      }
-      long deadline = System.nanoTime() + 30_000_000_000L;
-      while (all.stream().filter(ZeusdProcess::isAlive).count() > 1) {
-        assertTrue(System.nanoTime() < deadline, "more than one runs");
-        Thread.sleep(20);
-      }
-      for (ZeusdProcess zeusd : all) {
-        if (zeusd.isAlive()) {
-          assertEquals(socket.toString(), zeusd.awaitListening());
-        } else {
-          zeusd.assertFails(socket.toString());
-        }
-      }
-      assertEquals(200, get(UnixDomainSocketAddress.of(socket), "/time").status());
-    } finally {
-      all.forEach(ZeusdProcess::close);
-    }
-  }
-
-  @Test
   void saysWhatKeepsItFromListening() throws Exception {
     Files.writeString(socket, "precious");
     try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"));

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
+import dev.zeusd.server.raw.RawConnection;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,10 +15,17 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** The command in a process of its own, as users run it. */
 final class ZeusdProcess implements AutoCloseable {
-  private static final long PATIENCE_SECONDS = 30;
+  private static final long PATIENCE_SECONDS = RawConnection.PATIENCE.toSeconds();
+
+  /** The command of an image that is to be tested, as -Dzeusd.command=.../bin/zeusd; or empty. */
+  static final String IMAGE = System.getProperty("zeusd.command", "");
+
+  private static final String JAVA =
+      Path.of(System.getProperty("java.home"), "bin", "java").toString();
   private static final Pattern LISTENING = Pattern.compile("listening at (\\S+:)?(\\S+), ");
 
   private final Process process;
@@ -45,11 +53,37 @@ final class ZeusdProcess implements AutoCloseable {
       String... args)
       throws IOException {
     List<String> command = new ArrayList<>(prefix);
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add(JAVA);
     command.addAll(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"));
     command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-cp", classPath));
     command.add(Zeusd.class.getName());
     command.addAll(List.of(args));
+    return start(directory, environment, command);
+  }
+
+  /**
+   * As it is shipped: the {@link #IMAGE}, or this class path with the installed daemon's JVM
+   * options.
+   *
+   * @param shell what a shell does before it becomes the command, such as {@code ulimit -n 64;}
+   */
+  static ZeusdProcess startShipped(
+      Path directory, Map<String, String> environment, String shell, String... args)
+      throws IOException {
+    List<String> command = new ArrayList<>(List.of("sh", "-c", shell + " exec \"$@\"", "sh"));
+    if (IMAGE.isEmpty()) {
+      command.addAll(List.of(JAVA, "@src/dist/jvm.options"));
+      command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+      command.add(Zeusd.class.getName());
+    } else {
+      command.add(IMAGE);
+    }
+    command.addAll(List.of(args));
+    return start(directory, environment, command);
+  }
+
+  private static ZeusdProcess start(
+      Path directory, Map<String, String> environment, List<String> command) throws IOException {
     Path out = Files.createTempFile(directory, "zeusd", ".out");
     Path err = Files.createTempFile(directory, "zeusd", ".err");
     ProcessBuilder builder =
@@ -65,6 +99,29 @@ final class ZeusdProcess implements AutoCloseable {
 
   String err() throws IOException {
     return Files.readString(err);
+  }
+
+  /** How many file descriptors it has open. */
+  long openFiles() throws IOException {
+    try (Stream<Path> files = Files.list(proc("fd"))) {
+      return files.count();
+    }
+  }
+
+  /** A number from its /proc/PID/status, such as {@code Threads} or, in KB, {@code VmRSS}. */
+  long status(String name) throws IOException {
+    try (Stream<String> lines = Files.lines(proc("status"))) {
+      String line = lines.filter(each -> each.startsWith(name + ":")).findFirst().orElseThrow();
+      return Long.parseLong(line.split("\\s+")[1]);
+    }
+  }
+
+  private Path proc(String file) {
+    return Path.of("/proc", String.valueOf(process.pid()), file);
+  }
+
+  long pid() {
+    return process.pid();
   }
 
   boolean isAlive() {

@@ -28,7 +28,7 @@ import java.util.List;
  */
 public final class RawConnection implements AutoCloseable {
   /** How long a test waits for what has to come, on a busy machine. */
-  public static final Duration PATIENCE = Duration.ofSeconds(10);
+  public static final Duration PATIENCE = Duration.ofSeconds(60);
 
   private static final int MAX_LINE = 65536;
 
