@@ -17,13 +17,13 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -38,6 +38,8 @@ import picocli.CommandLine.Option;
     usageHelpAutoWidth = true)
 final class ServeCommand implements Callable<Integer> {
   private static final System.Logger LOG = System.getLogger("dev.zeusd");
+  private static final long SMALL_HEAP_BYTES = 24 << 20;
+  private static final int LOOK_AGAIN_MINUTES = 10;
 
   /** Values of {@code --mode}. */
   enum Mode {
@@ -218,8 +220,26 @@ final class ServeCommand implements Callable<Integer> {
       node.close();
       throw e;
     }
-    new CountDownLatch(1).await();
+    keepHeapSmall();
     return 0;
+  }
+
+  /**
+   * For ever. The serial collector lets the heap grow to its limit before it looks for what has
+   * been promoted to the old generation in vain, and never gives back what a crowd has needed. To
+   * look takes 12 ms, and 70 with 2000 streams.
+   */
+  private static void keepHeapSmall() throws InterruptedException {
+    long keptBytes = 0;
+    for (int minute = 1; true; minute++) {
+      Thread.sleep(Duration.ofMinutes(1));
+      long bytes = Runtime.getRuntime().totalMemory();
+      boolean hasGrown = bytes > keptBytes + keptBytes / 2;
+      if (bytes > SMALL_HEAP_BYTES && (hasGrown || minute % LOOK_AGAIN_MINUTES == 0)) {
+        System.gc();
+        keptBytes = Runtime.getRuntime().totalMemory();
+      }
+    }
   }
 
   /**
