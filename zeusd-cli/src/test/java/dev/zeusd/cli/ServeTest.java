@@ -137,6 +137,25 @@ class ServeTest {
   }
 
   @Test
+  void findsTheGpusOfADriverThatIsLoadedLater() throws Exception {
+    nvml.driverUnloaded(true);
+    try (ZeusdProcess zeusd = startAtSocket()) {
+      SocketAddress address = UnixDomainSocketAddress.of(zeusd.awaitListening());
+      get(address, "/gpu/get_power").assertOkMatching(".*\"power_mw\":\\{}}");
+      nvml.driverUnloaded(false);
+      long deadline = System.nanoTime() + RawConnection.PATIENCE.toNanos();
+      while (get(address, "/discover").body().contains("\"gpus\":[]")) {
+        assertTrue(System.nanoTime() < deadline, zeusd::toString);
+        Thread.sleep(20);
+      }
+      get(address, "/gpu/get_power?gpu_ids=2").assertOkMatching(".*\"power_mw\":\\{\"2\":95000}}");
+      try (EventStream stream = RawConnection.open(address).stream("/gpu/stream_power?gpu_ids=3")) {
+        assertEquals(105_000, stream.nextSample().powerMw());
+      }
+    }
+  }
+
+  @Test
   void saysWhatKeepsItFromListening() throws Exception {
     Files.writeString(socket, "precious");
     try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"));

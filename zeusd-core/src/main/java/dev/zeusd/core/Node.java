@@ -1,5 +1,6 @@
 package dev.zeusd.core;
 
+import dev.zeusd.core.Devices.Found;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.nvml.NvmlGpus;
@@ -26,7 +27,7 @@ import java.util.concurrent.TimeoutException;
  *
  * <p>Thread-safe. Each device has a thread of its own, which {@link DeviceWorker#call} uses; it
  * sleeps while nobody asks. Nothing reads hardware before it is asked to, but for the names of the
- * devices when the node is opened.
+ * devices when they are found.
  */
 public final class Node implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(Node.class.getName());
@@ -34,28 +35,28 @@ public final class Node implements AutoCloseable {
   /** How long the opening waits for GPUs to say what they are. */
   private static final long IDENTIFY_WAIT_NANOS = TimeUnit.SECONDS.toNanos(5);
 
-  private final AutoCloseable gpuBackend;
-  private final List<DeviceWorker<Gpu>> gpus;
-  private final PowerSampler<Gpu, GpuPowerSample> gpuPower;
-  private final AutoCloseable cpuBackend;
-  private final List<DeviceWorker<Cpu>> cpus;
-  private final PowerSampler<Cpu, CpuPowerSample> cpuPower;
+  private final Devices<Gpu, GpuPowerSample> gpus;
+  private final Devices<Cpu, CpuPowerSample> cpus;
 
-  /** The devices of one kind, and what to close after them. */
-  private record Opened<D>(AutoCloseable backend, List<D> devices) {
-    static <D> Opened<D> withoutBackend(List<D> devices) {
-      return new Opened<>(() -> {}, devices);
-    }
+  private Node(NodeConfig config) {
+    gpus =
+        new Devices<>(
+            "GPU",
+            () -> findGpus(config),
+            Node::startGpus,
+            workers -> PowerSampler.ofGpus(workers, config.gpuPowerPollHz()));
+    cpus =
+        new Devices<>(
+            "CPU",
+            () -> findCpus(config),
+            found -> found.stream().map(GuardedCpu::startWorker).toList(),
+            workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz()));
   }
 
-  private Node(Opened<Gpu> openedGpus, Opened<Cpu> openedCpus, NodeConfig config) {
-    this.gpuBackend = openedGpus.backend;
-    this.gpus = openedGpus.devices.stream().map(Node::startWorker).toList();
-    identify(gpus);
-    this.gpuPower = PowerSampler.ofGpus(gpus, config.gpuPowerPollHz());
-    this.cpuBackend = openedCpus.backend;
-    this.cpus = openedCpus.devices.stream().map(GuardedCpu::startWorker).toList();
-    this.cpuPower = PowerSampler.ofCpus(cpus, config.cpuPowerPollHz());
+  private static List<DeviceWorker<Gpu>> startGpus(List<Gpu> gpus) {
+    List<DeviceWorker<Gpu>> workers = gpus.stream().map(Node::startWorker).toList();
+    identify(workers);
+    return workers;
   }
 
   /**
@@ -99,64 +100,69 @@ public final class Node implements AutoCloseable {
    * @throws NodeException if a backend that {@code config} insists on is not there
    */
   public static Node open(NodeConfig config) {
-    return new Node(openGpus(config), openCpus(config), config);
+    return new Node(config);
   }
 
-  private static Opened<Gpu> openGpus(NodeConfig config) {
+  private static Found<Gpu> findGpus(NodeConfig config) {
     return switch (config.gpuBackend()) {
-      case NONE -> Opened.withoutBackend(List.of());
-      case SIMULATED -> Opened.withoutBackend(SimulatedGpu.typicalNode());
-      case NVML, AUTO -> openNvml(config.gpuBackend());
+      case NONE -> Found.always(List.of());
+      case SIMULATED -> Found.always(SimulatedGpu.typicalNode());
+      case NVML, AUTO -> findNvmlGpus(config.gpuBackend());
     };
   }
 
-  private static Opened<Gpu> openNvml(GpuBackend wanted) {
+  private static Found<Gpu> findNvmlGpus(GpuBackend wanted) {
     try {
       NvmlGpus nvml = NvmlGpus.open();
-      LOG.log(
-          System.Logger.Level.INFO,
-          "{0} GPU(s) by NVML, driver {1}",
-          nvml.gpus().size(),
-          nvml.driverVersion());
-      return new Opened<>(nvml, nvml.gpus());
+      String driver = ", driver " + nvml.driverVersion();
+      if (nvml.gpus().isEmpty()) {
+        // Only an NVML that is initialised anew sees what comes later.
+        nvml.close();
+        return new Found<>(() -> {}, List.of(), true, List.of("no GPUs by NVML" + driver));
+      }
+      LOG.log(System.Logger.Level.INFO, nvml.gpus().size() + " GPU(s) by NVML" + driver);
+      return new Found<>(nvml, nvml.gpus(), false, List.of());
     } catch (NvmlException e) {
       if (wanted == GpuBackend.NVML) {
         throw new NodeException("NVML is not usable: " + e.getMessage(), e);
       }
-      LOG.log(System.Logger.Level.WARNING, "no GPUs: {0}", e.getMessage());
-      return Opened.withoutBackend(List.of());
+      return new Found<>(() -> {}, List.of(), true, List.of("no GPUs: " + e.getMessage()));
     }
   }
 
-  private static Opened<Cpu> openCpus(NodeConfig config) {
+  private static Found<Cpu> findCpus(NodeConfig config) {
     return switch (config.cpuBackend()) {
-      case NONE -> Opened.withoutBackend(List.of());
-      case SIMULATED -> Opened.withoutBackend(SimulatedCpu.typicalNode());
+      case NONE -> Found.always(List.of());
+      case SIMULATED -> Found.always(SimulatedCpu.typicalNode());
       case RAPL -> {
         RaplCpus rapl = RaplCpus.open(config.raplDir(), System::nanoTime);
-        yield new Opened<>(rapl, rapl.cpus());
+        yield new Found<>(rapl, rapl.cpus(), true, rapl.problems());
       }
     };
   }
 
-  /** The GPUs by id, each with its thread. */
+  /**
+   * The GPUs by id, each with its thread. As long as there are none, because no driver was loaded
+   * when the node was opened, this looks again, every few seconds at most, and may take as long as
+   * the driver takes for that, two seconds at most.
+   */
   public List<DeviceWorker<Gpu>> gpus() {
-    return gpus;
+    return gpus.workers();
   }
 
-  /** Power readings of the GPUs, one by one or as a stream. */
+  /** Power readings of the {@link #gpus}, one by one or as a stream. */
   public PowerSampler<Gpu, GpuPowerSample> gpuPower() {
-    return gpuPower;
+    return gpus.power();
   }
 
-  /** The CPU packages by id, each with its thread. */
+  /** The CPU packages by id, each with its thread. Looked for again as the {@link #gpus} are. */
   public List<DeviceWorker<Cpu>> cpus() {
-    return cpus;
+    return cpus.workers();
   }
 
-  /** Power readings of the CPU packages, one by one or as a stream. */
+  /** Power readings of the {@link #cpus}, one by one or as a stream. */
   public PowerSampler<Cpu, CpuPowerSample> cpuPower() {
-    return cpuPower;
+    return cpus.power();
   }
 
   /**
@@ -165,20 +171,10 @@ public final class Node implements AutoCloseable {
    */
   @Override
   public void close() {
-    gpuPower.close();
-    cpuPower.close();
-    List<DeviceWorker<?>> workers = new ArrayList<>(gpus);
-    workers.addAll(cpus);
+    List<DeviceWorker<?>> workers = new ArrayList<>(gpus.endSampling());
+    workers.addAll(cpus.endSampling());
     DeviceWorker.closeAll(workers);
-    closeBackend("GPU", gpuBackend);
-    closeBackend("CPU", cpuBackend);
-  }
-
-  private static void closeBackend(String kind, AutoCloseable backend) {
-    try {
-      backend.close();
-    } catch (Exception e) {
-      LOG.log(System.Logger.Level.WARNING, "closing the {0} backend: {1}", kind, e.getMessage());
-    }
+    gpus.closeBackend();
+    cpus.closeBackend();
   }
 }

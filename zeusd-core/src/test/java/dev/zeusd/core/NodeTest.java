@@ -12,6 +12,8 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.sampling.GpuPowerSample;
+import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.ffm.fake.ChildJvm;
 import dev.zeusd.ffm.fake.FakeGpu;
 import dev.zeusd.ffm.fake.FakeNvml;
@@ -81,6 +83,48 @@ class NodeTest {
       assertEquals("NVML is not usable: nvmlInit_v2: NVML_ERROR_DRIVER_NOT_LOADED", e.getMessage());
     } finally {
       nvml.driverUnloaded(false);
+    }
+  }
+
+  @Test
+  void gpusThatComeAfterTheNodeAreFound() throws Exception {
+    nvml.driverUnloaded(true);
+    try (TestLog log = new TestLog(Node.class.getName());
+        Node node = Node.open(AUTO)) {
+      assertEquals(List.of(), node.gpus());
+      Subscription<GpuPowerSample> toNothing = node.gpuPower().subscribe(List.of());
+      nvml.driverUnloaded(false).deviceCount(0);
+      long inits = nvml.calls(INIT);
+      Await.until("it looks again", () -> node.gpus().isEmpty() && nvml.calls(INIT) > inits);
+      nvml.deviceCount(4);
+      Await.until("GPUs are found", () -> node.gpus().size() == 4);
+      assertTrue(toNothing.isClosed());
+      assertEquals(85_000, node.gpuPower().read(1).get().powerMw());
+      assertEquals("NVIDIA Fake GPU", node.gpus().get(3).device().info().name());
+      assertEquals(
+          List.of(
+              "no GPUs: nvmlInit_v2: NVML_ERROR_DRIVER_NOT_LOADED",
+              "no GPUs by NVML, driver 575.57.08"),
+          log.lines(Level.WARNING));
+      assertEquals("GPUs are there now: [0, 1, 2, 3]", log.lines(Level.INFO).getLast());
+    }
+    assertEquals(nvml.calls(SHUTDOWN) + 1, nvml.calls(INIT), "but for the one that failed");
+  }
+
+  @Test
+  void aDriverThatHangsWhenItIsLookedForHoldsUpNobodyForLong() throws Exception {
+    nvml.driverUnloaded(true);
+    Node node = Node.open(AUTO);
+    nvml.driverUnloaded(false).delay(INIT, Duration.ofMinutes(1));
+    try {
+      Await.until("it looks again", () -> node.gpus().isEmpty() && nvml.inFlight() == 1);
+      assertEquals(List.of(), node.gpus());
+      assertEquals(1, nvml.inFlight(), "it looks once");
+      nvml.delay(INIT, Duration.ZERO);
+      Await.until("GPUs are found", () -> node.gpus().size() == 4);
+    } finally {
+      nvml.delay(INIT, Duration.ZERO);
+      node.close();
     }
   }
 

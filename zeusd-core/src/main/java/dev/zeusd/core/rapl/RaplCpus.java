@@ -24,25 +24,27 @@ import java.util.stream.Stream;
  * /sys/class/powercap} lists all zones side by side.
  */
 public final class RaplCpus implements AutoCloseable {
-  private static final System.Logger LOG = System.getLogger(RaplCpus.class.getName());
   private static final Pattern ZONE = Pattern.compile("intel-rapl:(\\d{1,9})");
   private static final Pattern PACKAGE = Pattern.compile("package-\\d+(-die-\\d+)?");
   private static final int LONGEST_NAME = 64;
 
-  private final List<RaplCpu> cpus;
+  private final List<RaplCpu> cpus = new ArrayList<>();
+  private final List<String> problems = new ArrayList<>();
 
-  private RaplCpus(List<RaplCpu> cpus) {
-    this.cpus = cpus;
-  }
+  private RaplCpus() {}
 
   /**
-   * Lists the packages below {@code dir}; reads names, and no counter. Without any there is a line
-   * in the log that says why.
+   * Lists the packages below {@code dir}; reads names, and no counter.
    *
    * @param nanoTime the clock, as {@link System#nanoTime}; asked right after each read of a counter
    */
   public static RaplCpus open(Path dir, LongSupplier nanoTime) {
-    List<RaplCpu> cpus = new ArrayList<>();
+    RaplCpus rapl = new RaplCpus();
+    rapl.find(dir, nanoTime);
+    return rapl;
+  }
+
+  private void find(Path dir, LongSupplier nanoTime) {
     try {
       for (Path zone : list(dir)) {
         Matcher matcher = ZONE.matcher(zone.getFileName().toString());
@@ -52,23 +54,22 @@ public final class RaplCpus implements AutoCloseable {
         }
       }
       if (cpus.isEmpty()) {
-        warnNone("no zone below " + dir + " is a CPU package");
+        addNone("no zone below " + dir + " is a CPU package");
       }
     } catch (IOException e) {
-      warnNone(dir + (Files.exists(dir) ? " cannot be listed: " + e : " does not exist"));
+      addNone(dir + (Files.exists(dir) ? " cannot be listed: " + e : " does not exist"));
     }
     cpus.sort(Comparator.comparingInt(cpu -> cpu.info().id()));
-    return new RaplCpus(List.copyOf(cpus));
   }
 
-  private static void warnNone(String why) {
-    LOG.log(
-        System.Logger.Level.WARNING,
-        "no CPUs: {0}. Is the kernel module intel_rapl_msr loaded, and the directory right?",
-        why);
+  private void addNone(String why) {
+    problems.add(
+        "no CPUs: "
+            + why
+            + ". Is the kernel module intel_rapl_msr loaded, and the directory right?");
   }
 
-  private static Optional<Path> dramZone(Path dir, Path zone) throws IOException {
+  private Optional<Path> dramZone(Path dir, Path zone) throws IOException {
     String prefix = zone.getFileName() + ":";
     List<Path> candidates = new ArrayList<>(list(zone));
     candidates.addAll(list(dir));
@@ -87,7 +88,7 @@ public final class RaplCpus implements AutoCloseable {
   }
 
   /** A zone's name; empty for what has none, and so is no zone. */
-  private static String name(Path zone) {
+  private String name(Path zone) {
     Path file = zone.resolve("name");
     try {
       if (Files.exists(file) && !Files.isRegularFile(file)) {
@@ -98,8 +99,7 @@ public final class RaplCpus implements AutoCloseable {
         return new String(in.readNBytes(LONGEST_NAME), StandardCharsets.ISO_8859_1).strip();
       }
     } catch (IOException e) {
-      LOG.log(
-          System.Logger.Level.WARNING, "{0} is left out, its name cannot be read: {1}", zone, e);
+      problems.add(zone + " is left out, its name cannot be read: " + e);
       return "";
     }
   }
@@ -107,6 +107,11 @@ public final class RaplCpus implements AutoCloseable {
   /** By id; may be empty. */
   public List<Cpu> cpus() {
     return List.copyOf(cpus);
+  }
+
+  /** What people should know: zones that are left out, or why there are none. */
+  public List<String> problems() {
+    return List.copyOf(problems);
   }
 
   /** Closes the counters' files. */

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.core.CpuBackend;
 import dev.zeusd.core.GpuBackend;
 import dev.zeusd.core.Node;
@@ -69,6 +70,22 @@ class RaplNodeTest {
     long[] sorted = values.clone();
     Arrays.sort(sorted);
     return sorted[sorted.length / 2];
+  }
+
+  @Test
+  void packagesThatComeAfterTheNodeAreFound() throws InterruptedException {
+    try (TestLog log = new TestLog(Node.class.getName());
+        Node node = Node.open(config)) {
+      assertEquals(List.of(), node.cpus());
+      tree.zone(0, "package-0").feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+      tree.zone(1, "package-1").feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
+      Await.until("CPUs are found", () -> node.cpus().size() == 2);
+      try (Subscription<CpuPowerSample> subscription = node.cpuPower().subscribe(List.of(0, 1))) {
+        take(2, subscription);
+      }
+      assertEquals(List.of("CPUs are there now: [0, 1]"), log.lines(Level.INFO));
+      assertEquals(1, log.lines(Level.WARNING).size());
+    }
   }
 
   @Test

@@ -5,7 +5,6 @@ import static dev.zeusd.server.ApiGroup.CPU_READ;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.sampling.CpuPowerSample;
-import dev.zeusd.core.sampling.DeviceWorker;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.util.Collection;
@@ -18,14 +17,14 @@ public final class CpuReadService {
   private static final String CPU_IDS = "cpu_ids";
 
   private final Node node;
-  private final SortedMap<Integer, DeviceWorker<Cpu>> cpus;
+  private final FanOut.ById<Cpu> cpus;
   private final PowerStreams streams;
 
   /** Reads the CPU packages of {@code node}. */
   public CpuReadService(Node node, PowerStreams streams) {
     this.node = node;
     this.streams = streams;
-    this.cpus = FanOut.byId(node.cpus());
+    this.cpus = new FanOut.ById<>(node::cpus);
   }
 
   /** Registers the endpoints. */
@@ -35,7 +34,7 @@ public final class CpuReadService {
         "/cpu/get_power",
         (request, response) -> {
           Collection<Integer> wanted =
-              Query.of(request, Set.of(CPU_IDS)).idsOrAll(CPU_IDS, cpus.keySet());
+              Query.of(request, Set.of(CPU_IDS)).idsOrAll(CPU_IDS, cpus.ids());
           SortedMap<Integer, CpuPowerSample> samples = FanOut.all(wanted, node.cpuPower()::read);
           Routes.sendJson(response, WireJson.cpuPower(samples.values()));
         });
@@ -44,8 +43,8 @@ public final class CpuReadService {
         "/cpu/stream_power",
         streams.handler(
             CPU_IDS,
-            cpus.keySet(),
-            node.cpuPower(),
+            cpus,
+            node::cpuPower,
             new PowerStreams.Dialects<>(WireJson::cpuPowerSample, WireJson::cpuPower)));
     routes.get(CPU_READ, "/cpu/get_cumulative_energy", this::energy);
   }
@@ -55,7 +54,7 @@ public final class CpuReadService {
 
   private void energy(ServerRequest request, ServerResponse response) {
     Query query = Query.of(request, Set.of(CPU_IDS, "cpu", "dram"));
-    Collection<Integer> wanted = query.idsOrAll(CPU_IDS, cpus.keySet());
+    Collection<Integer> wanted = query.idsOrAll(CPU_IDS, cpus.ids());
     boolean cpu = query.bool("cpu");
     boolean dram = query.bool("dram");
     SortedMap<Integer, Energy> energies =

@@ -21,29 +21,19 @@ public final class DiscoveryService {
     this.node = node;
     this.groups = groups;
     this.auth = auth;
-    this.prepared = discovery(gpus());
+    this.prepared = discovery();
   }
 
-  private record Discovery(List<GpuInfo> gpus, byte[] json) {}
+  private record Discovery(List<GpuInfo> gpus, List<CpuInfo> cpus, byte[] json) {}
 
-  /** Prepared but for a GPU that did not answer at the start and is known by now. */
-  private byte[] discovery() {
-    List<GpuInfo> gpus = gpus();
-    Discovery answer = prepared;
-    if (!answer.gpus.equals(gpus)) {
-      answer = discovery(gpus);
-      prepared = answer;
-    }
-    return answer.json;
-  }
-
-  private List<GpuInfo> gpus() {
-    return node.gpus().stream().map(worker -> worker.device().info()).toList();
-  }
-
-  private Discovery discovery(List<GpuInfo> gpus) {
+  private Discovery discovery() {
+    List<GpuInfo> gpus = node.gpus().stream().map(worker -> worker.device().info()).toList();
     List<CpuInfo> cpus = node.cpus().stream().map(worker -> worker.device().info()).toList();
-    return new Discovery(gpus, WireJson.discovery(gpus, cpus, groups, auth.isPresent()));
+    Discovery known = prepared;
+    // Devices that are found later, and GPUs that did not answer at first.
+    return known != null && known.gpus.equals(gpus) && known.cpus.equals(cpus)
+        ? known
+        : new Discovery(gpus, cpus, WireJson.discovery(gpus, cpus, groups, auth.isPresent()));
   }
 
   /** Registers the endpoints. */
@@ -52,7 +42,8 @@ public final class DiscoveryService {
         "/discover",
         (request, response) -> {
           Query.of(request, Set.of());
-          Routes.sendJson(response, discovery());
+          prepared = discovery();
+          Routes.sendJson(response, prepared.json);
         });
     routes.get(
         "/time",

@@ -11,17 +11,45 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import java.util.function.IntFunction;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
 /** One call on several devices, side by side, and what came of it. */
 final class FanOut {
   private FanOut() {}
 
-  /** Devices as requests name them, by ascending id. */
-  static <D> SortedMap<Integer, DeviceWorker<D>> byId(Collection<DeviceWorker<D>> workers) {
-    return workers.stream()
-        .collect(
-            Collectors.toMap(DeviceWorker::id, Function.identity(), (a, b) -> a, TreeMap::new));
+  /** Devices as requests name them, by ascending id; those that are there by now. */
+  static final class ById<D> {
+    private final Supplier<List<DeviceWorker<D>>> source;
+    private volatile Known<D> known = new Known<>(List.of());
+
+    private record Known<D>(
+        List<DeviceWorker<D>> workers, SortedMap<Integer, DeviceWorker<D>> byId) {
+      Known(List<DeviceWorker<D>> workers) {
+        this(
+            workers,
+            workers.stream()
+                .collect(
+                    Collectors.toMap(
+                        DeviceWorker::id, Function.identity(), (a, b) -> a, TreeMap::new)));
+      }
+    }
+
+    ById(Supplier<List<DeviceWorker<D>>> source) {
+      this.source = source;
+    }
+
+    DeviceWorker<D> get(int id) {
+      return known.byId.get(id);
+    }
+
+    Collection<Integer> ids() {
+      List<DeviceWorker<D>> workers = source.get();
+      if (workers != known.workers) {
+        known = new Known<>(workers);
+      }
+      return known.byId.keySet();
+    }
   }
 
   /** The devices that failed, by id; the calls of the others have happened all the same. */

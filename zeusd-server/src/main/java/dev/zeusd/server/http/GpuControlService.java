@@ -14,7 +14,6 @@ import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.SortedMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -28,11 +27,11 @@ public final class GpuControlService {
   private static final String MIN_CLOCK_MHZ = "min_clock_mhz";
   private static final String MAX_CLOCK_MHZ = "max_clock_mhz";
 
-  private final SortedMap<Integer, DeviceWorker<Gpu>> gpus;
+  private final FanOut.ById<Gpu> gpus;
 
   /** Sets the GPUs of {@code node}. */
   public GpuControlService(Node node) {
-    this.gpus = FanOut.byId(node.gpus());
+    this.gpus = new FanOut.ById<>(node::gpus);
   }
 
   /** Reads what a command needs from a query. */
@@ -112,7 +111,7 @@ public final class GpuControlService {
           long startNanos = System.nanoTime();
           // Everything is read before anything is done: a refused request touches no device.
           Query query = Query.of(request, known);
-          Collection<Integer> ids = query.ids(GPU_IDS, gpus.keySet());
+          Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
           boolean block = query.bool(BLOCK);
           Consumer<Gpu> action = command.from(query);
           Supplier<String> what =

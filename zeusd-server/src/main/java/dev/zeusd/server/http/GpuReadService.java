@@ -4,7 +4,6 @@ import static dev.zeusd.server.ApiGroup.GPU_READ;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.ServerRequest;
@@ -19,14 +18,14 @@ public final class GpuReadService {
   private static final String GPU_IDS = "gpu_ids";
 
   private final Node node;
-  private final SortedMap<Integer, DeviceWorker<Gpu>> gpus;
+  private final FanOut.ById<Gpu> gpus;
   private final PowerStreams streams;
 
   /** Reads the GPUs of {@code node}. */
   public GpuReadService(Node node, PowerStreams streams) {
     this.node = node;
     this.streams = streams;
-    this.gpus = FanOut.byId(node.gpus());
+    this.gpus = new FanOut.ById<>(node::gpus);
   }
 
   /** Registers the endpoints. */
@@ -44,8 +43,8 @@ public final class GpuReadService {
         "/gpu/stream_power",
         streams.handler(
             GPU_IDS,
-            gpus.keySet(),
-            node.gpuPower(),
+            gpus,
+            node::gpuPower,
             new PowerStreams.Dialects<>(WireJson::gpuPowerSample, WireJson::gpuPower)));
     routes.get(GPU_READ, "/gpu/get_cumulative_energy", reading(Gpu::energyMj, WireJson::gpuEnergy));
     routes.get(
@@ -69,6 +68,6 @@ public final class GpuReadService {
   }
 
   private Collection<Integer> wantedIds(ServerRequest request) {
-    return Query.of(request, Set.of(GPU_IDS)).idsOrAll(GPU_IDS, gpus.keySet());
+    return Query.of(request, Set.of(GPU_IDS)).idsOrAll(GPU_IDS, gpus.ids());
   }
 }

@@ -8,7 +8,6 @@ import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.Handler;
-import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -16,6 +15,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /** The streams of power that are open, and the handlers that open them. */
 public final class PowerStreams implements AutoCloseable {
@@ -81,31 +81,35 @@ public final class PowerStreams implements AutoCloseable {
     }
   }
 
-  /** Handles requests for a stream of {@code sampler}'s devices. */
+  /** Handles requests for a stream of {@code devices}, as {@code sampler} reads them. */
   <S extends PowerSample> Handler handler(
       String idsParameter,
-      Collection<Integer> existing,
-      PowerSampler<?, S> sampler,
+      FanOut.ById<?> devices,
+      Supplier<? extends PowerSampler<?, S>> sampler,
       Dialects<S> dialects) {
     Dialects<S> once = new Dialects<>(new OncePerSample<>(dialects.sample()), dialects.snapshot());
     return bounded(
         (request, response) -> {
           Query query = Query.of(request, Set.of(idsParameter, FORMAT));
-          List<Integer> ids = List.copyOf(query.idsOrAll(idsParameter, existing));
+          List<Integer> ids = List.copyOf(query.idsOrAll(idsParameter, devices.ids()));
           StreamFormat format =
               query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
           SseStream stream = new SseStream(connections.channelForStream(request));
           // Whatever the client sends from here on is thrown away, so nothing can follow.
           response.header(HeaderValues.CONNECTION_CLOSE);
-          join(stream, new Key(sampler, ids, format), sampler, once.of(format));
+          join(stream, sampler.get(), ids, format, once.of(format));
           stream.run(response);
         });
   }
 
   private <S extends PowerSample> void join(
-      SseStream stream, Key key, PowerSampler<?, S> sampler, StreamGroup.Dialect<S> dialect) {
+      SseStream stream,
+      PowerSampler<?, S> sampler,
+      List<Integer> ids,
+      StreamFormat format,
+      StreamGroup.Dialect<S> dialect) {
     groups.compute(
-        key,
+        new Key(sampler, ids, format),
         (same, group) -> {
           if (closed) {
             throw new HttpException("the daemon is stopping", Status.SERVICE_UNAVAILABLE_503);
@@ -114,7 +118,7 @@ public final class PowerStreams implements AutoCloseable {
             return group;
           }
           StreamGroup<S> fresh =
-              new StreamGroup<>(sampler.subscribe(key.ids, this::wake), key.ids, dialect);
+              new StreamGroup<>(sampler.subscribe(ids, this::wake), ids, dialect);
           fresh.join(stream);
           return fresh;
         });
