@@ -47,6 +47,9 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   private final List<Channel> channels = new ArrayList<>();
   private final ReentrantLock lock = new ReentrantLock();
 
+  /** Single readings that wait for their second read. */
+  private final Set<CompletableFuture<S>> differencesUnderWay = ConcurrentHashMap.newKeySet();
+
   // From here on: guarded by the lock.
   private List<Subscription<S>> subscriptions = List.of();
   private int activeChannels;
@@ -157,7 +160,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     return channels.get(indexOf(id)).readOnce();
   }
 
-  /** Closes all subscriptions: whoever polls returns at once. */
+  /** Closes all subscriptions: whoever polls returns at once. So do readings that take time. */
   @Override
   public void close() {
     List<Subscription<S>> open;
@@ -168,6 +171,10 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       lock.unlock();
     }
     open.forEach(Subscription::close);
+    for (CompletableFuture<S> result : differencesUnderWay) {
+      result.completeExceptionally(
+          new DeviceException.Unavailable("closed before the second read"));
+    }
   }
 
   private int indexOf(int id) {
@@ -467,6 +474,8 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
         return CompletableFuture.completedFuture(running);
       }
       CompletableFuture<S> result = new CompletableFuture<>();
+      differencesUnderWay.add(result);
+      result.whenComplete((sample, failure) -> differencesUnderWay.remove(result));
       PowerReader<D, S> own = readers.get();
       worker
           .submit(

@@ -1,7 +1,9 @@
 package dev.zeusd.core.rapl;
 
+import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -24,6 +26,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.function.BooleanSupplier;
 import java.util.logging.Level;
 import org.junit.jupiter.api.AfterEach;
@@ -86,6 +90,17 @@ class RaplNodeTest {
       assertEquals(List.of("CPUs are there now: [0, 1]"), log.lines(Level.INFO));
       assertEquals(1, log.lines(Level.WARNING).size());
     }
+  }
+
+  @Test
+  void aReadingThatTakesTimeEndsWithTheNode() {
+    tree.zone(0, "package-0");
+    Node node = Node.open(config.withCpuPowerPollHz(1));
+    CompletableFuture<CpuPowerSample> reading = node.cpuPower().read(0);
+    node.close();
+    ExecutionException e =
+        assertThrows(ExecutionException.class, () -> reading.get(LONG.toSeconds(), SECONDS));
+    assertInstanceOf(DeviceException.Unavailable.class, e.getCause());
   }
 
   @Test
