@@ -14,6 +14,7 @@ import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
@@ -166,6 +167,25 @@ class DriverFaultsTest {
     } catch (IOException e) {
       throw new AssertionError(e);
     }
+  }
+
+  // ---- A slow driver ----
+
+  @Test
+  void whatManyAskOfASlowGpuDoesNotAddUp() throws Exception {
+    nvml.gpu(1).delay(GET_POWER_LIMIT, Duration.ofMillis(300));
+    long before = nvml.gpu(1).calls(GET_POWER_LIMIT);
+    List<RawConnection> clients = new ArrayList<>();
+    for (int i = 0; i < 60; i++) {
+      clients.add(server.connect());
+      clients.getLast().send(RawConnection.request("GET", "/gpu/get_power_limit?gpu_ids=1"));
+    }
+    for (RawConnection client : clients) {
+      assertEquals(200, client.readResponse().status());
+      client.close();
+    }
+    long reads = nvml.gpu(1).calls(GET_POWER_LIMIT) - before;
+    assertTrue(reads < 30, () -> reads + " reads for 60 clients");
   }
 
   // ---- The number of GPUs changes ----

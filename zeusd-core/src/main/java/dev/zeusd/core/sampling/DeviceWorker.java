@@ -7,9 +7,11 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.PriorityQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
@@ -27,9 +29,9 @@ import java.util.function.Supplier;
  * driver call that takes long holds up nothing but its own device: it does not pin the carrier of a
  * virtual thread.
  *
- * <p>The one exception is {@link #runOrSubmit}: while the device is idle, and has been quick, the
- * caller may ask it by itself, since waking this thread and being woken by it takes ten times as
- * long as such a call.
+ * <p>The one exception are {@link #runOrSubmit} and {@link #runOrShare}: while the device is idle,
+ * and has been quick, the caller may ask it by itself, since waking this thread and being woken by
+ * it takes ten times as long as such a call.
  *
  * <p>Timed work that is due and waiting commands take turns, so neither starves the other.
  *
@@ -81,6 +83,10 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
   private final AtomicInteger waiting = new AtomicInteger();
+
+  /** Those of {@link #runOrShare} that have not begun. */
+  private final Map<Function<? super D, ?>, CompletableFuture<?>> waitingReads =
+      new ConcurrentHashMap<>();
 
   /** Touched by the worker's thread only. */
   private final PriorityQueue<Timer> timers =
@@ -146,9 +152,38 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * tells.
    */
   public <T> CompletableFuture<T> runOrSubmit(Function<? super D, ? extends T> call) {
-    if (recentNanos > QUICK_NANOS || !tryBecomeGuest()) {
-      return submit(call);
+    return isIdleAndQuick() ? runAsGuest(call) : submit(call);
+  }
+
+  /**
+   * As {@link #runOrSubmit}, for what only reads. If the same object {@code read} waits for its
+   * turn already, its value is for this caller, too: what many ask of a slow device does not add
+   * up, and yet no value is older than the question.
+   */
+  public <T> CompletableFuture<T> runOrShare(Function<? super D, ? extends T> read) {
+    if (isIdleAndQuick()) {
+      return runAsGuest(read);
     }
+    @SuppressWarnings("unchecked")
+    CompletableFuture<T> shared =
+        (CompletableFuture<T>) waitingReads.computeIfAbsent(read, this::submitShared);
+    // Whoever gives up does so for itself only.
+    return shared.copy();
+  }
+
+  private CompletableFuture<?> submitShared(Function<? super D, ?> read) {
+    return submit(
+        device -> {
+          waitingReads.remove(read);
+          return read.apply(device);
+        });
+  }
+
+  private boolean isIdleAndQuick() {
+    return recentNanos <= QUICK_NANOS && tryBecomeGuest();
+  }
+
+  private <T> CompletableFuture<T> runAsGuest(Function<? super D, ? extends T> call) {
     try {
       return CompletableFuture.completedFuture(timed(() -> call.apply(device)));
     } catch (RuntimeException e) {
@@ -182,7 +217,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
     calling.unlock();
   }
 
-  /** Whether {@code thread} is in a call that {@link #runOrSubmit} runs on it. */
+  /** Whether {@code thread} is in a call that it runs by itself, as {@link #runOrSubmit} says. */
   public boolean isAskedBy(Thread thread) {
     return guest == thread;
   }

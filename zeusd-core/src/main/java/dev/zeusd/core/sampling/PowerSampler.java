@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
@@ -251,6 +252,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     private final int index;
     private final String name;
     private final DeviceWorker<D> worker;
+    private final Function<D, S> single = device -> readers.get().read(device, this::timestampMs);
 
     /** The newest sample while there are subscribers and the device answers, else null. */
     private volatile S latest;
@@ -467,7 +469,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
 
     CompletableFuture<S> readOnce() {
       if (!differences) {
-        return worker.runOrSubmit(device -> readers.get().read(device, this::timestampMs));
+        return worker.runOrShare(single);
       }
       S running = latest;
       if (running != null) {

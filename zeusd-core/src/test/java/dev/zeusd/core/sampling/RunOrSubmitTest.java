@@ -15,6 +15,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -154,6 +155,81 @@ class RunOrSubmitTest {
       release.countDown();
       DeviceWorker.closeAll(workers);
     }
+  }
+
+  @Test
+  void readsThatWaitAreDoneOnceForAll() throws Exception {
+    CountDownLatch begun = new CountDownLatch(1);
+    worker.submit(
+        device -> {
+          begun.countDown();
+          awaitRelease();
+          return device;
+        });
+    begun.await();
+    AtomicInteger reads = new AtomicInteger();
+    Function<String, Integer> read = device -> reads.incrementAndGet();
+    CompletableFuture<Integer> impatient = worker.runOrShare(read);
+    List<CompletableFuture<Integer>> waiting = new ArrayList<>();
+    for (int i = 0; i < 5000; i++) {
+      waiting.add(worker.runOrShare(read));
+    }
+    CompletableFuture<Integer> another = worker.runOrShare(device -> reads.incrementAndGet());
+    assertThrows(
+        DeviceException.Unavailable.class,
+        () -> DeviceWorker.await(impatient, System.nanoTime() - 1));
+    release.countDown();
+    for (CompletableFuture<Integer> each : waiting) {
+      assertEquals(1, DeviceWorker.await(each));
+    }
+    assertEquals(2, DeviceWorker.await(another));
+    assertEquals(3, DeviceWorker.await(worker.runOrShare(read)), "what comes later reads anew");
+  }
+
+  @Test
+  void aSharedReadThatFailsDoesSoForAll() throws Exception {
+    CountDownLatch begun = new CountDownLatch(1);
+    worker.submit(
+        device -> {
+          begun.countDown();
+          awaitRelease();
+          return device;
+        });
+    begun.await();
+    Function<String, Integer> read =
+        device -> {
+          throw new DeviceException.Failed("broken", null);
+        };
+    List<CompletableFuture<Integer>> waiting =
+        List.of(worker.runOrShare(read), worker.runOrShare(read));
+    release.countDown();
+    for (CompletableFuture<Integer> each : waiting) {
+      assertThrows(DeviceException.Failed.class, () -> DeviceWorker.await(each));
+    }
+  }
+
+  @Test
+  void nobodySharesAReadThatHasBegun() throws Exception {
+    CountDownLatch begun = new CountDownLatch(1);
+    AtomicInteger value = new AtomicInteger(1);
+    Function<String, Integer> read =
+        device -> {
+          int now = value.get();
+          begun.countDown();
+          awaitRelease();
+          return now;
+        };
+    worker.submit(device -> device).join();
+    CompletableFuture<CompletableFuture<Integer>> first =
+        CompletableFuture.supplyAsync(() -> worker.runOrShare(read));
+    begun.await();
+    value.set(2);
+    CompletableFuture<CompletableFuture<Integer>> second =
+        CompletableFuture.supplyAsync(() -> worker.runOrShare(read));
+    Thread.sleep(20);
+    release.countDown();
+    assertEquals(1, first.join().join());
+    assertEquals(2, second.join().join());
   }
 
   @Test

@@ -62,7 +62,7 @@ public final class GpuReadService {
   private <T> Handler reading(Function<Gpu, T> read, Function<Map<Integer, T>, byte[]> json) {
     return (request, response) -> {
       Collection<Integer> wanted = wantedIds(request);
-      SortedMap<Integer, T> values = FanOut.all(wanted, id -> gpus.get(id).runOrSubmit(read));
+      SortedMap<Integer, T> values = FanOut.all(wanted, id -> gpus.get(id).runOrShare(read));
       Routes.sendJson(response, json.apply(values));
     };
   }
