@@ -39,7 +39,7 @@ import picocli.CommandLine.Option;
 final class ServeCommand implements Callable<Integer> {
   private static final System.Logger LOG = System.getLogger("dev.zeusd");
   private static final long SMALL_HEAP_BYTES = 24 << 20;
-  private static final int LOOK_AGAIN_MINUTES = 10;
+  private static final int LOOK_AGAIN_MINUTES = 5;
 
   /** Values of {@code --mode}. */
   enum Mode {

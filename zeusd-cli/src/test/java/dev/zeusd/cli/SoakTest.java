@@ -118,6 +118,9 @@ class SoakTest {
         assertTrue(end.threads() < begin.threads() + 10, "threads: " + begin + end);
       }
       awaitOpenFiles(zeusd, idle.openFiles() + 10);
+      if (LONG) {
+        awaitMemory(zeusd, idle.residentMb() + 30);
+      }
       report("%s: without the crowd %s", mode, Resources.of(zeusd));
       try (Crowd crowd = new Crowd(address, nvml, SUBSCRIBERS, REQUESTERS).expectEnds()) {
         for (int i = 0; i < STOPS; i++) {
@@ -156,8 +159,11 @@ class SoakTest {
     System.out.println("soak: " + format.formatted(args));
   }
 
-  /** Hostile requests, with the dead weight of connections that are never used. */
-  private static void misbehave(HostileClient hostile, SocketAddress address, long end)
+  /**
+   * Hostile requests, with the dead weight of connections that are never used, and a GPU that is
+   * slow at times.
+   */
+  private void misbehave(HostileClient hostile, SocketAddress address, long end)
       throws IOException, InterruptedException {
     List<RawConnection> idle = new ArrayList<>();
     for (long round = 0; System.nanoTime() < end; round++) {
@@ -167,9 +173,11 @@ class SoakTest {
       if (idle.size() > 20) {
         idle.removeFirst().close();
       }
+      nvml.gpu(2).delay(Call.GET_FIELD_VALUES, Duration.ofMillis(round % 1000 < 100 ? 300 : 0));
       hostile.round(round);
       Thread.sleep(5);
     }
+    nvml.gpu(2).delay(Call.GET_FIELD_VALUES, Duration.ZERO);
     for (RawConnection connection : idle) {
       connection.close();
     }
@@ -331,6 +339,15 @@ class SoakTest {
     Process prlimit =
         new ProcessBuilder("prlimit", "--pid=" + zeusd.pid(), "--nofile=" + most + ":").start();
     assertEquals(0, prlimit.waitFor());
+  }
+
+  /** The daemon gives back what it does not need every few minutes. */
+  private static void awaitMemory(ZeusdProcess zeusd, long mostMb) throws Exception {
+    long end = System.nanoTime() + Duration.ofMinutes(10).toNanos();
+    while (Resources.of(zeusd).residentMb() > mostMb) {
+      assertTrue(System.nanoTime() < end, () -> "it keeps its memory");
+      Thread.sleep(1000);
+    }
   }
 
   private static void awaitOpenFiles(ZeusdProcess zeusd, long most) throws Exception {
