@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that every test and script that security.md names is there."""
+"""Checks that every test and script that security.md and reliability.md name is there."""
 
 import re
 import sys
@@ -10,7 +10,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main():
     sources = {path.stem: path.read_text() for path in ROOT.glob("zeusd-*/src/test/java/**/*Test.java")}
-    text = (ROOT / "docs/security.md").read_text()
+    for page in "docs/security.md", "docs/reliability.md":
+        check(page, sources)
+
+
+def check(page, sources):
+    text = (ROOT / page).read_text()
     missing, count = [], 0
     for line in text.splitlines():
         test_class = None  # `#method` alone belongs to the class named before it
@@ -26,8 +31,8 @@ def main():
         if not (ROOT / script).exists():
             missing.append(script)
     if missing:
-        sys.exit("docs/security.md names what is not there: " + ", ".join(missing))
-    print(f"ok: docs/security.md names {count} tests and scripts, all there")
+        sys.exit(f"{page} names what is not there: " + ", ".join(missing))
+    print(f"ok: {page} names {count} tests and scripts, all there")
 
 
 if __name__ == "__main__":
