@@ -4,6 +4,7 @@ import dev.zeusd.core.Devices.Found;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.nvml.NvmlGpus;
+import dev.zeusd.core.nvml.NvmlOpener;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.DeviceWorker;
@@ -39,10 +40,11 @@ public final class Node implements AutoCloseable {
   private final Devices<Cpu, CpuPowerSample> cpus;
 
   private Node(NodeConfig config) {
+    NvmlOpener nvml = new NvmlOpener();
     gpus =
         new Devices<>(
             "GPU",
-            () -> findGpus(config),
+            () -> findGpus(config, nvml),
             Node::startGpus,
             workers -> PowerSampler.ofGpus(workers, config.gpuPowerPollHz()));
     cpus =
@@ -103,17 +105,17 @@ public final class Node implements AutoCloseable {
     return new Node(config);
   }
 
-  private static Found<Gpu> findGpus(NodeConfig config) {
+  private static Found<Gpu> findGpus(NodeConfig config, NvmlOpener nvml) {
     return switch (config.gpuBackend()) {
       case NONE -> Found.always(List.of());
       case SIMULATED -> Found.always(SimulatedGpu.typicalNode());
-      case NVML, AUTO -> findNvmlGpus(config.gpuBackend());
+      case NVML, AUTO -> findNvmlGpus(config.gpuBackend(), nvml);
     };
   }
 
-  private static Found<Gpu> findNvmlGpus(GpuBackend wanted) {
+  private static Found<Gpu> findNvmlGpus(GpuBackend wanted, NvmlOpener opener) {
     try {
-      NvmlGpus nvml = NvmlGpus.open();
+      NvmlGpus nvml = opener.open();
       String driver = ", driver " + nvml.driverVersion();
       if (nvml.gpus().isEmpty()) {
         // Only an NVML that is initialised anew sees what comes later.
@@ -122,7 +124,7 @@ public final class Node implements AutoCloseable {
       }
       LOG.log(System.Logger.Level.INFO, nvml.gpus().size() + " GPU(s) by NVML" + driver);
       return new Found<>(nvml, nvml.gpus(), false, List.of());
-    } catch (NvmlException e) {
+    } catch (NvmlException | TimeoutException e) {
       if (wanted == GpuBackend.NVML) {
         throw new NodeException("NVML is not usable: " + e.getMessage(), e);
       }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
@@ -125,6 +126,22 @@ class NodeTest {
     } finally {
       nvml.delay(INIT, Duration.ZERO);
       node.close();
+    }
+  }
+
+  @Test
+  void aDriverThatHangsAtTheStartKeepsTheNodeNotForEver() throws Exception {
+    assumeTrue(Integer.getInteger("soak.minutes", 0) > 0, "half a minute, only with -Psoak");
+    nvml.delay(INIT, Duration.ofMinutes(5));
+    try (TestLog log = new TestLog(Node.class.getName());
+        Node node = Node.open(AUTO)) {
+      assertEquals(List.of("no GPUs: NVML does not answer within 30 s"), log.lines(Level.WARNING));
+      assertEquals(List.of(), node.gpus());
+      nvml.delay(INIT, Duration.ZERO);
+      Await.until("GPUs are found", () -> node.gpus().size() == 4);
+      assertEquals(1, nvml.calls(INIT), "it was called once");
+    } finally {
+      nvml.delay(INIT, Duration.ZERO);
     }
   }
 
