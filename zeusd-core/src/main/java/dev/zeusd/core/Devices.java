@@ -4,29 +4,29 @@ import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
- * The devices of one kind, with their threads and their sampler: found when the node opens or, if
- * there are none then, later.
+ * The devices of one kind, with their threads and their sampler: found when the node opens, or
+ * later.
  *
- * <p>A node may open before a driver is loaded. As long as there are no devices, to be asked for
- * them is a reason to look again; on another thread, since a driver may hang.
+ * <p>A node may open before a driver is loaded, and a driver that is reloaded may come with more
+ * devices. Where that is possible, to be asked for devices is a reason to look again; on another
+ * thread, since a driver may hang.
  */
 final class Devices<D, S extends PowerSample> {
-  static final Duration LOOK_INTERVAL = Duration.ofSeconds(5);
-
-  private static final System.Logger LOG = System.getLogger(Node.class.getName());
+  private static final Duration LOOK_INTERVAL = Duration.ofSeconds(5);
   private static final Duration LOOK_WAIT = Duration.ofSeconds(2);
+  private static final System.Logger LOG = System.getLogger(Node.class.getName());
 
   private final String kind;
-  private final Supplier<Found<D>> finder;
   private final Function<List<D>, List<DeviceWorker<D>>> starter;
   private final Function<List<DeviceWorker<D>>, PowerSampler<D, S>> samplers;
 
-  /** Replaced as a whole, once at most: by something in place of nothing. */
   private volatile Known<D, S> known;
 
   // Guarded by this.
@@ -39,22 +39,43 @@ final class Devices<D, S extends PowerSample> {
    * What is there.
    *
    * @param backend to close after the devices
-   * @param mayBeMore whether it makes sense to look again
+   * @param devices those of an earlier look, and then the new ones
+   * @param mayBeMore whether it makes sense to look again now
+   * @param again looks again
    * @param problems for the log
    */
   record Found<D>(
-      AutoCloseable backend, List<D> devices, boolean mayBeMore, List<String> problems) {
+      AutoCloseable backend,
+      List<D> devices,
+      BooleanSupplier mayBeMore,
+      Supplier<Found<D>> again,
+      List<String> problems) {
     /** Devices without a backend, for good. */
     static <D> Found<D> always(List<D> devices) {
-      return new Found<>(() -> {}, devices, false, List.of());
+      return new Found<>(() -> {}, devices, () -> false, () -> null, List.of());
+    }
+
+    /** None so far. */
+    static <D> Found<D> none(Supplier<Found<D>> again, List<String> why) {
+      return new Found<>(() -> {}, List.of(), () -> true, again, why);
     }
   }
 
+  /**
+   * Replaced as a whole.
+   *
+   * @param older samplers of fewer devices, which have subscriptions still
+   */
   private record Known<D, S extends PowerSample>(
-      AutoCloseable backend,
-      boolean mayBeMore,
+      Found<D> found,
       List<DeviceWorker<D>> workers,
-      PowerSampler<D, S> power) {}
+      PowerSampler<D, S> power,
+      List<PowerSampler<D, S>> older) {
+    void closeSamplers() {
+      power.close();
+      older.forEach(PowerSampler::close);
+    }
+  }
 
   /**
    * Finds them.
@@ -67,17 +88,12 @@ final class Devices<D, S extends PowerSample> {
       Function<List<D>, List<DeviceWorker<D>>> starter,
       Function<List<DeviceWorker<D>>, PowerSampler<D, S>> samplers) {
     this.kind = kind;
-    this.finder = finder;
     this.starter = starter;
     this.samplers = samplers;
-    this.known = find();
-  }
-
-  private Known<D, S> find() {
     Found<D> found = finder.get();
     logNew(found.problems);
     List<DeviceWorker<D>> workers = starter.apply(found.devices);
-    return new Known<>(found.backend, found.mayBeMore, workers, samplers.apply(workers));
+    known = new Known<>(found, workers, samplers.apply(workers), List.of());
   }
 
   private synchronized void logNew(List<String> found) {
@@ -87,14 +103,12 @@ final class Devices<D, S extends PowerSample> {
     }
   }
 
-  /** By id. Without any, this looks again, if the last time is long enough ago. */
+  /** By id. Where there may be more, this looks again, if the last time is long enough ago. */
   List<DeviceWorker<D>> workers() {
-    List<DeviceWorker<D>> workers = known.workers;
-    if (workers.isEmpty() && known.mayBeMore) {
+    if (known.found.mayBeMore.getAsBoolean()) {
       lookAgain();
-      workers = known.workers;
     }
-    return workers;
+    return known.workers;
   }
 
   private void lookAgain() {
@@ -106,47 +120,61 @@ final class Devices<D, S extends PowerSample> {
       }
       lookedNanos = now;
       looking = true;
-      look = Thread.ofPlatform().daemon().name("look for " + kind + "s").start(this::replace);
+      look = Thread.ofPlatform().daemon().name("look for " + kind + "s").start(this::look);
     }
-    try {
-      look.join(LOOK_WAIT);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+    if (known.workers.isEmpty()) {
+      // Without any, whoever asks cannot do anything else.
+      try {
+        look.join(LOOK_WAIT);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 
-  private void replace() {
-    Known<D, S> found = known;
+  private void look() {
     try {
-      found = find();
+      Found<D> found = known.found.again.get();
+      logNew(found.problems);
+      if (found.devices.size() > known.workers.size()) {
+        add(found);
+      }
     } catch (NodeException e) {
       logNew(List.of(e.getMessage()));
     } finally {
-      use(found);
+      synchronized (this) {
+        looking = false;
+      }
     }
   }
 
-  private synchronized void use(Known<D, S> found) {
-    looking = false;
-    if (found == known) {
-      return;
+  private void add(Found<D> found) {
+    Known<D, S> before = known;
+    List<DeviceWorker<D>> added =
+        starter.apply(found.devices.subList(before.workers.size(), found.devices.size()));
+    List<DeviceWorker<D>> all = new ArrayList<>(before.workers);
+    all.addAll(added);
+    List<PowerSampler<D, S>> older = new ArrayList<>(before.older);
+    if (before.workers.isEmpty()) {
+      // Who subscribed to all that there were waits for nothing.
+      before.power.close();
+    } else {
+      older.add(before.power);
     }
-    if (closed || found.workers.isEmpty()) {
-      found.power.close();
-      DeviceWorker.closeAll(found.workers);
-      closeBackend(found);
-      return;
+    Known<D, S> after = new Known<>(found, List.copyOf(all), samplers.apply(all), older);
+    synchronized (this) {
+      if (!closed) {
+        known = after;
+        LOG.log(
+            System.Logger.Level.INFO,
+            "{0}s are there now: {1}",
+            kind,
+            added.stream().map(DeviceWorker::id).toList());
+        return;
+      }
     }
-    Known<D, S> nothing = known;
-    known = found;
-    LOG.log(
-        System.Logger.Level.INFO,
-        "{0}s are there now: {1}",
-        kind,
-        found.workers.stream().map(DeviceWorker::id).toList());
-    // Who subscribed to all that there were waits for nothing.
-    nothing.power.close();
-    closeBackend(nothing);
+    DeviceWorker.closeAll(added);
+    closeBackend(found);
   }
 
   PowerSampler<D, S> power() {
@@ -158,17 +186,17 @@ final class Devices<D, S extends PowerSample> {
     synchronized (this) {
       closed = true;
     }
-    known.power.close();
+    known.closeSamplers();
     return known.workers;
   }
 
   void closeBackend() {
-    closeBackend(known);
+    closeBackend(known.found);
   }
 
-  private void closeBackend(Known<D, S> known) {
+  private void closeBackend(Found<D> found) {
     try {
-      known.backend.close();
+      found.backend.close();
     } catch (Exception e) {
       LOG.log(System.Logger.Level.WARNING, "closing the {0} backend: {1}", kind, e.getMessage());
     }

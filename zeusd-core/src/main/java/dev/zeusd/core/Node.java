@@ -120,16 +120,34 @@ public final class Node implements AutoCloseable {
       if (nvml.gpus().isEmpty()) {
         // Only an NVML that is initialised anew sees what comes later.
         nvml.close();
-        return new Found<>(() -> {}, List.of(), true, List.of("no GPUs by NVML" + driver));
+        return noGpus(wanted, opener, "no GPUs by NVML" + driver);
       }
       LOG.log(System.Logger.Level.INFO, nvml.gpus().size() + " GPU(s) by NVML" + driver);
-      return new Found<>(nvml, nvml.gpus(), false, List.of());
+      return found(nvml);
     } catch (NvmlException | TimeoutException e) {
       if (wanted == GpuBackend.NVML) {
         throw new NodeException("NVML is not usable: " + e.getMessage(), e);
       }
-      return new Found<>(() -> {}, List.of(), true, List.of("no GPUs: " + e.getMessage()));
+      return noGpus(wanted, opener, "no GPUs: " + e.getMessage());
     }
+  }
+
+  private static Found<Gpu> noGpus(GpuBackend wanted, NvmlOpener opener, String why) {
+    return Found.none(() -> findNvmlGpus(wanted, opener), List.of(why));
+  }
+
+  private static Found<Gpu> found(NvmlGpus nvml) {
+    return new Found<>(nvml, nvml.gpus(), nvml::mayHaveMore, () -> moreGpus(nvml), List.of());
+  }
+
+  /** After a reload of the driver. */
+  private static Found<Gpu> moreGpus(NvmlGpus nvml) {
+    try {
+      nvml.lookForMore();
+    } catch (NvmlException e) {
+      LOG.log(System.Logger.Level.DEBUG, "new GPUs cannot be looked for: {0}", e.getMessage());
+    }
+    return found(nvml);
   }
 
   private static Found<Cpu> findCpus(NodeConfig config) {
@@ -138,15 +156,18 @@ public final class Node implements AutoCloseable {
       case SIMULATED -> Found.always(SimulatedCpu.typicalNode());
       case RAPL -> {
         RaplCpus rapl = RaplCpus.open(config.raplDir(), System::nanoTime);
-        yield new Found<>(rapl, rapl.cpus(), true, rapl.problems());
+        yield rapl.cpus().isEmpty()
+            ? Found.none(() -> findCpus(config), rapl.problems())
+            : new Found<>(rapl, rapl.cpus(), () -> false, () -> null, rapl.problems());
       }
     };
   }
 
   /**
-   * The GPUs by id, each with its thread. As long as there are none, because no driver was loaded
-   * when the node was opened, this looks again, every few seconds at most, and may take as long as
-   * the driver takes for that, two seconds at most.
+   * The GPUs by id, each with its thread. This looks for more, every few seconds at most, as long
+   * as there are none, because no driver was loaded when the node was opened, and after a reload of
+   * the driver. A list that was returned does not change; the ids do not either. With no GPUs, it
+   * waits for the driver, two seconds at most.
    */
   public List<DeviceWorker<Gpu>> gpus() {
     return gpus.workers();

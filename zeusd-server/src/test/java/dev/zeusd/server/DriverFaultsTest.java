@@ -218,14 +218,30 @@ class DriverFaultsTest {
       nvml.gpu(index).uuid(uuid).powerMw(900_000 + index - 1);
     }
     nvml.gpu(0).uuid("GPU-new").powerMw(111);
-    nvml.deviceCount(5).driverUnloaded(true).driverUnloaded(false);
-    Await.until("all work", () -> get("/gpu/get_power_limit").status() == 200);
-    connection
-        .get("/gpu/get_power")
-        .assertOkMatching(
-            "\\{\"timestamp_ms\":\\d+,\"power_mw\":"
-                + "\\{\"0\":900000,\"1\":900001,\"2\":900002,\"3\":900003}}");
-    connection.get("/gpu/get_power?gpu_ids=4").assertError(400, "gpu_ids");
+    try (EventStream stream = server.stream(STREAM)) {
+      nvml.deviceCount(5).driverUnloaded(true).driverUnloaded(false);
+      Await.until(
+          "the new one is found",
+          () -> get("/discover").body().startsWith("{\"gpu_ids\":[0,1,2,3,4],"));
+      connection
+          .get("/gpu/get_power")
+          .assertOkMatching(
+              "\\{\"timestamp_ms\":\\d+,\"power_mw\":"
+                  + "\\{\"0\":900000,\"1\":900001,\"2\":900002,\"3\":900003,\"4\":111}}");
+      nvml.gpu(1).powerMw(222);
+      nvml.gpu(0).powerMw(333);
+      assertArrives(stream, 0, 222);
+      try (EventStream later = server.stream(STREAM)) {
+        assertArrives(later, 4, 333);
+      }
+    }
+  }
+
+  private static void assertArrives(EventStream stream, int gpu, long powerMw) throws IOException {
+    EventStream.Sample sample;
+    do {
+      sample = stream.nextSample();
+    } while (sample.gpuId() != gpu || sample.powerMw() != powerMw);
   }
 
   // ---- Streams ----

@@ -28,6 +28,10 @@ final class NvmlGpu implements Gpu {
     this.info = new GpuInfo(id, "unknown", "", false);
   }
 
+  String knownUuid() {
+    return device.knownUuid();
+  }
+
   @Override
   public void identify() {
     try {

@@ -5,17 +5,26 @@ import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 
-/** All GPUs that NVML reports when it is opened. */
+/** All GPUs that NVML reports. Thread-safe. */
 public final class NvmlGpus implements AutoCloseable {
   private final NvmlLibrary library;
   private final String driverVersion;
-  private final List<Gpu> gpus;
 
-  private NvmlGpus(NvmlLibrary library, String driverVersion, List<Gpu> gpus) {
+  /** Grows, but changes in no other way. */
+  private volatile List<NvmlGpu> gpus;
+
+  /** The initialisation of NVML that they were listed in. */
+  private volatile int listedIn;
+
+  private NvmlGpus(NvmlLibrary library, String driverVersion, List<NvmlGpu> gpus) {
     this.library = library;
     this.driverVersion = driverVersion;
     this.gpus = gpus;
+    this.listedIn = library.initialisations();
   }
 
   /**
@@ -27,7 +36,7 @@ public final class NvmlGpus implements AutoCloseable {
     NvmlLibrary library = NvmlLibrary.open();
     try {
       int count = library.deviceCount();
-      List<Gpu> gpus = new ArrayList<>(count);
+      List<NvmlGpu> gpus = new ArrayList<>(count);
       for (int id = 0; id < count; id++) {
         gpus.add(new NvmlGpu(id, library.device(id)));
       }
@@ -48,7 +57,33 @@ public final class NvmlGpus implements AutoCloseable {
 
   /** By id; may be empty. */
   public List<Gpu> gpus() {
-    return gpus;
+    return List.copyOf(gpus);
+  }
+
+  /** Whether NVML was initialised since they were listed, such as after a reload of the driver. */
+  public boolean mayHaveMore() {
+    return library.initialisations() != listedIn;
+  }
+
+  /**
+   * Adds the GPUs that were not there before, behind the others, whose ids do not change. A GPU is
+   * known by its UUID; while one of the others has not told its own, nobody can tell.
+   *
+   * @throws NvmlException if NVML does not even count them
+   */
+  public synchronized void lookForMore() throws NvmlException {
+    int initialisation = library.initialisations();
+    Map<Integer, String> uuids = library.uuids();
+    Set<String> known = gpus.stream().map(NvmlGpu::knownUuid).collect(Collectors.toSet());
+    List<NvmlGpu> all = new ArrayList<>(gpus);
+    uuids.forEach(
+        (index, uuid) -> {
+          if (!known.contains("") && known.add(uuid)) {
+            all.add(new NvmlGpu(all.size(), library.device(index)));
+          }
+        });
+    gpus = List.copyOf(all);
+    listedIn = initialisation;
   }
 
   /** The NVIDIA driver's version, for people to read. */

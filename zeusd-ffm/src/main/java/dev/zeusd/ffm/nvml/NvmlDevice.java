@@ -38,7 +38,7 @@ public final class NvmlDevice {
   private MemorySegment handle = MemorySegment.NULL;
   private int handleGeneration = -1;
   private int calledGeneration;
-  private String uuid = "";
+  private volatile String uuid = "";
   private long resetIntervalNanos = MIN_RESET_INTERVAL_NANOS;
   private long lastResetNanos = System.nanoTime() - MIN_RESET_INTERVAL_NANOS;
 
@@ -65,6 +65,11 @@ public final class NvmlDevice {
       run("nvmlDeviceGetUUID", device -> Nvml.nvmlDeviceGetUUID(device, text, size));
       return text.getString(0);
     }
+  }
+
+  /** The same as the first call of all found it, from any thread; empty if none has worked. */
+  public String knownUuid() {
+    return uuid;
   }
 
   /** Domain, bus and device as NVML counts them. */
@@ -227,7 +232,7 @@ public final class NvmlDevice {
       runInside(function, call);
     } catch (NvmlException e) {
       // What came of a handle that was outdated meanwhile says nothing about the device.
-      boolean outdated = library.generation() != calledGeneration;
+      boolean outdated = library.initialisations() != calledGeneration;
       if (!outdated && !(needsReset(e.result()) && resetUnlessJustDone(e.result()))) {
         throw e;
       }
@@ -238,7 +243,7 @@ public final class NvmlDevice {
   private void runInside(String function, Call call) throws NvmlException {
     library.gate().enter(caller);
     try {
-      calledGeneration = library.generation();
+      calledGeneration = library.initialisations();
       if (handleGeneration != calledGeneration) {
         findAgain();
       }
@@ -272,7 +277,7 @@ public final class NvmlDevice {
   private void findAgain() throws NvmlException {
     if (uuid.isEmpty()) {
       MemorySegment found = library.handle(index);
-      uuid = uuidOf(found);
+      uuid = library.uuidOf(found);
       handle = found;
     } else {
       handle = findByUuid();
@@ -292,7 +297,7 @@ public final class NvmlDevice {
       }
       try {
         MemorySegment found = library.handle(candidate);
-        if (uuid.equals(uuidOf(found))) {
+        if (uuid.equals(library.uuidOf(found))) {
           return found;
         }
       } catch (NvmlException e) {
@@ -301,20 +306,6 @@ public final class NvmlDevice {
       }
     }
     throw failure;
-  }
-
-  private String uuidOf(MemorySegment device) throws NvmlException {
-    library.require("nvmlDeviceGetUUID");
-    try (Arena call = Arena.ofConfined()) {
-      int size = Nvml.NVML_DEVICE_UUID_V2_BUFFER_SIZE();
-      MemorySegment text = call.allocate(size);
-      int result = Nvml.nvmlDeviceGetUUID(device, text, size);
-      if (result == Nvml.NVML_ERROR_NOT_SUPPORTED()) {
-        return "";
-      }
-      NvmlLibrary.check("nvmlDeviceGetUUID", result);
-      return text.getString(0);
-    }
   }
 
   private long unsignedInt(String function, Call call) throws NvmlException {

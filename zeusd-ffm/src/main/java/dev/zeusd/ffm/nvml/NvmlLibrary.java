@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -98,6 +99,50 @@ public final class NvmlLibrary implements AutoCloseable {
       check("nvmlDeviceGetCount_v2", Nvml.nvmlDeviceGetCount_v2(count));
       return count.get(JAVA_INT, 0);
     }
+  }
+
+  /**
+   * The UUIDs of the GPUs by NVML's index; without those that do not answer, or have none. Resets
+   * nothing, whatever is wrong.
+   */
+  public Map<Integer, String> uuids() throws NvmlException {
+    Map<Integer, String> uuids = new TreeMap<>();
+    CallGate.Caller caller = new CallGate.Caller();
+    gate.enter(caller);
+    try {
+      int count = countInside();
+      for (int index = 0; index < count; index++) {
+        try {
+          uuids.put(index, uuidOf(handle(index)));
+        } catch (NvmlException e) {
+          // Whoever asks this GPU for something is told.
+        }
+      }
+    } finally {
+      gate.leave(caller);
+    }
+    uuids.values().removeIf(String::isEmpty);
+    return uuids;
+  }
+
+  /** Empty where the GPU has none; for who has passed the gate. */
+  String uuidOf(MemorySegment device) throws NvmlException {
+    require("nvmlDeviceGetUUID");
+    try (Arena call = Arena.ofConfined()) {
+      int size = Nvml.NVML_DEVICE_UUID_V2_BUFFER_SIZE();
+      MemorySegment text = call.allocate(size);
+      int result = Nvml.nvmlDeviceGetUUID(device, text, size);
+      if (result == Nvml.NVML_ERROR_NOT_SUPPORTED()) {
+        return "";
+      }
+      check("nvmlDeviceGetUUID", result);
+      return text.getString(0);
+    }
+  }
+
+  /** How often NVML was initialised: only that can change which GPUs it lists. */
+  public int initialisations() {
+    return generation;
   }
 
   /** The version of the driver, such as {@code 580.95.05}. */
@@ -195,10 +240,6 @@ public final class NvmlLibrary implements AutoCloseable {
 
   CallGate gate() {
     return gate;
-  }
-
-  int generation() {
-    return generation;
   }
 
   /**

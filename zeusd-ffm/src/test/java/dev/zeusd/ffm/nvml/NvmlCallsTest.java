@@ -281,6 +281,7 @@ class NvmlCallsTest {
             .filter(method -> Modifier.isPublic(method.getModifiers()))
             .map(Method::getName)
             .collect(Collectors.toSet());
+    methods.remove("knownUuid"); // makes no call
     assertEquals(methods, tested);
   }
 

@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -85,6 +86,18 @@ class NvmlReloadTest {
     assertEquals(85_000, device.instantPowerMw());
     reload();
     assertEquals(85_000, device.instantPowerMw());
+  }
+
+  @Test
+  void uuidsLeaveOutWhoDoesNotAnswerAndResetNothing() throws NvmlException {
+    nvml.gpu(1).uuid("GPU-one");
+    nvml.gpu(3).error(GET_UUID, 15); // GPU_IS_LOST
+    Map<Integer, String> uuids = library.uuids();
+    assertEquals(Set.of(0, 1, 2), uuids.keySet());
+    assertEquals("GPU-one", uuids.get(1));
+    assertEquals(1, library.initialisations());
+    assertEquals("", library.device(1).knownUuid());
+    assertEquals(1, nvml.calls(INIT));
   }
 
   @Test
@@ -183,7 +196,7 @@ class NvmlReloadTest {
 
   @Test
   void aDeviceThatWasLostFromTheStartIsFoundLater() throws Exception {
-    nvml.gpu(2).error(GET_UUID, 15);
+    nvml.gpu(2).error(GET_UUID, 15); // GPU_IS_LOST
     NvmlDevice device = library.device(2);
     assertThrows(NvmlException.class, device::instantPowerMw);
     nvml.gpu(2).error(GET_UUID, 0);
