@@ -225,9 +225,9 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   /**
-   * For ever. The serial collector lets the heap grow to its limit before it looks for what has
-   * been promoted to the old generation in vain, and never gives back what a crowd has needed. To
-   * look takes 12 ms, and 70 with 2000 streams.
+   * For ever. What a busy moment has promoted to the old generation is garbage soon, but the serial
+   * collector looks for it only when the heap has reached its limit, and gives memory back only
+   * then. A collection takes 12 ms, and 70 with 2000 streams.
    */
   private static void keepHeapSmall() throws InterruptedException {
     long keptBytes = 0;

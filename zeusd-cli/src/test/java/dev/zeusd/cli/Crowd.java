@@ -31,6 +31,7 @@ final class Crowd implements AutoCloseable {
 
   private final SocketAddress address;
   private final FakeNvml nvml;
+  private final boolean endsAreExpected;
   private final List<CrowdMember> members = new ArrayList<>();
   private final ByteBuffer buffer = ByteBuffer.allocateDirect(65536);
   private final Thread thread = Thread.ofPlatform().name("crowd").unstarted(this::run);
@@ -45,7 +46,6 @@ final class Crowd implements AutoCloseable {
    */
   private long nowNanos;
 
-  private volatile boolean endsAreExpected;
   private volatile boolean stopped;
   private volatile String failure = "";
   private volatile Figures figures = new Figures(0, 0, 0, 0, 0);
@@ -63,8 +63,19 @@ final class Crowd implements AutoCloseable {
 
   /** Starts them all; they connect one after the other. */
   Crowd(SocketAddress address, FakeNvml nvml, int subscribers, int requesters) {
+    this(address, nvml, subscribers, requesters, false);
+  }
+
+  /** The same for a daemon that ends now and then, and {@code endsAreExpected} of connections. */
+  Crowd(
+      SocketAddress address,
+      FakeNvml nvml,
+      int subscribers,
+      int requesters,
+      boolean endsAreExpected) {
     this.address = address;
     this.nvml = nvml;
+    this.endsAreExpected = endsAreExpected;
     for (int i = 0; i < subscribers; i++) {
       members.add(CrowdMember.subscriber(i));
     }
@@ -73,12 +84,6 @@ final class Crowd implements AutoCloseable {
     }
     setPower();
     thread.start();
-  }
-
-  /** From here on connections may end, because the daemon does. */
-  Crowd expectEnds() {
-    endsAreExpected = true;
-    return this;
   }
 
   /**
@@ -172,7 +177,7 @@ final class Crowd implements AutoCloseable {
     long reconnects = 0;
     for (CrowdMember member : members) {
       subscribers += member.isStreaming() ? 1 : 0;
-      owed += member.isStreaming() && !member.hasSeen(powerMw) ? 1 : 0;
+      owed += member.isSubscribed() && !member.hasSeen(powerMw) ? 1 : 0;
       values += member.values();
       answers += member.answers();
       reconnects += member.reconnects();

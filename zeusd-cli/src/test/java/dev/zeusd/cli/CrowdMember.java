@@ -85,6 +85,11 @@ final class CrowdMember {
     return expects == Expects.EVENTS;
   }
 
+  /** Whether it has asked for a stream, and so has to get what changes from then on. */
+  boolean isSubscribed() {
+    return subscribes && expects != Expects.NOTHING;
+  }
+
   long values() {
     return values;
   }
@@ -206,7 +211,10 @@ final class CrowdMember {
   private void takeEvent(String text, long powerMw) {
     Matcher sample = SAMPLE.matcher(text);
     if (sample.matches()) {
-      takeValue(Integer.valueOf(sample.group(1)), Long.parseLong(sample.group(2)), powerMw);
+      long mw = Long.parseLong(sample.group(2));
+      Long last = lastMw.get(Integer.valueOf(sample.group(1)));
+      check(last == null || mw != last, mw + " came again");
+      takeValue(Integer.valueOf(sample.group(1)), mw, powerMw);
     } else if (SNAPSHOT.matcher(text).matches()) {
       Matcher pair = PAIR.matcher(text);
       while (pair.find()) {

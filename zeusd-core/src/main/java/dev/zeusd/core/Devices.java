@@ -27,13 +27,16 @@ final class Devices<D, S extends PowerSample> {
   private final Function<List<D>, List<DeviceWorker<D>>> starter;
   private final Function<List<DeviceWorker<D>>, PowerSampler<D, S>> samplers;
 
+  /** Replaced as a whole. */
   private volatile Known<D, S> known;
 
   // Guarded by this.
   private List<String> problems = List.of();
-  private long lookedNanos = System.nanoTime();
-  private boolean looking;
+  private long lookedNanos;
   private boolean closed;
+
+  /** Looks now, or null. */
+  private Thread looking;
 
   /**
    * What is there.
@@ -61,21 +64,8 @@ final class Devices<D, S extends PowerSample> {
     }
   }
 
-  /**
-   * Replaced as a whole.
-   *
-   * @param older samplers of fewer devices, which have subscriptions still
-   */
   private record Known<D, S extends PowerSample>(
-      Found<D> found,
-      List<DeviceWorker<D>> workers,
-      PowerSampler<D, S> power,
-      List<PowerSampler<D, S>> older) {
-    void closeSamplers() {
-      power.close();
-      older.forEach(PowerSampler::close);
-    }
-  }
+      Found<D> found, List<DeviceWorker<D>> workers, PowerSampler<D, S> power) {}
 
   /**
    * Finds them.
@@ -93,7 +83,8 @@ final class Devices<D, S extends PowerSample> {
     Found<D> found = finder.get();
     logNew(found.problems);
     List<DeviceWorker<D>> workers = starter.apply(found.devices);
-    known = new Known<>(found, workers, samplers.apply(workers), List.of());
+    known = new Known<>(found, workers, samplers.apply(workers));
+    lookedNanos = System.nanoTime();
   }
 
   private synchronized void logNew(List<String> found) {
@@ -113,19 +104,23 @@ final class Devices<D, S extends PowerSample> {
 
   private void lookAgain() {
     Thread look;
+    long sinceNanos;
     synchronized (this) {
       long now = System.nanoTime();
-      if (closed || looking || now - lookedNanos < LOOK_INTERVAL.toNanos()) {
+      if (closed || looking == null && now - lookedNanos < LOOK_INTERVAL.toNanos()) {
         return;
       }
-      lookedNanos = now;
-      looking = true;
-      look = Thread.ofPlatform().daemon().name("look for " + kind + "s").start(this::look);
+      if (looking == null) {
+        lookedNanos = now;
+        looking = Thread.ofPlatform().daemon().name("look for " + kind + "s").start(this::look);
+      }
+      look = looking;
+      sinceNanos = now - lookedNanos;
     }
     if (known.workers.isEmpty()) {
       // Without any, whoever asks cannot do anything else.
       try {
-        look.join(LOOK_WAIT);
+        look.join(LOOK_WAIT.minusNanos(Math.min(sinceNanos, LOOK_WAIT.toNanos())));
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
       }
@@ -141,9 +136,11 @@ final class Devices<D, S extends PowerSample> {
       }
     } catch (NodeException e) {
       logNew(List.of(e.getMessage()));
+    } catch (RuntimeException e) {
+      logNew(List.of("looking for " + kind + "s: " + e));
     } finally {
       synchronized (this) {
-        looking = false;
+        looking = null;
       }
     }
   }
@@ -154,14 +151,7 @@ final class Devices<D, S extends PowerSample> {
         starter.apply(found.devices.subList(before.workers.size(), found.devices.size()));
     List<DeviceWorker<D>> all = new ArrayList<>(before.workers);
     all.addAll(added);
-    List<PowerSampler<D, S>> older = new ArrayList<>(before.older);
-    if (before.workers.isEmpty()) {
-      // Who subscribed to all that there were waits for nothing.
-      before.power.close();
-    } else {
-      older.add(before.power);
-    }
-    Known<D, S> after = new Known<>(found, List.copyOf(all), samplers.apply(all), older);
+    Known<D, S> after = new Known<>(found, List.copyOf(all), samplers.apply(all));
     synchronized (this) {
       if (!closed) {
         known = after;
@@ -169,12 +159,17 @@ final class Devices<D, S extends PowerSample> {
             System.Logger.Level.INFO,
             "{0}s are there now: {1}",
             kind,
-            added.stream().map(DeviceWorker::id).toList());
-        return;
+            all.stream().map(DeviceWorker::id).toList());
       }
     }
-    DeviceWorker.closeAll(added);
-    closeBackend(found);
+    if (known == after) {
+      // Who subscribed to all that there were comes back for the new ones; and a device that two
+      // samplers read would be read twice.
+      before.power.close();
+    } else {
+      DeviceWorker.closeAll(added);
+      closeBackend(found);
+    }
   }
 
   PowerSampler<D, S> power() {
@@ -186,7 +181,7 @@ final class Devices<D, S extends PowerSample> {
     synchronized (this) {
       closed = true;
     }
-    known.closeSamplers();
+    known.power.close();
     return known.workers;
   }
 

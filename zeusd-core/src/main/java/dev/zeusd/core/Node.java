@@ -164,10 +164,12 @@ public final class Node implements AutoCloseable {
   }
 
   /**
-   * The GPUs by id, each with its thread. This looks for more, every few seconds at most, as long
-   * as there are none, because no driver was loaded when the node was opened, and after a reload of
-   * the driver. A list that was returned does not change; the ids do not either. With no GPUs, it
-   * waits for the driver, two seconds at most.
+   * The GPUs by id, each with its thread. Ids never change, and a list that was returned does not,
+   * either; but this one may be longer the next time. Two things make it look for more, at most
+   * every few seconds: that there are none so far, where it waits for the driver, two seconds at
+   * most; and that NVML was initialised anew, as after a reload of the driver, where it does not
+   * wait. When there are more, {@link #gpuPower} is another one, and subscriptions of the former
+   * are closed.
    */
   public List<DeviceWorker<Gpu>> gpus() {
     return gpus.workers();

@@ -228,9 +228,9 @@ class DriverFaultsTest {
           .assertOkMatching(
               "\\{\"timestamp_ms\":\\d+,\"power_mw\":"
                   + "\\{\"0\":900000,\"1\":900001,\"2\":900002,\"3\":900003,\"4\":111}}");
-      nvml.gpu(1).powerMw(222);
+      // Its client comes back, and has them all.
+      stream.assertEndsProperly();
       nvml.gpu(0).powerMw(333);
-      assertArrives(stream, 0, 222);
       try (EventStream later = server.stream(STREAM)) {
         assertArrives(later, 4, 333);
       }

@@ -5,7 +5,7 @@ import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 
@@ -67,23 +67,31 @@ public final class NvmlGpus implements AutoCloseable {
 
   /**
    * Adds the GPUs that were not there before, behind the others, whose ids do not change. A GPU is
-   * known by its UUID; while one of the others has not told its own, nobody can tell.
+   * known by its UUID; while one has not told its own, the next call looks again.
    *
    * @throws NvmlException if NVML does not even count them
    */
   public synchronized void lookForMore() throws NvmlException {
     int initialisation = library.initialisations();
-    Map<Integer, String> uuids = library.uuids();
+    List<Optional<String>> listed = library.uuids();
+    boolean allAnswer = listed.stream().allMatch(Optional::isPresent);
+    // Old ones have none, and cannot be told apart.
+    boolean allHave = listed.stream().noneMatch(uuid -> uuid.equals(Optional.of("")));
     Set<String> known = gpus.stream().map(NvmlGpu::knownUuid).collect(Collectors.toSet());
-    List<NvmlGpu> all = new ArrayList<>(gpus);
-    uuids.forEach(
-        (index, uuid) -> {
-          if (!known.contains("") && known.add(uuid)) {
-            all.add(new NvmlGpu(all.size(), library.device(index)));
-          }
-        });
-    gpus = List.copyOf(all);
-    listedIn = initialisation;
+    boolean allKnown = !known.contains("");
+    if (allHave && allKnown) {
+      List<NvmlGpu> all = new ArrayList<>(gpus);
+      for (int index = 0; index < listed.size(); index++) {
+        String uuid = listed.get(index).orElse("");
+        if (!uuid.isEmpty() && known.add(uuid)) {
+          all.add(new NvmlGpu(all.size(), library.device(index, uuid)));
+        }
+      }
+      gpus = List.copyOf(all);
+    }
+    if (allAnswer && (allKnown || !allHave)) {
+      listedIn = initialisation;
+    }
   }
 
   /** The NVIDIA driver's version, for people to read. */

@@ -36,10 +36,12 @@ public final class NvmlOpener {
       return gpus;
     } catch (ExecutionException e) {
       opening = null;
-      if (e.getCause() instanceof NvmlException cause) {
-        throw cause;
+      switch (e.getCause()) {
+        case NvmlException cause -> throw cause;
+        case RuntimeException cause -> throw cause;
+        case Error cause -> throw cause;
+        case null, default -> throw new IllegalStateException(e);
       }
-      throw new IllegalStateException(e.getCause());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new TimeoutException("interrupted");

@@ -84,9 +84,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
   private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
   private final AtomicInteger waiting = new AtomicInteger();
 
-  /** Those of {@link #runOrShare} that have not begun. */
-  private final Map<Function<? super D, ?>, CompletableFuture<?>> waitingReads =
-      new ConcurrentHashMap<>();
+  /** Those of {@link #runOrShare} that have not begun, and that more callers may join. */
+  private final Map<Function<? super D, ?>, SharedRead<?>> waitingReads = new ConcurrentHashMap<>();
 
   /** Touched by the worker's thread only. */
   private final PriorityQueue<Timer> timers =
@@ -141,6 +140,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
   public <T> CompletableFuture<T> submit(Function<? super D, ? extends T> call) {
     Command<T> command = new Command<>(call);
     enqueue(command);
+    // Reads that are asked for from here on come after it.
+    waitingReads.clear();
     return command.result;
   }
 
@@ -157,26 +158,29 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   /**
    * As {@link #runOrSubmit}, for what only reads. If the same object {@code read} waits for its
-   * turn already, its value is for this caller, too: what many ask of a slow device does not add
-   * up, and yet no value is older than the question.
+   * turn already, and no command has been submitted since, its value is for this caller, too: what
+   * many ask of a slow device does not add up, and yet no value is older than the question.
+   *
+   * @throws DeviceException.Unavailable if it has been waiting for longer than {@link #ANSWER_TIME}
    */
   public <T> CompletableFuture<T> runOrShare(Function<? super D, ? extends T> read) {
     if (isIdleAndQuick()) {
       return runAsGuest(read);
     }
     @SuppressWarnings("unchecked")
-    CompletableFuture<T> shared =
-        (CompletableFuture<T>) waitingReads.computeIfAbsent(read, this::submitShared);
+    SharedRead<T> shared = (SharedRead<T>) waitingReads.computeIfAbsent(read, this::share);
+    if (System.nanoTime() - shared.sinceNanos > ANSWER_TIME.toNanos()) {
+      // Each one who waits is remembered until the device answers, which may be never.
+      throw noAnswer();
+    }
     // Whoever gives up does so for itself only.
-    return shared.copy();
+    return shared.result.copy();
   }
 
-  private CompletableFuture<?> submitShared(Function<? super D, ?> read) {
-    return submit(
-        device -> {
-          waitingReads.remove(read);
-          return read.apply(device);
-        });
+  private SharedRead<?> share(Function<? super D, ?> read) {
+    SharedRead<?> shared = new SharedRead<>(read);
+    enqueue(shared);
+    return shared;
   }
 
   private boolean isIdleAndQuick() {
@@ -242,7 +246,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   /**
    * The value of what {@link #submit} returned, or the exception of the call itself. A call that is
-   * not over after {@link #ANSWER_TIME} fails, and if it has not begun by then, it never does.
+   * not over after {@link #ANSWER_TIME} fails, and if it has not begun by then, it never does, but
+   * for a read that is shared.
    *
    * @throws DeviceException.Unavailable then, or if the calling thread is interrupted
    */
@@ -402,9 +407,23 @@ public final class DeviceWorker<D> implements AutoCloseable {
     }
   }
 
-  private final class Command<T> implements Task {
-    private final Function<? super D, ? extends T> call;
-    private final CompletableFuture<T> result = new CompletableFuture<>();
+  private final class SharedRead<T> extends Command<T> {
+    private final long sinceNanos = System.nanoTime();
+
+    SharedRead(Function<? super D, ? extends T> read) {
+      super(read);
+    }
+
+    @Override
+    public void run() {
+      waitingReads.remove(call, this);
+      super.run();
+    }
+  }
+
+  private class Command<T> implements Task {
+    final Function<? super D, ? extends T> call;
+    final CompletableFuture<T> result = new CompletableFuture<>();
 
     Command(Function<? super D, ? extends T> call) {
       this.call = call;

@@ -51,6 +51,9 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   /** Single readings that wait for their second read. */
   private final Set<CompletableFuture<S>> differencesUnderWay = ConcurrentHashMap.newKeySet();
 
+  /** Set with the lock held. */
+  private volatile boolean closed;
+
   // From here on: guarded by the lock.
   private List<Subscription<S>> subscriptions = List.of();
   private int activeChannels;
@@ -103,6 +106,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
    * as soon as it has been read.
    *
    * @param ids ids of devices; repeated ones count once
+   * @return closed already if this is
    * @throws IllegalArgumentException if there is no such device
    */
   public Subscription<S> subscribe(Collection<Integer> ids) {
@@ -121,6 +125,11 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     Batch<S> known = new Batch<>(channels.size());
     lock.lock();
     try {
+      if (closed) {
+        Subscription<S> ended = new Subscription<>(this, new int[0], onNews);
+        ended.close();
+        return ended;
+      }
       List<Subscription<S>> all = new ArrayList<>(subscriptions);
       all.add(subscription);
       subscriptions = all;
@@ -167,11 +176,19 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     List<Subscription<S>> open;
     lock.lock();
     try {
+      closed = true;
       open = subscriptions;
     } finally {
       lock.unlock();
     }
     open.forEach(Subscription::close);
+    for (CompletableFuture<S> result : differencesUnderWay) {
+      result.completeExceptionally(
+          new DeviceException.Unavailable("closed before the second read"));
+    }
+  }
+
+  private void endDifferences() {
     for (CompletableFuture<S> result : differencesUnderWay) {
       result.completeExceptionally(
           new DeviceException.Unavailable("closed before the second read"));
@@ -476,11 +493,9 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
         return CompletableFuture.completedFuture(running);
       }
       CompletableFuture<S> result = new CompletableFuture<>();
-      differencesUnderWay.add(result);
-      result.whenComplete((sample, failure) -> differencesUnderWay.remove(result));
       PowerReader<D, S> own = readers.get();
-      worker
-          .submit(
+      CompletableFuture<Void> firstRead =
+          worker.submit(
               device -> {
                 S sample = own.read(device, this::timestampMs);
                 if (sample != null) {
@@ -489,8 +504,13 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
                   readAgain(own, result, READS_FOR_A_DIFFERENCE - 1);
                 }
                 return null;
-              })
-          .whenComplete((nothing, failure) -> failTo(result, failure));
+              });
+      differencesUnderWay.add(result);
+      result.whenComplete((sample, failure) -> differencesUnderWay.remove(result));
+      firstRead.whenComplete((nothing, failure) -> failTo(result, failure));
+      if (closed) {
+        endDifferences();
+      }
       return result;
     }
 

@@ -97,6 +97,7 @@ class RaplNodeTest {
     tree.zone(0, "package-0");
     Node node = Node.open(config.withCpuPowerPollHz(1));
     CompletableFuture<CpuPowerSample> reading = node.cpuPower().read(0);
+    node.cpus().getFirst().call(cpu -> "the first read is over, the second one is due in a second");
     node.close();
     ExecutionException e =
         assertThrows(ExecutionException.class, () -> reading.get(LONG.toSeconds(), SECONDS));

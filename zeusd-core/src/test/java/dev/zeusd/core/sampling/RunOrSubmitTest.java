@@ -33,8 +33,12 @@ class RunOrSubmitTest {
   }
 
   private void awaitRelease() {
+    awaitQuietly(release);
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
     try {
-      release.await();
+      latch.await();
     } catch (InterruptedException e) {
       throw new AssertionError(e);
     }
@@ -157,8 +161,7 @@ class RunOrSubmitTest {
     }
   }
 
-  @Test
-  void readsThatWaitAreDoneOnceForAll() throws Exception {
+  private void keepBusy() throws InterruptedException {
     CountDownLatch begun = new CountDownLatch(1);
     worker.submit(
         device -> {
@@ -167,6 +170,11 @@ class RunOrSubmitTest {
           return device;
         });
     begun.await();
+  }
+
+  @Test
+  void readsThatWaitAreDoneOnceForAll() throws Exception {
+    keepBusy();
     AtomicInteger reads = new AtomicInteger();
     Function<String, Integer> read = device -> reads.incrementAndGet();
     CompletableFuture<Integer> impatient = worker.runOrShare(read);
@@ -188,14 +196,7 @@ class RunOrSubmitTest {
 
   @Test
   void aSharedReadThatFailsDoesSoForAll() throws Exception {
-    CountDownLatch begun = new CountDownLatch(1);
-    worker.submit(
-        device -> {
-          begun.countDown();
-          awaitRelease();
-          return device;
-        });
-    begun.await();
+    keepBusy();
     Function<String, Integer> read =
         device -> {
           throw new DeviceException.Failed("broken", null);
@@ -210,6 +211,7 @@ class RunOrSubmitTest {
 
   @Test
   void nobodySharesAReadThatHasBegun() throws Exception {
+    CountDownLatch earlier = new CountDownLatch(1);
     CountDownLatch begun = new CountDownLatch(1);
     AtomicInteger value = new AtomicInteger(1);
     Function<String, Integer> read =
@@ -219,17 +221,60 @@ class RunOrSubmitTest {
           awaitRelease();
           return now;
         };
-    worker.submit(device -> device).join();
-    CompletableFuture<CompletableFuture<Integer>> first =
-        CompletableFuture.supplyAsync(() -> worker.runOrShare(read));
+    worker.submit(
+        device -> {
+          awaitQuietly(earlier);
+          return device;
+        });
+    CompletableFuture<Integer> first = worker.runOrShare(read);
+    earlier.countDown();
     begun.await();
     value.set(2);
-    CompletableFuture<CompletableFuture<Integer>> second =
-        CompletableFuture.supplyAsync(() -> worker.runOrShare(read));
-    Thread.sleep(20);
+    CompletableFuture<Integer> second = worker.runOrShare(read);
     release.countDown();
-    assertEquals(1, first.join().join());
-    assertEquals(2, second.join().join());
+    assertEquals(1, first.join());
+    assertEquals(2, second.join());
+  }
+
+  /** SPEC: commands of a device run in the order in which they arrived. */
+  @Test
+  void nobodySharesAReadFromBeforeAWrite() throws Exception {
+    keepBusy();
+    AtomicInteger setting = new AtomicInteger(1);
+    Function<String, Integer> read = device -> setting.get();
+    CompletableFuture<Integer> before = worker.runOrShare(read);
+    worker.submit(
+        device -> {
+          setting.set(2);
+          return device;
+        });
+    CompletableFuture<Integer> after = worker.runOrShare(read);
+    CompletableFuture<Integer> alsoAfter = worker.runOrShare(read);
+    release.countDown();
+    assertEquals(1, before.join());
+    assertEquals(2, after.join());
+    assertEquals(2, alsoAfter.join());
+  }
+
+  @Test
+  void whoAsksAHungDeviceIsRefusedOnceTheReadHasWaitedForTooLong() throws Exception {
+    keepBusy();
+    Function<String, String> read = device -> device;
+    CompletableFuture<String> waits = worker.runOrShare(read);
+    Await.until(
+        "it is refused",
+        () -> {
+          try {
+            // Each of these is remembered until the device answers.
+            worker.runOrShare(read);
+            return false;
+          } catch (DeviceException.Unavailable e) {
+            return true;
+          }
+        });
+    release.countDown();
+    assertEquals("the device", waits.join());
+    assertEquals("the device", worker.runOrShare(read).join());
   }
 
   @Test

@@ -38,13 +38,14 @@ public final class NvmlDevice {
   private MemorySegment handle = MemorySegment.NULL;
   private int handleGeneration = -1;
   private int calledGeneration;
-  private volatile String uuid = "";
+  private volatile String uuid;
   private long resetIntervalNanos = MIN_RESET_INTERVAL_NANOS;
   private long lastResetNanos = System.nanoTime() - MIN_RESET_INTERVAL_NANOS;
 
-  NvmlDevice(NvmlLibrary library, int index) {
+  NvmlDevice(NvmlLibrary library, int index, String uuid) {
     this.library = library;
     this.index = index;
+    this.uuid = uuid;
   }
 
   /** Product name, such as {@code NVIDIA H100 80GB HBM3}. */
@@ -67,7 +68,7 @@ public final class NvmlDevice {
     }
   }
 
-  /** The same as the first call of all found it, from any thread; empty if none has worked. */
+  /** The same, as it is known without a call; empty if it is not. From any thread. */
   public String knownUuid() {
     return uuid;
   }

@@ -7,9 +7,10 @@ import dev.zeusd.ffm.nvml.raw.Nvml;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -102,26 +103,24 @@ public final class NvmlLibrary implements AutoCloseable {
   }
 
   /**
-   * The UUIDs of the GPUs by NVML's index; without those that do not answer, or have none. Resets
-   * nothing, whatever is wrong.
+   * The UUID of each GPU, by NVML's index: empty text where it has none, nothing where it does not
+   * answer. Resets nothing, whatever is wrong.
    */
-  public Map<Integer, String> uuids() throws NvmlException {
-    Map<Integer, String> uuids = new TreeMap<>();
+  public List<Optional<String>> uuids() throws NvmlException {
+    List<Optional<String>> uuids = new ArrayList<>();
+    int count = deviceCount();
     CallGate.Caller caller = new CallGate.Caller();
-    gate.enter(caller);
-    try {
-      int count = countInside();
-      for (int index = 0; index < count; index++) {
-        try {
-          uuids.put(index, uuidOf(handle(index)));
-        } catch (NvmlException e) {
-          // Whoever asks this GPU for something is told.
-        }
+    for (int index = 0; index < count; index++) {
+      // Each by itself: together they could seem to hang.
+      gate.enter(caller);
+      try {
+        uuids.add(Optional.of(uuidOf(handle(index))));
+      } catch (NvmlException e) {
+        uuids.add(Optional.empty());
+      } finally {
+        gate.leave(caller);
       }
-    } finally {
-      gate.leave(caller);
     }
-    uuids.values().removeIf(String::isEmpty);
     return uuids;
   }
 
@@ -165,7 +164,12 @@ public final class NvmlLibrary implements AutoCloseable {
    * moment is found again by a later call.
    */
   public NvmlDevice device(int index) {
-    return new NvmlDevice(this, index);
+    return device(index, "");
+  }
+
+  /** The same for the GPU with this UUID, wherever it is. */
+  public NvmlDevice device(int index, String uuid) {
+    return new NvmlDevice(this, index, uuid);
   }
 
   /**

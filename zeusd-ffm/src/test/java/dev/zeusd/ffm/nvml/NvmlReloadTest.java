@@ -11,7 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -89,15 +89,24 @@ class NvmlReloadTest {
   }
 
   @Test
-  void uuidsLeaveOutWhoDoesNotAnswerAndResetNothing() throws NvmlException {
+  void uuidsTellWhoDoesNotAnswerAndResetNothing() throws NvmlException {
+    nvml.gpu(0).error(GET_UUID, 3); // NOT_SUPPORTED
     nvml.gpu(1).uuid("GPU-one");
     nvml.gpu(3).error(GET_UUID, 15); // GPU_IS_LOST
-    Map<Integer, String> uuids = library.uuids();
-    assertEquals(Set.of(0, 1, 2), uuids.keySet());
-    assertEquals("GPU-one", uuids.get(1));
+    List<Optional<String>> uuids = library.uuids();
+    assertEquals(Optional.of(""), uuids.get(0));
+    assertEquals(Optional.of("GPU-one"), uuids.get(1));
+    assertTrue(uuids.get(2).orElse("").startsWith("GPU-"));
+    assertEquals(Optional.empty(), uuids.get(3));
+    assertEquals(4, uuids.size());
     assertEquals(1, library.initialisations());
-    assertEquals("", library.device(1).knownUuid());
     assertEquals(1, nvml.calls(INIT));
+  }
+
+  @Test
+  void aDeviceOfAUuidIsFoundWhereverItIs() throws NvmlException {
+    nvml.gpu(3).uuid("GPU-three");
+    assertEquals(105_000, library.device(1, "GPU-three").instantPowerMw());
   }
 
   @Test

@@ -255,8 +255,12 @@ public final class Connections implements SocketOptions, Filter {
    * written for its request, since what a device says comes before the answer.
    */
   private void end(Connection connection) {
+    if (!connection.hasRequest()) {
+      connection.close();
+      return;
+    }
     node.gpus().stream()
-        .filter(gpu -> connection.hasRequest() && gpu.isAskedBy(connection.handler))
+        .filter(gpu -> gpu.isAskedBy(connection.handler))
         .findFirst()
         .ifPresentOrElse(gpu -> connection.answerFor(gpu.id()), connection::close);
   }

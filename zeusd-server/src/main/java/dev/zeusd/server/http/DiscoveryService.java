@@ -42,8 +42,9 @@ public final class DiscoveryService {
         "/discover",
         (request, response) -> {
           Query.of(request, Set.of());
-          prepared = discovery();
-          Routes.sendJson(response, prepared.json);
+          Discovery current = discovery();
+          prepared = current;
+          Routes.sendJson(response, current.json);
         });
     routes.get(
         "/time",

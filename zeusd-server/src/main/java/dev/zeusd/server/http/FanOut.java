@@ -46,9 +46,16 @@ final class FanOut {
     Collection<Integer> ids() {
       List<DeviceWorker<D>> workers = source.get();
       if (workers != known.workers) {
-        known = new Known<>(workers);
+        replace(workers);
       }
       return known.byId.keySet();
+    }
+
+    /** Devices never go; who comes late with a shorter list must not undo a longer one. */
+    private synchronized void replace(List<DeviceWorker<D>> workers) {
+      if (workers.size() > known.workers.size()) {
+        known = new Known<>(workers);
+      }
     }
   }
 

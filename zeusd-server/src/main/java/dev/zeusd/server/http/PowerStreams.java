@@ -91,13 +91,19 @@ public final class PowerStreams implements AutoCloseable {
     return bounded(
         (request, response) -> {
           Query query = Query.of(request, Set.of(idsParameter, FORMAT));
-          List<Integer> ids = List.copyOf(query.idsOrAll(idsParameter, devices.ids()));
+          PowerSampler<?, S> power;
+          List<Integer> ids;
+          do {
+            // Of the same moment: there may be more devices in the next one, with another sampler.
+            power = sampler.get();
+            ids = List.copyOf(query.idsOrAll(idsParameter, devices.ids()));
+          } while (power != sampler.get());
           StreamFormat format =
               query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
           SseStream stream = new SseStream(connections.channelForStream(request));
           // Whatever the client sends from here on is thrown away, so nothing can follow.
           response.header(HeaderValues.CONNECTION_CLOSE);
-          join(stream, sampler.get(), ids, format, once.of(format));
+          join(stream, power, ids, format, once.of(format));
           stream.run(response);
         });
   }
