@@ -53,6 +53,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
   /** A device whose calls take longer is not asked on the caller's thread. */
   private static final long QUICK_NANOS = 50_000;
 
+  /** With more, even a quick device may be one that hangs just now. */
+  private static final int FEW_WAITING = 8;
+
   /** How often to look whether another one's quick call is over; together a few microseconds. */
   private static final int LOOKS_FOR_IDLE = 100;
 
@@ -141,7 +144,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
     Command<T> command = new Command<>(call);
     enqueue(command);
     // Reads that are asked for from here on come after it.
-    waitingReads.clear();
+    if (!waitingReads.isEmpty()) {
+      waitingReads.clear();
+    }
     return command.result;
   }
 
@@ -166,6 +171,10 @@ public final class DeviceWorker<D> implements AutoCloseable {
   public <T> CompletableFuture<T> runOrShare(Function<? super D, ? extends T> read) {
     if (isIdleAndQuick()) {
       return runAsGuest(read);
+    }
+    if (recentNanos <= QUICK_NANOS && waiting.get() < FEW_WAITING) {
+      // To find out who else waits would take as long as the read.
+      return submit(read);
     }
     @SuppressWarnings("unchecked")
     SharedRead<T> shared = (SharedRead<T>) waitingReads.computeIfAbsent(read, this::share);

@@ -55,14 +55,7 @@ class RunOrSubmitTest {
   @Test
   void theCallerAsksOnlyWhileTheDeviceIsQuick() throws InterruptedException {
     untilQuick();
-    worker.call(
-        device -> {
-          long end = System.nanoTime() + 5_000_000;
-          while (System.nanoTime() < end) {
-            Thread.onSpinWait();
-          }
-          return device;
-        });
+    makeSlow();
     assertNotSame(Thread.currentThread(), asker(), "a slow device is asked on its own thread");
     untilQuick();
   }
@@ -161,7 +154,19 @@ class RunOrSubmitTest {
     }
   }
 
+  private void makeSlow() {
+    worker.call(
+        device -> {
+          long end = System.nanoTime() + 5_000_000;
+          while (System.nanoTime() < end) {
+            Thread.onSpinWait();
+          }
+          return device;
+        });
+  }
+
   private void keepBusy() throws InterruptedException {
+    makeSlow();
     CountDownLatch begun = new CountDownLatch(1);
     worker.submit(
         device -> {
@@ -195,6 +200,27 @@ class RunOrSubmitTest {
   }
 
   @Test
+  void readsOfAQuickDeviceThatHangsDoNotPileUp() throws Exception {
+    CountDownLatch begun = new CountDownLatch(1);
+    AtomicInteger reads = new AtomicInteger();
+    Function<String, Integer> read = device -> reads.incrementAndGet();
+    worker.submit(
+        device -> {
+          begun.countDown();
+          awaitRelease();
+          return device;
+        });
+    begun.await();
+    List<CompletableFuture<Integer>> waiting = new ArrayList<>();
+    for (int i = 0; i < 5000; i++) {
+      waiting.add(worker.runOrShare(read));
+    }
+    release.countDown();
+    waiting.forEach(DeviceWorker::await);
+    assertTrue(reads.get() < 20, () -> reads + " reads");
+  }
+
+  @Test
   void aSharedReadThatFailsDoesSoForAll() throws Exception {
     keepBusy();
     Function<String, Integer> read =
@@ -221,6 +247,7 @@ class RunOrSubmitTest {
           awaitRelease();
           return now;
         };
+    makeSlow();
     worker.submit(
         device -> {
           awaitQuietly(earlier);
