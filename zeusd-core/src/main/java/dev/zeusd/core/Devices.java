@@ -55,7 +55,12 @@ final class Devices<D, S extends PowerSample> {
       List<String> problems) {
     /** Devices without a backend, for good. */
     static <D> Found<D> always(List<D> devices) {
-      return new Found<>(() -> {}, devices, () -> false, () -> null, List.of());
+      return always(() -> {}, devices, List.of());
+    }
+
+    /** These, and never more. */
+    static <D> Found<D> always(AutoCloseable backend, List<D> devices, List<String> problems) {
+      return new Found<>(backend, devices, () -> false, () -> null, problems);
     }
 
     /** None so far. */

@@ -158,7 +158,7 @@ public final class Node implements AutoCloseable {
         RaplCpus rapl = RaplCpus.open(config.raplDir(), System::nanoTime);
         yield rapl.cpus().isEmpty()
             ? Found.none(() -> findCpus(config), rapl.problems())
-            : new Found<>(rapl, rapl.cpus(), () -> false, () -> null, rapl.problems());
+            : Found.always(rapl, rapl.cpus(), rapl.problems());
       }
     };
   }
