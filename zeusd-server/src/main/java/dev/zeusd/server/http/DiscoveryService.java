@@ -14,6 +14,8 @@ public final class DiscoveryService {
   private final Node node;
   private final Set<ApiGroup> groups;
   private final Optional<AuthFilter> auth;
+
+  /** Null before the first request. */
   private volatile Discovery prepared;
 
   /** Describes the devices of {@code node}. */
@@ -21,7 +23,6 @@ public final class DiscoveryService {
     this.node = node;
     this.groups = groups;
     this.auth = auth;
-    this.prepared = discovery();
   }
 
   private record Discovery(List<GpuInfo> gpus, List<CpuInfo> cpus, byte[] json) {}
