@@ -106,13 +106,9 @@ class ServeTest {
   }
 
   private static boolean isInterruptIgnored() throws IOException {
-    String ignored =
-        Files.readAllLines(Path.of("/proc/self/status")).stream()
-            .filter(line -> line.startsWith("SigIgn:"))
-            .findFirst()
-            .orElseThrow();
+    String ignored = ZeusdProcess.status(Path.of("/proc/self/status"), "SigIgn");
     int interrupt = 1 << 2 - 1;
-    return (Long.parseUnsignedLong(ignored.split("\\s+")[1], 16) & interrupt) != 0;
+    return (Long.parseUnsignedLong(ignored, 16) & interrupt) != 0;
   }
 
   @Test

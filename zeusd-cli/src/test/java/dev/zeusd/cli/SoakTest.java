@@ -21,6 +21,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -239,11 +240,10 @@ class SoakTest {
       for (int i = 0; i < RIVALS; i++) {
         rivals.add(start(""));
       }
-      long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
-      while (rivals.stream().filter(ZeusdProcess::isAlive).count() > 1) {
-        assertTrue(System.nanoTime() < end, "more than one runs");
-        Thread.sleep(20);
-      }
+      await(
+          "one is left",
+          Duration.ofSeconds(60),
+          () -> rivals.stream().filter(ZeusdProcess::isAlive).count() <= 1);
       for (ZeusdProcess zeusd : rivals) {
         if (zeusd.isAlive()) {
           assertEquals(socket.toString(), zeusd.awaitListening());
@@ -343,17 +343,21 @@ class SoakTest {
 
   /** The daemon gives back what it does not need every few minutes. */
   private static void awaitMemory(ZeusdProcess zeusd, long mostMb) throws Exception {
-    long end = System.nanoTime() + Duration.ofMinutes(10).toNanos();
-    while (Resources.of(zeusd).residentMb() > mostMb) {
-      assertTrue(System.nanoTime() < end, () -> "it keeps its memory");
-      Thread.sleep(1000);
-    }
+    await(
+        "memory comes back",
+        Duration.ofMinutes(10),
+        () -> Resources.of(zeusd).residentMb() <= mostMb);
   }
 
   private static void awaitOpenFiles(ZeusdProcess zeusd, long most) throws Exception {
-    long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
-    while (zeusd.openFiles() > most) {
-      assertTrue(System.nanoTime() < end, () -> "files stay open");
+    await("files are closed", Duration.ofSeconds(20), () -> zeusd.openFiles() <= most);
+  }
+
+  private static void await(String what, Duration limit, Callable<Boolean> condition)
+      throws Exception {
+    long end = System.nanoTime() + limit.toNanos();
+    while (!condition.call()) {
+      assertTrue(System.nanoTime() < end, () -> "never: " + what);
       Thread.sleep(20);
     }
   }
@@ -361,11 +365,13 @@ class SoakTest {
   @Test
   void aFullDiskForItsLogStopsNothing() throws Exception {
     try (ZeusdProcess zeusd = start("exec 2>/dev/full;")) {
-      long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
-      while (!Files.exists(socket)) {
-        assertTrue(zeusd.isAlive() && System.nanoTime() < end, "it does not start");
-        Thread.sleep(10);
-      }
+      await(
+          "it starts",
+          Duration.ofSeconds(30),
+          () -> {
+            assertTrue(zeusd.isAlive(), "it does not start");
+            return Files.exists(socket);
+          });
       try (Crowd crowd = new Crowd(unix(), nvml, 20, 0)) {
         crowd.awaitValues(20, 3);
         for (int i = 0; i < 10; i++) {

@@ -110,9 +110,14 @@ final class ZeusdProcess implements AutoCloseable {
 
   /** A number from its /proc/PID/status, such as {@code Threads} or, in KB, {@code VmRSS}. */
   long status(String name) throws IOException {
-    try (Stream<String> lines = Files.lines(proc("status"))) {
+    return Long.parseLong(status(proc("status"), name));
+  }
+
+  /** What such a file has behind a name. */
+  static String status(Path file, String name) throws IOException {
+    try (Stream<String> lines = Files.lines(file)) {
       String line = lines.filter(each -> each.startsWith(name + ":")).findFirst().orElseThrow();
-      return Long.parseLong(line.split("\\s+")[1]);
+      return line.split("\\s+")[1];
     }
   }
 

@@ -165,8 +165,12 @@ class RunOrSubmitTest {
         });
   }
 
-  private void keepBusy() throws InterruptedException {
+  private void keepSlowAndBusy() throws InterruptedException {
     makeSlow();
+    keepBusy();
+  }
+
+  private void keepBusy() throws InterruptedException {
     CountDownLatch begun = new CountDownLatch(1);
     worker.submit(
         device -> {
@@ -179,7 +183,7 @@ class RunOrSubmitTest {
 
   @Test
   void readsThatWaitAreDoneOnceForAll() throws Exception {
-    keepBusy();
+    keepSlowAndBusy();
     AtomicInteger reads = new AtomicInteger();
     Function<String, Integer> read = device -> reads.incrementAndGet();
     CompletableFuture<Integer> impatient = worker.runOrShare(read);
@@ -201,16 +205,9 @@ class RunOrSubmitTest {
 
   @Test
   void readsOfAQuickDeviceThatHangsDoNotPileUp() throws Exception {
-    CountDownLatch begun = new CountDownLatch(1);
+    keepBusy();
     AtomicInteger reads = new AtomicInteger();
     Function<String, Integer> read = device -> reads.incrementAndGet();
-    worker.submit(
-        device -> {
-          begun.countDown();
-          awaitRelease();
-          return device;
-        });
-    begun.await();
     List<CompletableFuture<Integer>> waiting = new ArrayList<>();
     for (int i = 0; i < 5000; i++) {
       waiting.add(worker.runOrShare(read));
@@ -222,7 +219,7 @@ class RunOrSubmitTest {
 
   @Test
   void aSharedReadThatFailsDoesSoForAll() throws Exception {
-    keepBusy();
+    keepSlowAndBusy();
     Function<String, Integer> read =
         device -> {
           throw new DeviceException.Failed("broken", null);
@@ -266,7 +263,7 @@ class RunOrSubmitTest {
   /** SPEC: commands of a device run in the order in which they arrived. */
   @Test
   void nobodySharesAReadFromBeforeAWrite() throws Exception {
-    keepBusy();
+    keepSlowAndBusy();
     AtomicInteger setting = new AtomicInteger(1);
     Function<String, Integer> read = device -> setting.get();
     CompletableFuture<Integer> before = worker.runOrShare(read);
@@ -285,7 +282,7 @@ class RunOrSubmitTest {
 
   @Test
   void whoAsksAHungDeviceIsRefusedOnceTheReadHasWaitedForTooLong() throws Exception {
-    keepBusy();
+    keepSlowAndBusy();
     Function<String, String> read = device -> device;
     CompletableFuture<String> waits = worker.runOrShare(read);
     Await.until(
