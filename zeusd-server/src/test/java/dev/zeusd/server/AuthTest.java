@@ -10,10 +10,12 @@ import static dev.zeusd.server.TestTokens.unsigned;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.server.auth.Tokens;
+import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import java.io.IOException;
@@ -28,6 +30,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -206,6 +209,30 @@ class AuthTest {
     long now = System.currentTimeMillis() / 1000;
     String justEnded = bearer(hs256(claims(",\"exp\":" + (now - 30))));
     assertEquals(200, request("GET", "/gpu/get_power", justEnded).status());
+  }
+
+  /** With steady power only heartbeats are written, with changing power samples. */
+  @ParameterizedTest
+  @CsvSource({"sample, false", "sample, true", "snapshot, false", "snapshot, true"})
+  void aStreamEndsWhenItsTokenDoes(String format, boolean changing) throws IOException {
+    if (changing) {
+      nvml.gpu(0).countingPower(0);
+    }
+    String target = "/gpu/stream_power?format=" + format;
+    long leftMs = 3000;
+    long leewayMs = 60_000;
+    long exp = (System.currentTimeMillis() + leftMs - leewayMs) / 1000;
+    try (EventStream endless = server.connect().stream(target, header("gpu-read"));
+        EventStream ending =
+            server.connect().stream(target, bearer(hs256(claims(",\"exp\":" + exp))))) {
+      ending.nextData();
+      assertTimeoutPreemptively(RawConnection.PATIENCE, ending::assertEndsProperly);
+      assertTrue(System.currentTimeMillis() >= 1000 * exp + leewayMs, "ended too early");
+      endless.nextData();
+      for (int i = 0; i < 3; i++) {
+        assertNotEquals("", endless.next(RawConnection.PATIENCE));
+      }
+    }
   }
 
   @ParameterizedTest

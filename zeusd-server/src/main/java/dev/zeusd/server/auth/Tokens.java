@@ -131,10 +131,18 @@ public final class Tokens {
       }
       checked.put(digest, claims);
     }
-    if (claims.exp().isPresent() && clock.instant().isAfter(claims.exp().get().plus(LEEWAY))) {
+    if (clock.instant().isAfter(acceptedUntil(claims))) {
       throw new InvalidTokenException("the token has expired");
     }
     return claims;
+  }
+
+  /**
+   * Until when a token with these claims is taken, the leeway included; {@link Instant#MAX} if it
+   * has no end.
+   */
+  public static Instant acceptedUntil(Claims claims) {
+    return claims.exp().map(exp -> exp.plus(LEEWAY)).orElse(Instant.MAX);
   }
 
   private static String digest(String token) {

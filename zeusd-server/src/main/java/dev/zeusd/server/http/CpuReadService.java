@@ -38,7 +38,7 @@ public final class CpuReadService {
           SortedMap<Integer, CpuPowerSample> samples = FanOut.all(wanted, node.cpuPower()::read);
           Routes.sendJson(response, WireJson.cpuPower(samples.values()));
         });
-    routes.get(
+    routes.stream(
         CPU_READ,
         "/cpu/stream_power",
         streams.handler(

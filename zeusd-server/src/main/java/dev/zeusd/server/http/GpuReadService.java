@@ -38,7 +38,7 @@ public final class GpuReadService {
           SortedMap<Integer, GpuPowerSample> samples = FanOut.all(wanted, node.gpuPower()::read);
           Routes.sendJson(response, WireJson.gpuPower(samples.values()));
         });
-    routes.get(
+    routes.stream(
         GPU_READ,
         "/gpu/stream_power",
         streams.handler(

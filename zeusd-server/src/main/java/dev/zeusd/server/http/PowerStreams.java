@@ -7,7 +7,6 @@ import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
-import io.helidon.webserver.http.Handler;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -82,14 +81,14 @@ public final class PowerStreams implements AutoCloseable {
   }
 
   /** Handles requests for a stream of {@code devices}, as {@code sampler} reads them. */
-  <S extends PowerSample> Handler handler(
+  <S extends PowerSample> Routes.StreamHandler handler(
       String idsParameter,
       FanOut.ById<?> devices,
       Supplier<? extends PowerSampler<?, S>> sampler,
       Dialects<S> dialects) {
     Dialects<S> once = new Dialects<>(new OncePerSample<>(dialects.sample()), dialects.snapshot());
     return bounded(
-        (request, response) -> {
+        (request, response, acceptedUntil) -> {
           Query query = Query.of(request, Set.of(idsParameter, FORMAT));
           PowerSampler<?, S> power;
           List<Integer> ids;
@@ -100,7 +99,7 @@ public final class PowerStreams implements AutoCloseable {
           } while (power != sampler.get());
           StreamFormat format =
               query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
-          SseStream stream = new SseStream(connections.channelForStream(request));
+          SseStream stream = new SseStream(connections.channelForStream(request), acceptedUntil);
           // Whatever the client sends from here on is thrown away, so nothing can follow.
           response.header(HeaderValues.CONNECTION_CLOSE);
           join(stream, power, ids, format, once.of(format));
@@ -192,8 +191,8 @@ public final class PowerStreams implements AutoCloseable {
     return server == null;
   }
 
-  private Handler bounded(Handler stream) {
-    return (request, response) -> {
+  private Routes.StreamHandler bounded(Routes.StreamHandler stream) {
+    return (request, response, acceptedUntil) -> {
       if (!free.tryAcquire()) {
         HttpException e =
             new HttpException(
@@ -204,7 +203,7 @@ public final class PowerStreams implements AutoCloseable {
         throw e;
       }
       try {
-        stream.handle(request, response);
+        stream.handle(request, response, acceptedUntil);
       } finally {
         free.release();
       }

@@ -1,6 +1,8 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.auth.Claims;
+import dev.zeusd.server.auth.Tokens;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
@@ -11,6 +13,7 @@ import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
+import java.time.Instant;
 import java.util.Optional;
 import java.util.Set;
 
@@ -63,6 +66,31 @@ public final class Routes {
                       handler.handle(request, response);
                     })
             .orElse(handler));
+  }
+
+  /** Handles a request whose answer lasts. */
+  interface StreamHandler {
+    /**
+     * Handles a request.
+     *
+     * @param acceptedUntil by the wall clock, when the answer has to end because the token does
+     */
+    void handle(ServerRequest request, ServerResponse response, Instant acceptedUntil);
+  }
+
+  /** An endpoint of a group whose answer ends when the token does. */
+  void stream(ApiGroup group, String path, StreamHandler handler) {
+    add(
+        Method.GET,
+        path,
+        group,
+        auth.<Handler>map(
+                filter ->
+                    (request, response) -> {
+                      Claims claims = filter.authorize(request, group);
+                      handler.handle(request, response, Tokens.acceptedUntil(claims));
+                    })
+            .orElse((request, response) -> handler.handle(request, response, Instant.MAX)));
   }
 
   /** Handles a request of a known user, for what is written to the log. */

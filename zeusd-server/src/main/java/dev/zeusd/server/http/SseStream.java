@@ -12,6 +12,7 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -30,6 +31,7 @@ final class SseStream {
 
   private final SocketChannel channel;
   private final Thread handler = Thread.currentThread();
+  private final Instant acceptedUntil;
   private final long openedNanos = System.nanoTime();
 
   /** What the handler opens the stream with, once it is known; no event at all is a comment. */
@@ -50,9 +52,14 @@ final class SseStream {
 
   private boolean endedProperly;
 
-  /** A stream for the request that the calling thread handles. */
-  SseStream(SocketChannel channel) {
+  /**
+   * A stream for the request that the calling thread handles.
+   *
+   * @param acceptedUntil by the wall clock, when the client's right to it ends
+   */
+  SseStream(SocketChannel channel, Instant acceptedUntil) {
     this.channel = channel;
+    this.acceptedUntil = acceptedUntil;
   }
 
   /** Opens the stream as soon as there is something to say, and returns when it has ended. */
@@ -118,6 +125,11 @@ final class SseStream {
     stuckSinceNanos = System.nanoTime();
     first = events;
     LockSupport.unpark(handler);
+  }
+
+  /** Whether the client's right to it has ended, as the token does that it was opened with. */
+  boolean isOverdue(Instant now) {
+    return now.isAfter(acceptedUntil);
   }
 
   boolean isEnded() {

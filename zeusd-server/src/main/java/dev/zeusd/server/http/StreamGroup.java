@@ -4,6 +4,7 @@ import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.Subscription;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -266,8 +267,12 @@ final class StreamGroup<S extends PowerSample> {
     long now = System.nanoTime();
     if (now - lookedNanos >= LOOK_NANOS) {
       lookedNanos = now;
+      Instant wallClock = Instant.now();
       for (Member member : members) {
         member.stream.endIfGone(discarded);
+        if (member.stream.isOverdue(wallClock)) {
+          member.stream.endProperly(ByteBuffer.wrap(LAST_CHUNK));
+        }
       }
     }
     members.removeIf(member -> member.stream.isEnded());
