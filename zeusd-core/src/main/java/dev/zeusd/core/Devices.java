@@ -45,7 +45,7 @@ final class Devices<D, S extends PowerSample> {
    * @param devices those of an earlier look, and then the new ones
    * @param mayBeMore whether it makes sense to look again now
    * @param again looks again
-   * @param problems for the log
+   * @param problems for people: in the log, and by {@link #problems}; why there are none, if so
    */
   record Found<D>(
       AutoCloseable backend,
@@ -94,9 +94,14 @@ final class Devices<D, S extends PowerSample> {
 
   private synchronized void logNew(List<String> found) {
     if (!found.equals(problems)) {
-      problems = found;
+      problems = List.copyOf(found);
       found.forEach(problem -> LOG.log(System.Logger.Level.WARNING, problem));
     }
+  }
+
+  /** What is wrong with them as a kind, as of the last look; empty if nothing is. */
+  synchronized List<String> problems() {
+    return problems;
   }
 
   /** By id. Where there may be more, this looks again, if the last time is long enough ago. */

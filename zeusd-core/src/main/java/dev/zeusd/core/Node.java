@@ -191,6 +191,16 @@ public final class Node implements AutoCloseable {
   }
 
   /**
+   * For people: why there are no GPUs or no CPUs, and what else was found to be wrong when devices
+   * were last looked for, which this does not do. Empty if nothing is.
+   */
+  public List<String> problems() {
+    List<String> problems = new ArrayList<>(gpus.problems());
+    problems.addAll(cpus.problems());
+    return List.copyOf(problems);
+  }
+
+  /**
    * Closes all subscriptions, the devices' threads and the backends. Commands that wait are
    * refused. Idempotent.
    */

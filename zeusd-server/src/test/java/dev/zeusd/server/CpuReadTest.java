@@ -58,7 +58,8 @@ class CpuReadTest {
             "{\"gpu_ids\":[],\"cpu_ids\":[0,1],\"dram_available\":[true,false],\"gpus\":[],"
                 + "\"cpus\":[{\"id\":0,\"dram_available\":true},"
                 + "{\"id\":1,\"dram_available\":false}],"
-                + "\"enabled_api_groups\":[\"cpu-read\"],\"auth_required\":false}");
+                + "\"enabled_api_groups\":[\"cpu-read\"],\"auth_required\":false,\"problems\":"
+                + "[\"no GPUs: neither gpu-read nor gpu-control is enabled on this daemon\"]}");
   }
 
   @Test

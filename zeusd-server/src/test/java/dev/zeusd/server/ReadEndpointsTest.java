@@ -3,14 +3,19 @@ package dev.zeusd.server;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
+import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.raw.RawResponse;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.Set;
 import java.util.regex.Matcher;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -43,7 +48,8 @@ class ReadEndpointsTest {
                   + "\"pci_address\":\"0000:19:00.0\",\"cumulative_energy_available\":true},"
                   + "{\"id\":1,\"name\":\"NVIDIA \\\"T4\\\" \\\\ é\","
                   + "\"pci_address\":\"abcde:f0:1f.0\",\"cumulative_energy_available\":false}],"
-                  + "\"cpus\":[],\"enabled_api_groups\":[\"gpu-read\"],\"auth_required\":false}");
+                  + "\"cpus\":[],\"enabled_api_groups\":[\"gpu-read\"],\"auth_required\":false,"
+                  + "\"problems\":[\"no CPUs: cpu-read is not enabled on this daemon\"]}");
     }
   }
 
@@ -71,7 +77,47 @@ class ReadEndpointsTest {
           .get("/discover")
           .assertOk(
               "{\"gpu_ids\":[],\"cpu_ids\":[],\"dram_available\":[],\"gpus\":[],\"cpus\":[],"
-                  + "\"enabled_api_groups\":[],\"auth_required\":false}");
+                  + "\"enabled_api_groups\":[],\"auth_required\":false,\"problems\":["
+                  + "\"no GPUs by NVML, driver 575.57.08\","
+                  + "\"no GPUs: neither gpu-read nor gpu-control is enabled on this daemon\","
+                  + "\"no CPUs: cpu-read is not enabled on this daemon\"]}");
+    }
+  }
+
+  @Test
+  void discoversWhyThereIsNothingUntilThereIs(@TempDir Path raplDir) throws Exception {
+    nvml.deviceCount(0);
+    try (TestServer server = TestServer.startAll(Transport.UDS, raplDir)) {
+      String nothing = server.get("/discover").body();
+      assertTrue(nothing.contains("\"problems\":[\"no GPUs by NVML"), nothing);
+      assertTrue(nothing.contains("no CPUs: no zone below " + raplDir), nothing);
+      nvml.deviceCount(1);
+      try (RaplTree tree = new RaplTree(raplDir)) {
+        tree.zone(0, "package-0").energy(1_000_000);
+        // It looks again, but not at once.
+        Await.until("devices are discovered", () -> !discover(server).contains("problems"));
+        String found = discover(server);
+        assertTrue(found.startsWith("{\"gpu_ids\":[0],\"cpu_ids\":[0],"), found);
+      }
+    }
+  }
+
+  private static String discover(TestServer server) {
+    try {
+      return server.get("/discover").body();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void tellsTheTimeWithNoReadings(Transport transport) throws IOException {
+    nvml.deviceCount(0);
+    try (TestServer server = TestServer.start(transport)) {
+      long before = System.currentTimeMillis();
+      Matcher power = server.get("/gpu/get_power").assertOkMatching(POWER.formatted(""));
+      assertWithin(before, Long.parseLong(power.group(1)), System.currentTimeMillis());
     }
   }
 

@@ -16,6 +16,7 @@ import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -96,6 +97,23 @@ final class TestServer implements AutoCloseable {
                 .withRaplDir(raplDir));
     return start(
         transport, node, true, Set.of(ApiGroup.CPU_READ), StreamFormat.SAMPLE, Optional.empty());
+  }
+
+  /** All there is: the GPUs of the fake, and the RAPL zones in {@code raplDir}. */
+  static TestServer startAll(Transport transport, Path raplDir) throws IOException {
+    Node node =
+        Node.open(
+            NodeConfig.defaults()
+                .withGpuBackend(GpuBackend.NVML)
+                .withCpuBackend(CpuBackend.RAPL)
+                .withRaplDir(raplDir));
+    return start(
+        transport,
+        node,
+        true,
+        EnumSet.allOf(ApiGroup.class),
+        StreamFormat.SAMPLE,
+        Optional.empty());
   }
 
   /** A second server on the same devices. */

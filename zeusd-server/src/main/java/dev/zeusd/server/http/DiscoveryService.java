@@ -1,10 +1,15 @@
 package dev.zeusd.server.http;
 
+import static dev.zeusd.server.ApiGroup.CPU_READ;
+import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
+import static dev.zeusd.server.ApiGroup.GPU_READ;
+
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -25,16 +30,37 @@ public final class DiscoveryService {
     this.auth = auth;
   }
 
-  private record Discovery(List<GpuInfo> gpus, List<CpuInfo> cpus, byte[] json) {}
+  private record Discovery(
+      List<GpuInfo> gpus, List<CpuInfo> cpus, List<String> problems, byte[] json) {}
 
   private Discovery discovery() {
     List<GpuInfo> gpus = node.gpus().stream().map(worker -> worker.device().info()).toList();
     List<CpuInfo> cpus = node.cpus().stream().map(worker -> worker.device().info()).toList();
+    List<String> problems = problems(gpus.isEmpty(), cpus.isEmpty());
     Discovery known = prepared;
     // Devices that are found later, and GPUs that did not answer at first.
-    return known != null && known.gpus.equals(gpus) && known.cpus.equals(cpus)
+    return known != null
+            && known.gpus.equals(gpus)
+            && known.cpus.equals(cpus)
+            && known.problems.equals(problems)
         ? known
-        : new Discovery(gpus, cpus, WireJson.discovery(gpus, cpus, groups, auth.isPresent()));
+        : new Discovery(
+            gpus,
+            cpus,
+            problems,
+            WireJson.discovery(gpus, cpus, groups, auth.isPresent(), problems));
+  }
+
+  /** Why a whole kind of device is missing, the daemon's configuration included. */
+  private List<String> problems(boolean noGpus, boolean noCpus) {
+    List<String> problems = new ArrayList<>(node.problems());
+    if (noGpus && !groups.contains(GPU_READ) && !groups.contains(GPU_CONTROL)) {
+      problems.add("no GPUs: neither gpu-read nor gpu-control is enabled on this daemon");
+    }
+    if (noCpus && !groups.contains(CPU_READ)) {
+      problems.add("no CPUs: cpu-read is not enabled on this daemon");
+    }
+    return problems;
   }
 
   /** Registers the endpoints. */

@@ -6,6 +6,7 @@ import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
+import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
 import jakarta.json.Json;
@@ -42,7 +43,11 @@ final class WireJson {
   }
 
   static byte[] discovery(
-      List<GpuInfo> gpus, List<CpuInfo> cpus, Set<ApiGroup> groups, boolean authRequired) {
+      List<GpuInfo> gpus,
+      List<CpuInfo> cpus,
+      Set<ApiGroup> groups,
+      boolean authRequired,
+      List<String> problems) {
     JsonArrayBuilder gpuIds = Json.createArrayBuilder();
     JsonArrayBuilder gpuObjects = Json.createArrayBuilder();
     for (GpuInfo gpu : gpus) {
@@ -69,7 +74,7 @@ final class WireJson {
     if (!groups.isEmpty()) {
       EnumSet.copyOf(groups).forEach(group -> groupNames.add(group.wireName()));
     }
-    return bytes(
+    JsonObjectBuilder json =
         Json.createObjectBuilder()
             .add("gpu_ids", gpuIds)
             .add("cpu_ids", cpuIds)
@@ -77,19 +82,32 @@ final class WireJson {
             .add("gpus", gpuObjects)
             .add("cpus", cpuObjects)
             .add("enabled_api_groups", groupNames)
-            .add("auth_required", authRequired)
-            .build());
+            .add("auth_required", authRequired);
+    if (!problems.isEmpty()) {
+      json.add("problems", Json.createArrayBuilder(problems));
+    }
+    return bytes(json.build());
+  }
+
+  /** When these were read: the newest of their times or, if there are none, now. */
+  private static long timestampMs(Collection<? extends PowerSample> samples) {
+    if (samples.isEmpty()) {
+      return System.currentTimeMillis();
+    }
+    long newestMs = Long.MIN_VALUE;
+    for (PowerSample sample : samples) {
+      newestMs = Math.max(newestMs, sample.timestampMs());
+    }
+    return newestMs;
   }
 
   /** The body of {@code /gpu/get_power}, and an event of the snapshot dialect. */
   static byte[] gpuPower(Collection<GpuPowerSample> samples) {
-    long timestampMs = 0;
     StringBuilder power = new StringBuilder();
     for (GpuPowerSample sample : samples) {
-      timestampMs = Math.max(timestampMs, sample.timestampMs());
       key(power, sample.gpuId()).append(sample.powerMw());
     }
-    StringBuilder json = new StringBuilder("{\"timestamp_ms\":").append(timestampMs);
+    StringBuilder json = new StringBuilder("{\"timestamp_ms\":").append(timestampMs(samples));
     return ascii(json.append(",\"power_mw\":{").append(power).append("}}"));
   }
 
@@ -145,14 +163,12 @@ final class WireJson {
 
   /** The body of {@code /cpu/get_power}, and an event of the snapshot dialect. */
   static byte[] cpuPower(Collection<CpuPowerSample> samples) {
-    long timestampMs = 0;
     StringBuilder power = new StringBuilder();
     for (CpuPowerSample sample : samples) {
-      timestampMs = Math.max(timestampMs, sample.timestampMs());
       key(power, sample.cpuId()).append('{');
       cpuAndDram(power, sample).append('}');
     }
-    StringBuilder json = new StringBuilder("{\"timestamp_ms\":").append(timestampMs);
+    StringBuilder json = new StringBuilder("{\"timestamp_ms\":").append(timestampMs(samples));
     return ascii(json.append(",\"power_mw\":{").append(power).append("}}"));
   }
 
