@@ -302,12 +302,12 @@ final class ServeCommand implements Callable<Integer> {
     boolean cpus = groups.contains(ApiGroup.CPU_READ);
     GpuBackend backend = simulate ? GpuBackend.SIMULATED : gpuBackend;
     CpuBackend cpuBackend = simulate ? CpuBackend.SIMULATED : CpuBackend.RAPL;
-    return NodeConfig.defaults()
+    NodeConfig config = NodeConfig.defaults();
+    return (raplDir == null ? config : config.withRaplDir(raplDir))
         .withGpuBackend(gpus ? backend : GpuBackend.NONE)
         .withGpuPowerPollHz(gpuPowerPollHz)
         .withCpuBackend(cpus ? cpuBackend : CpuBackend.NONE)
-        .withCpuPowerPollHz(cpuPowerPollHz)
-        .withRaplDir(raplDir == null ? NodeConfig.defaultRaplDir() : raplDir);
+        .withCpuPowerPollHz(cpuPowerPollHz);
   }
 
   private String where(ZeusdServer server) {

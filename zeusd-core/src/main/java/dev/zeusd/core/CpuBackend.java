@@ -2,7 +2,7 @@ package dev.zeusd.core;
 
 /** Where CPUs come from. */
 public enum CpuBackend {
-  /** RAPL, as Linux shows it below {@link NodeConfig#raplDir}; without it no CPUs. */
+  /** RAPL, as Linux shows it in one of {@link NodeConfig#raplDirs}; without it no CPUs. */
   RAPL,
   /** Simulated CPUs, for trying out and for tests. */
   SIMULATED,

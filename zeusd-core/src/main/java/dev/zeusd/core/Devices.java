@@ -5,6 +5,7 @@ import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
@@ -161,6 +162,7 @@ final class Devices<D, S extends PowerSample> {
         starter.apply(found.devices.subList(before.workers.size(), found.devices.size()));
     List<DeviceWorker<D>> all = new ArrayList<>(before.workers);
     all.addAll(added);
+    all.sort(Comparator.comparingInt(DeviceWorker::id));
     Known<D, S> after = new Known<>(found, List.copyOf(all), samplers.apply(all));
     synchronized (this) {
       if (!closed) {

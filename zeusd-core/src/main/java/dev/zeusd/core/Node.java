@@ -5,6 +5,7 @@ import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.nvml.NvmlGpus;
 import dev.zeusd.core.nvml.NvmlOpener;
+import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.DeviceWorker;
@@ -155,12 +156,22 @@ public final class Node implements AutoCloseable {
       case NONE -> Found.always(List.of());
       case SIMULATED -> Found.always(SimulatedCpu.typicalNode());
       case RAPL -> {
-        RaplCpus rapl = RaplCpus.open(config.raplDir(), System::nanoTime);
-        yield rapl.cpus().isEmpty()
-            ? Found.none(() -> findCpus(config), rapl.problems())
-            : Found.always(rapl, rapl.cpus(), rapl.problems());
+        RaplCpus rapl = RaplCpus.open(config.raplDirs(), BootClock.system());
+        yield found(rapl);
       }
     };
+  }
+
+  private static Found<Cpu> found(RaplCpus rapl) {
+    return new Found<>(
+        rapl,
+        rapl.cpus(),
+        rapl::mayHaveMore,
+        () -> {
+          rapl.lookForMore();
+          return found(rapl);
+        },
+        rapl.problems());
   }
 
   /**

@@ -1,7 +1,7 @@
 package dev.zeusd.core;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -11,21 +11,23 @@ import java.util.Objects;
  * @param gpuPowerPollHz how often a GPU's power is read while somebody wants it, 1 to 1000 a second
  * @param cpuBackend where CPUs come from
  * @param cpuPowerPollHz how often a CPU's power is read while somebody wants it, 1 to 1000 a second
- * @param raplDir directory with the RAPL zones {@code intel-rapl:N}; need not exist
+ * @param raplDirs directories that may hold the RAPL zones {@code intel-rapl:N}: each time that
+ *     CPUs are looked for, the first one that has any is taken; none needs to exist
  */
 public record NodeConfig(
     GpuBackend gpuBackend,
     int gpuPowerPollHz,
     CpuBackend cpuBackend,
     int cpuPowerPollHz,
-    Path raplDir) {
+    List<Path> raplDirs) {
   /** The highest rate at which power is read, in Hz. */
   public static final int MAX_POLL_HZ = 1000;
 
-  /** Where a container finds the host's zones, if somebody mounted them. */
-  private static final Path CONTAINER_RAPL_DIR = Path.of("/zeus_sys/class/powercap/intel-rapl");
-
-  private static final Path HOST_RAPL_DIR = Path.of("/sys/class/powercap/intel-rapl");
+  /** Where a container finds the host's zones, if somebody mounted them; and else. */
+  private static final List<Path> USUAL_RAPL_DIRS =
+      List.of(
+          Path.of("/zeus_sys/class/powercap/intel-rapl"),
+          Path.of("/sys/class/powercap/intel-rapl"));
 
   /**
    * Checks the values.
@@ -35,7 +37,7 @@ public record NodeConfig(
   public NodeConfig {
     Objects.requireNonNull(gpuBackend);
     Objects.requireNonNull(cpuBackend);
-    Objects.requireNonNull(raplDir);
+    raplDirs = List.copyOf(raplDirs);
     checkPollHz("gpuPowerPollHz", gpuPowerPollHz);
     checkPollHz("cpuPowerPollHz", cpuPowerPollHz);
   }
@@ -46,9 +48,13 @@ public record NodeConfig(
     }
   }
 
-  /** The real devices of this machine: GPUs at 20 Hz, CPUs at 10 Hz. */
+  /**
+   * The real devices of this machine: GPUs at 20 Hz, CPUs at 10 Hz. The RAPL zones are those in
+   * {@code /zeus_sys/class/powercap/intel-rapl}, where a container has the host's {@code /sys},
+   * else in {@code /sys/class/powercap/intel-rapl}.
+   */
   public static NodeConfig defaults() {
-    return new NodeConfig(GpuBackend.AUTO, 20, CpuBackend.RAPL, 10, defaultRaplDir());
+    return new NodeConfig(GpuBackend.AUTO, 20, CpuBackend.RAPL, 10, USUAL_RAPL_DIRS);
   }
 
   /** Simulated devices, at the same rates: needs no hardware and no privilege. */
@@ -56,36 +62,28 @@ public record NodeConfig(
     return defaults().withGpuBackend(GpuBackend.SIMULATED).withCpuBackend(CpuBackend.SIMULATED);
   }
 
-  /**
-   * {@code /zeus_sys/class/powercap/intel-rapl} if it exists, as it does in a container that has
-   * the host's {@code /sys} there, else {@code /sys/class/powercap/intel-rapl}.
-   */
-  public static Path defaultRaplDir() {
-    return Files.isDirectory(CONTAINER_RAPL_DIR) ? CONTAINER_RAPL_DIR : HOST_RAPL_DIR;
-  }
-
   /** The same with another source of GPUs. */
   public NodeConfig withGpuBackend(GpuBackend backend) {
-    return new NodeConfig(backend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, raplDir);
+    return new NodeConfig(backend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, raplDirs);
   }
 
   /** The same with another rate for GPUs, in Hz. */
   public NodeConfig withGpuPowerPollHz(int pollHz) {
-    return new NodeConfig(gpuBackend, pollHz, cpuBackend, cpuPowerPollHz, raplDir);
+    return new NodeConfig(gpuBackend, pollHz, cpuBackend, cpuPowerPollHz, raplDirs);
   }
 
   /** The same with another source of CPUs. */
   public NodeConfig withCpuBackend(CpuBackend backend) {
-    return new NodeConfig(gpuBackend, gpuPowerPollHz, backend, cpuPowerPollHz, raplDir);
+    return new NodeConfig(gpuBackend, gpuPowerPollHz, backend, cpuPowerPollHz, raplDirs);
   }
 
   /** The same with another rate for CPUs, in Hz. */
   public NodeConfig withCpuPowerPollHz(int pollHz) {
-    return new NodeConfig(gpuBackend, gpuPowerPollHz, cpuBackend, pollHz, raplDir);
+    return new NodeConfig(gpuBackend, gpuPowerPollHz, cpuBackend, pollHz, raplDirs);
   }
 
-  /** The same with another directory of RAPL zones. */
+  /** The same with {@code dir} as the only directory that may hold RAPL zones. */
   public NodeConfig withRaplDir(Path dir) {
-    return new NodeConfig(gpuBackend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, dir);
+    return new NodeConfig(gpuBackend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, List.of(dir));
   }
 }

@@ -10,6 +10,9 @@ import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -21,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** CPUs, from files of the shape of sysfs to bytes on a socket. */
 class CpuReadTest {
@@ -51,13 +55,14 @@ class CpuReadTest {
   }
 
   @Test
-  void discoversPackagesAndTheirDram() throws IOException {
+  void discoversPackagesTheirDramAndThePlatform() throws IOException {
     server
         .get("/discover")
         .assertOk(
-            "{\"gpu_ids\":[],\"cpu_ids\":[0,1],\"dram_available\":[true,false],\"gpus\":[],"
-                + "\"cpus\":[{\"id\":0,\"dram_available\":true},"
-                + "{\"id\":1,\"dram_available\":false}],"
+            "{\"gpu_ids\":[],\"cpu_ids\":[0,1,2],\"dram_available\":[true,false,false],\"gpus\":[],"
+                + "\"cpus\":[{\"id\":0,\"dram_available\":true,\"domain\":\"package\"},"
+                + "{\"id\":1,\"dram_available\":false,\"domain\":\"package\"},"
+                + "{\"id\":2,\"dram_available\":false,\"domain\":\"psys\"}],"
                 + "\"enabled_api_groups\":[\"cpu-read\"],\"auth_required\":false,\"problems\":"
                 + "[\"no GPUs: neither gpu-read nor gpu-control is enabled on this daemon\"]}");
   }
@@ -81,13 +86,72 @@ class CpuReadTest {
                 + "\"1\":{\"cpu_energy_uj\":null,\"dram_energy_uj\":null}}");
   }
 
+  @Test
+  void thePlatformIsReadWhereItIsAskedForByItsId() throws IOException {
+    server
+        .get("/cpu/get_cumulative_energy?cpu_ids=2&cpu=true&dram=true")
+        .assertOk("{\"2\":{\"cpu_energy_uj\":9000000,\"dram_energy_uj\":null}}");
+    server
+        .get("/cpu/get_power?cpu_ids=0,2")
+        .assertOkMatching(
+            "\\{\"timestamp_ms\":\\d{13},\"power_mw\":\\{\"0\":\\{\"cpu_mw\":0,\"dram_mw\":0},"
+                + "\"2\":\\{\"cpu_mw\":0,\"dram_mw\":null}}}");
+    server
+        .get("/cpu/get_power")
+        .assertOkMatching(
+            "\\{\"timestamp_ms\":\\d{13},\"power_mw\":\\{\"0\":\\{\"cpu_mw\":0,\"dram_mw\":0},"
+                + "\"1\":\\{\"cpu_mw\":0,\"dram_mw\":null}}}");
+    try (EventStream stream = server.stream("/cpu/stream_power?cpu_ids=2")) {
+      assertTrue(stream.nextData().contains("\"cpu_id\":2,\"cpu_mw\":0,\"dram_mw\":null"));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"0\n", "1\n", "", "18446744073709551615\n"})
+  void aCounterWithoutAUsableRangeIsReadAndNotGuardedInCircles(String range) throws Exception {
+    Files.writeString(package1.dir().resolve("max_energy_range_uj"), range);
+    String target = "/cpu/get_cumulative_energy?cpu_ids=1&cpu=true&dram=false";
+    String answer = "{\"1\":{\"cpu_energy_uj\":2000000,\"dram_energy_uj\":null}}";
+    server.get(target).assertOk(answer);
+    long thread = threadId("CPU 1");
+    ThreadMXBean threads = ManagementFactory.getThreadMXBean();
+    long before = threads.getThreadInfo(thread).getWaitedCount();
+    Thread.sleep(1500);
+    long wakeups = threads.getThreadInfo(thread).getWaitedCount() - before;
+    assertTrue(wakeups <= 3, wakeups + " wake-ups");
+    server.get(target).assertOk(answer);
+  }
+
+  private static long threadId(String name) {
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> thread.getName().equals(name))
+        .mapToLong(Thread::threadId)
+        .max()
+        .orElseThrow();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void dramThatCannotBeReadCostsItself(RaplFault fault) throws IOException {
+    fault.applyTo(dram0);
+    server
+        .get("/cpu/get_cumulative_energy?cpu_ids=0&cpu=true&dram=true")
+        .assertOk("{\"0\":{\"cpu_energy_uj\":1000000,\"dram_energy_uj\":null}}");
+    String alone = "/cpu/get_cumulative_energy?cpu_ids=0&cpu=false&dram=true";
+    assertTrue(server.get(alone).body().contains("intel-rapl:0:0"), "alone, it is what fails");
+    dram0.restore(6_000);
+    server
+        .get("/cpu/get_cumulative_energy?cpu_ids=0&cpu=true&dram=true")
+        .assertOk("{\"0\":{\"cpu_energy_uj\":1000000,\"dram_energy_uj\":6000}}");
+  }
+
   @ParameterizedTest
   @CsvSource({
     "/cpu/get_cumulative_energy?cpu=true, dram",
     "/cpu/get_cumulative_energy?dram=true, cpu",
     "/cpu/get_cumulative_energy?cpu=1&dram=true, cpu",
     "/cpu/get_cumulative_energy?cpu=true&dram=true&gpu_ids=0, gpu_ids",
-    "/cpu/get_cumulative_energy?cpu=true&dram=true&cpu_ids=2, cpu_ids",
+    "/cpu/get_cumulative_energy?cpu=true&dram=true&cpu_ids=3, cpu_ids",
     "/cpu/get_power?cpu_ids=, cpu_ids",
     "/cpu/get_power?format=sample, format",
     "/cpu/stream_power?cpu_ids=x, cpu_ids",

@@ -42,7 +42,7 @@ public class QueryBenchmark extends PieceBenchmark {
   /** The parameter that reads have. */
   @Benchmark
   public Collection<Integer> gpuIds() {
-    return Query.of(one, known).idsOrAll(IDS, gpus);
+    return Query.of(one, known).idsOrAll(IDS, gpus, gpus);
   }
 
   /** The parameters of set_power_limit. */

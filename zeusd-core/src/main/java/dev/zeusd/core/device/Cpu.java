@@ -42,8 +42,16 @@ public interface Cpu {
     return dram.isPresent() ? OptionalLong.of(dram.get().read().energyUj()) : OptionalLong.empty();
   }
 
-  /** Both energies so far, as {@link #cpuEnergyUj} and {@link #dramEnergyUj}. */
+  /**
+   * Both energies so far, as {@link #cpuEnergyUj} and {@link #dramEnergyUj}. DRAM that cannot be
+   * read is left out, as if it were not counted.
+   */
   default CpuEnergy energy() {
-    return new CpuEnergy(cpuEnergyUj(), dramEnergyUj());
+    long cpuEnergyUj = cpuEnergyUj();
+    try {
+      return new CpuEnergy(cpuEnergyUj, dramEnergyUj());
+    } catch (DeviceException e) {
+      return new CpuEnergy(cpuEnergyUj, OptionalLong.empty());
+    }
   }
 }

@@ -6,11 +6,12 @@ import java.util.OptionalLong;
  * One read of an {@link EnergyCounter}.
  *
  * @param energyUj energy counted so far, in uJ, wraps included
- * @param nanoTime when the counter was read, on the clock of {@link System#nanoTime}
+ * @param readNanos when the counter was read, in ns of a clock that never goes back, and that goes
+ *     on while the machine sleeps
  * @param resets how often the counter changed as no use of energy explains; what was used around
  *     that moment is not in {@code energyUj}
  */
-public record EnergyReading(long energyUj, long nanoTime, int resets) {
+public record EnergyReading(long energyUj, long readNanos, int resets) {
   private static final double MW_PER_UJ_PER_NS = 1e6;
 
   /**
@@ -18,7 +19,7 @@ public record EnergyReading(long energyUj, long nanoTime, int resets) {
    * really passed. Empty where that is unknown: no time passed, or the counter was reset.
    */
   public OptionalLong powerMwSince(EnergyReading earlier) {
-    long elapsedNanos = nanoTime - earlier.nanoTime;
+    long elapsedNanos = readNanos - earlier.readNanos;
     if (elapsedNanos <= 0 || resets != earlier.resets) {
       return OptionalLong.empty();
     }

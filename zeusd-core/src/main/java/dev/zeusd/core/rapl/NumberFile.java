@@ -6,7 +6,6 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
@@ -112,10 +111,18 @@ final class NumberFile implements AutoCloseable {
   private DeviceException failure(IOException e) {
     if (e instanceof AccessDeniedException) {
       return new DeviceException.NoPermission(
-          "no permission to read " + path + " (energy counters can be read by root only)", e);
+          "no permission to read "
+              + path
+              + ": root may, and who has CAP_DAC_READ_SEARCH or is allowed to by the file's mode",
+          e);
     }
-    String reason = e instanceof NoSuchFileException ? "it is not there" : e.getMessage();
-    return new DeviceException.Failed("cannot read " + path + ": " + reason, e);
+    return new DeviceException.Failed("cannot read " + path + ": " + FileTrouble.reason(e), e);
+  }
+
+  /** The path. */
+  @Override
+  public String toString() {
+    return path.toString();
   }
 
   /** Closes the file; a read opens it again. */

@@ -4,30 +4,31 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.EnergyCounter;
 import dev.zeusd.core.device.EnergyReading;
 import java.nio.file.Path;
-import java.util.function.LongSupplier;
 
 /**
  * The energy counter of one RAPL zone, made endless: it starts at the value of the first read, and
  * goes on where the hardware's counter wraps at {@code max_energy_range_uj}.
  *
  * <p>A value below the last one is a wrap if the energy that this implies can have been used since
- * the last read: at most {@link #HIGHEST_POWER_UJ_PER_NS} for that long, and {@link #SLACK_UJ}.
- * Otherwise the counter was reset, which adds nothing; counting goes on from the new value. What
- * cannot be told apart is a reset from shortly below the top, which passes for a wrap: then no more
- * energy is made up than could have been used. If there was no read for as long as a wrap takes at
- * the highest power, every drop passes for a wrap.
+ * the last read: at most the highest power for that long, a hundredth of it while the machine
+ * slept, and {@link #SLACK_UJ}. Otherwise the counter was reset, which adds nothing; counting goes
+ * on from the new value. What cannot be told apart is a reset from shortly below the top, which
+ * passes for a wrap: then no more energy is made up than could have been used. If there was no read
+ * for as long as a wrap takes at the highest power, every drop passes for a wrap. But many machines
+ * reset their counters in sleep: a drop over a sleep to what can have been used while awake is a
+ * reset.
  *
  * <p>A rise is what was used, unless that is out of the question, {@link #IMPOSSIBLE_RISE} times as
  * much as for a wrap: then the counter was reset as well, or is another one now.
+ *
+ * <p>Where the range is unknown, or a value above it shows that it is wrong, a wrap counts as a
+ * reset.
  */
 final class RaplCounter implements EnergyCounter, AutoCloseable {
-  /**
-   * What no zone draws for long: 1 kW, which is 1 uJ/ns. The largest packages are specified for 500
-   * W. The guard reads twice per wrap at this power, so that wraps are found up to 2 kW.
-   */
-  private static final long HIGHEST_POWER_UJ_PER_NS = 1;
+  private static final System.Logger LOG = System.getLogger(RaplCounter.class.getName());
 
   private static final long IMPOSSIBLE_RISE = 10;
+  private static final long LESS_POWER_ASLEEP = 100;
 
   /**
    * 100 J: over a short time the power may seem higher than it is, since the hardware counts in
@@ -36,85 +37,126 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
   private static final long SLACK_UJ = 100_000_000;
 
   /** Bounds of the guard's period; real zones, of 65 to 262 kJ, are within. */
-  private static final long SHORTEST_SILENCE_NANOS = 10_000_000L;
+  private static final long SHORTEST_SILENCE_NANOS = 1_000_000_000L;
 
   private static final long LONGEST_SILENCE_NANOS = 600_000_000_000L;
 
-  /** The guard's period while the range is not known, since nothing could be read. */
+  /** The guard's period while the range is not known, and how often that is tried again. */
   private static final long UNKNOWN_SILENCE_NANOS = 10_000_000_000L;
 
   private static final long UNKNOWN = -1;
 
   private final NumberFile energyFile;
   private final NumberFile rangeFile;
-  private final LongSupplier nanoTime;
+  private final long highestPowerUjPerNs;
+  private final BootClock clock;
 
   private long rangeUj = UNKNOWN;
+  private long rangeTriedNanos;
+  private boolean rangeIsWanted = true;
+  private boolean rangeFails;
   private long lastRawUj = UNKNOWN;
   private long lastNanos;
+  private long lastSleptNanos;
   private long energyUj;
   private int resets;
 
-  /** The counter of {@code zone}, a directory; nothing is read yet. */
-  RaplCounter(Path zone, LongSupplier nanoTime) {
+  /**
+   * The counter of {@code zone}, a directory; nothing is read yet.
+   *
+   * @param highestPowerUjPerNs what the zone does not draw for long, in kW. The guard reads twice
+   *     per wrap at this power, so that wraps are found up to twice as much. The largest packages
+   *     are specified for 500 W.
+   */
+  RaplCounter(Path zone, long highestPowerUjPerNs, BootClock clock) {
     this.energyFile = new NumberFile(zone.resolve("energy_uj"));
     this.rangeFile = new NumberFile(zone.resolve("max_energy_range_uj"));
-    this.nanoTime = nanoTime;
+    this.highestPowerUjPerNs = highestPowerUjPerNs;
+    this.clock = clock;
   }
 
   @Override
   public EnergyReading read() {
     try {
-      if (rangeUj == UNKNOWN) {
-        readRange();
-      }
       long rawUj = energyFile.read();
-      long now = nanoTime.getAsLong();
+      long now = clock.nanos();
       if (rawUj == lastRawUj && energyFile.isReplaced()) {
         // The counter that is open stands still, since it is not the one of this path any more.
         energyFile.close();
-        readRange();
+        rangeIsWanted = true;
         rawUj = energyFile.read();
-        now = nanoTime.getAsLong();
+        now = clock.nanos();
       }
-      count(rawUj, now);
+      if (rangeIsWanted || rangeUj == UNKNOWN && now - rangeTriedNanos > UNKNOWN_SILENCE_NANOS) {
+        readRange(now);
+      }
+      count(rawUj, now, clock.sleptNanos());
       return new EnergyReading(energyUj, now, resets);
     } catch (DeviceException e) {
       // Whatever comes back may be another driver's.
-      rangeUj = UNKNOWN;
+      rangeIsWanted = true;
       throw e;
     }
   }
 
-  private void readRange() {
-    rangeUj = rangeFile.read();
-    rangeFile.close();
+  /** A counter without a range is worth reading; only its wraps are lost. */
+  private void readRange(long now) {
+    rangeIsWanted = false;
+    rangeTriedNanos = now;
+    rangeUj = UNKNOWN;
+    try {
+      long read = rangeFile.read();
+      if (read == 0) {
+        throw new DeviceException.Failed(rangeFile + " is 0", null);
+      }
+      rangeUj = read;
+      if (rangeFails) {
+        rangeFails = false;
+        LOG.log(System.Logger.Level.INFO, "{0} can be used again", rangeFile);
+      }
+    } catch (DeviceException e) {
+      if (!rangeFails) {
+        rangeFails = true;
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "{0}: the counter beside it is read all the same, but whenever it wraps, the energy"
+                + " since the read before is not counted",
+            e.getMessage());
+      }
+    } finally {
+      rangeFile.close();
+    }
   }
 
-  private void count(long rawUj, long now) {
+  private void count(long rawUj, long now, long sleptNanos) {
+    long asleepNanos = sleptNanos - lastSleptNanos;
+    long awakeNanos = now - lastNanos - asleepNanos;
+    long awakeUj = awakeNanos * highestPowerUjPerNs + SLACK_UJ;
+    long plausibleUj = awakeUj + asleepNanos / LESS_POWER_ASLEEP * highestPowerUjPerNs;
     long riseUj = rawUj - lastRawUj;
     long wrapUj = rangeUj + riseUj;
-    long plausibleUj = (now - lastNanos) * HIGHEST_POWER_UJ_PER_NS + SLACK_UJ;
+    boolean resetInSleep = asleepNanos > 0 && rawUj <= awakeUj;
     if (lastRawUj == UNKNOWN) {
       energyUj = rawUj;
     } else if (riseUj >= 0 && riseUj / IMPOSSIBLE_RISE <= plausibleUj) {
       energyUj += riseUj;
-    } else if (riseUj < 0 && lastRawUj <= rangeUj && wrapUj <= plausibleUj) {
+    } else if (riseUj < 0 && lastRawUj <= rangeUj && wrapUj <= plausibleUj && !resetInSleep) {
       energyUj += wrapUj;
     } else {
       resets++;
     }
     lastRawUj = rawUj;
     lastNanos = now;
+    lastSleptNanos = sleptNanos;
   }
 
   /** Half of the shortest time in which the counter can wrap. */
   @Override
   public long maxSilenceNanos() {
-    if (rangeUj == UNKNOWN) {
+    if (rangeIsWanted || lastRawUj > rangeUj) {
       return UNKNOWN_SILENCE_NANOS;
     }
-    long shortestWrapNanos = rangeUj / HIGHEST_POWER_UJ_PER_NS;
+    long shortestWrapNanos = rangeUj / highestPowerUjPerNs;
     return Math.clamp(shortestWrapNanos / 2, SHORTEST_SILENCE_NANOS, LONGEST_SILENCE_NANOS);
   }
 

@@ -5,19 +5,27 @@ import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.EnergyCounter;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.function.LongSupplier;
 
-/** A CPU package behind RAPL. */
+/** A CPU package, or the platform, behind RAPL. */
 final class RaplCpu implements Cpu, AutoCloseable {
   private final CpuInfo info;
   private final RaplCounter cpuCounter;
   private final Optional<RaplCounter> dramCounter;
 
-  /** The package of the zone {@code zone}; nothing is read yet. */
-  RaplCpu(int id, Path zone, Optional<Path> dramZone, LongSupplier nanoTime) {
-    this.info = new CpuInfo(id, dramZone.isPresent());
-    this.cpuCounter = new RaplCounter(zone, nanoTime);
-    this.dramCounter = dramZone.map(dram -> new RaplCounter(dram, nanoTime));
+  /** What the zone {@code zone} counts; nothing is read yet. */
+  RaplCpu(int id, CpuInfo.Domain domain, Path zone, Optional<Path> dramZone, BootClock clock) {
+    this.info = new CpuInfo(id, dramZone.isPresent(), domain);
+    this.cpuCounter = new RaplCounter(zone, highestPowerUjPerNs(domain), clock);
+    this.dramCounter =
+        dramZone.map(dram -> new RaplCounter(dram, highestPowerUjPerNs(domain), clock));
+  }
+
+  /** What no zone of that kind draws for long: 1 kW a package, 10 kW a platform. */
+  private static long highestPowerUjPerNs(CpuInfo.Domain domain) {
+    return switch (domain) {
+      case PACKAGE -> 1;
+      case PSYS -> 10;
+    };
   }
 
   @Override

@@ -1,82 +1,164 @@
 package dev.zeusd.core.rapl;
 
 import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.device.CpuInfo;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.LongSupplier;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * The CPU packages in a powercap tree: the zones {@code intel-rapl:N} whose {@code name} is that of
- * a package. AMD's packages are under the same names.
+ * The CPUs in a powercap tree: the zones {@code intel-rapl:N} whose {@code name} is that of a
+ * package, or {@code psys}. AMD's packages are under the same names.
  *
  * <p>A sub-zone is looked for within its zone, where Linux has it, and beside it, since {@code
  * /sys/class/powercap} lists all zones side by side.
+ *
+ * <p>A zone that is in trouble costs itself; {@link #lookForMore} finds it when it has recovered.
+ * Only one thread at a time may look.
  */
 public final class RaplCpus implements AutoCloseable {
-  private static final Pattern ZONE = Pattern.compile("intel-rapl:(\\d{1,9})");
+  private static final System.Logger LOG = System.getLogger(RaplCpus.class.getName());
+
+  /** Without leading zeros: no two folders have the same number. */
+  private static final Pattern ZONE = Pattern.compile("intel-rapl:(0|[1-9]\\d{0,8})");
+
   private static final Pattern PACKAGE = Pattern.compile("package-\\d+(-die-\\d+)?");
   private static final int LONGEST_NAME = 64;
 
-  private final List<RaplCpu> cpus = new ArrayList<>();
-  private final List<String> problems = new ArrayList<>();
+  private final List<Path> candidates;
+  private final BootClock clock;
 
-  private RaplCpus() {}
+  /** In the order in which they were found; replaced as a whole. */
+  private volatile List<RaplCpu> cpus = List.of();
+
+  private volatile List<String> problems = List.of();
+
+  /** Where the CPUs are; empty before the first was found. */
+  private Optional<Path> dir = Optional.empty();
+
+  private RaplCpus(List<Path> candidates, BootClock clock) {
+    this.candidates = candidates;
+    this.clock = clock;
+  }
 
   /**
-   * Lists the packages below {@code dir}; reads names, and no counter.
+   * Lists the CPUs in the first of {@code candidates} that has any; reads names, and no counter.
    *
-   * @param nanoTime the clock, as {@link System#nanoTime}; asked right after each read of a counter
+   * @param candidates directories; none needs to exist
+   * @param clock asked right after each read of a counter
    */
-  public static RaplCpus open(Path dir, LongSupplier nanoTime) {
-    RaplCpus rapl = new RaplCpus();
-    rapl.find(dir, nanoTime);
+  public static RaplCpus open(List<Path> candidates, BootClock clock) {
+    RaplCpus rapl = new RaplCpus(List.copyOf(candidates), clock);
+    rapl.lookForMore();
     return rapl;
   }
 
-  private void find(Path dir, LongSupplier nanoTime) {
-    try {
-      for (Path zone : list(dir)) {
-        Matcher matcher = ZONE.matcher(zone.getFileName().toString());
-        if (matcher.matches() && PACKAGE.matcher(name(zone)).matches()) {
-          int id = Integer.parseInt(matcher.group(1));
-          cpus.add(new RaplCpu(id, zone, dramZone(dir, zone), nanoTime));
+  /** Looks again; CPUs that are known already stay as they are, whatever became of them. */
+  public void lookForMore() {
+    // One zone may be seen twice, as a sub-zone's candidate.
+    Set<String> seen = new LinkedHashSet<>();
+    List<String> without = new ArrayList<>();
+    for (Path candidate : dir.map(List::of).orElse(candidates)) {
+      try {
+        addNew(candidate, seen);
+        if (!cpus.isEmpty()) {
+          choose(candidate);
+          break;
         }
+        without.add("no zone in " + candidate + " is a CPU package");
+      } catch (IOException e) {
+        describeMissing(candidate, e).ifPresent(without::add);
       }
-      if (cpus.isEmpty()) {
-        addNone("no zone below " + dir + " is a CPU package");
-      }
-    } catch (IOException e) {
-      addNone(dir + (Files.exists(dir) ? " cannot be listed: " + e : " does not exist"));
     }
-    cpus.sort(Comparator.comparingInt(cpu -> cpu.info().id()));
+    boolean onlyPsys = cpus.stream().allMatch(cpu -> cpu.info().domain() == CpuInfo.Domain.PSYS);
+    if (cpus.isEmpty()) {
+      seen.add(
+          "no CPUs: "
+              + String.join("; ", without)
+              + ". Is the kernel module intel_rapl_msr loaded, and the directory right?");
+    } else if (onlyPsys) {
+      seen.add("no CPU packages in " + dir.get() + ", only psys");
+    }
+    problems = List.copyOf(seen);
   }
 
-  private void addNone(String why) {
-    problems.add(
-        "no CPUs: "
-            + why
-            + ". Is the kernel module intel_rapl_msr loaded, and the directory right?");
+  private void choose(Path candidate) {
+    if (dir.isEmpty()) {
+      dir = Optional.of(candidate);
+      LOG.log(System.Logger.Level.INFO, "{0} CPU(s) by RAPL in {1}", cpus.size(), candidate);
+    }
   }
 
-  private Optional<Path> dramZone(Path dir, Path zone) throws IOException {
+  private Optional<String> describeMissing(Path candidate, IOException e) {
+    if (Files.exists(candidate)) {
+      return Optional.of(candidate + " cannot be listed (" + FileTrouble.reason(e) + ")");
+    }
+    if (Files.exists(candidate, LinkOption.NOFOLLOW_LINKS)) {
+      return Optional.of(
+          candidate
+              + " is a link that leads nowhere (where only a part of /sys is mounted, mount all of"
+              + " it)");
+    }
+    // Of several, those that nobody has prepared are not worth a word.
+    Path top = candidate.toAbsolutePath();
+    boolean prepared = Files.exists(top.getRoot().resolve(top.getName(0)));
+    return prepared || candidates.size() == 1
+        ? Optional.of(candidate + " does not exist")
+        : Optional.empty();
+  }
+
+  private void addNew(Path candidate, Set<String> seen) throws IOException {
+    Set<Integer> known = cpus.stream().map(cpu -> cpu.info().id()).collect(Collectors.toSet());
+    List<RaplCpu> found = new ArrayList<>();
+    for (Path zone : list(candidate)) {
+      Matcher matcher = ZONE.matcher(zone.getFileName().toString());
+      if (matcher.matches() && !known.contains(Integer.parseInt(matcher.group(1)))) {
+        int id = Integer.parseInt(matcher.group(1));
+        domain(name(zone, seen))
+            .map(domain -> new RaplCpu(id, domain, zone, dramZone(candidate, zone, seen), clock))
+            .ifPresent(found::add);
+      }
+    }
+    found.sort(Comparator.comparingInt(cpu -> cpu.info().id()));
+    cpus = Stream.concat(cpus.stream(), found.stream()).toList();
+  }
+
+  private static Optional<CpuInfo.Domain> domain(String name) {
+    if (PACKAGE.matcher(name).matches()) {
+      return Optional.of(CpuInfo.Domain.PACKAGE);
+    }
+    return name.equals("psys") ? Optional.of(CpuInfo.Domain.PSYS) : Optional.empty();
+  }
+
+  private static Optional<Path> dramZone(Path dir, Path zone, Set<String> seen) {
     String prefix = zone.getFileName() + ":";
-    List<Path> candidates = new ArrayList<>(list(zone));
-    candidates.addAll(list(dir));
-    return candidates.stream()
-        .filter(candidate -> candidate.getFileName().toString().startsWith(prefix))
-        .filter(candidate -> name(candidate).equals("dram"))
-        .findFirst();
+    for (Path place : List.of(zone, dir)) {
+      try {
+        for (Path candidate : list(place)) {
+          if (candidate.getFileName().toString().startsWith(prefix)
+              && name(candidate, seen).equals("dram")) {
+            return Optional.of(candidate);
+          }
+        }
+      } catch (IOException e) {
+        seen.add(place + " cannot be listed, so DRAM is not found: " + FileTrouble.reason(e));
+      }
+    }
+    return Optional.empty();
   }
 
   private static List<Path> list(Path dir) throws IOException {
@@ -88,7 +170,7 @@ public final class RaplCpus implements AutoCloseable {
   }
 
   /** A zone's name; empty for what has none, and so is no zone. */
-  private String name(Path zone) {
+  private static String name(Path zone, Set<String> seen) {
     Path file = zone.resolve("name");
     try {
       if (Files.exists(file) && !Files.isRegularFile(file)) {
@@ -99,19 +181,24 @@ public final class RaplCpus implements AutoCloseable {
         return new String(in.readNBytes(LONGEST_NAME), StandardCharsets.ISO_8859_1).strip();
       }
     } catch (IOException e) {
-      problems.add(zone + " is left out, its name cannot be read: " + e);
+      seen.add(zone + " is left out, its name cannot be read: " + FileTrouble.reason(e));
       return "";
     }
   }
 
-  /** By id; may be empty. */
+  /** In the order in which they were found, at one time by id; may be empty. */
   public List<Cpu> cpus() {
     return List.copyOf(cpus);
   }
 
+  /** Whether something may be there that could not be had the last time. */
+  public boolean mayHaveMore() {
+    return !problems.isEmpty();
+  }
+
   /** What people should know: zones that are left out, or why there are none. */
   public List<String> problems() {
-    return List.copyOf(problems);
+    return problems;
   }
 
   /** Closes the counters' files. */

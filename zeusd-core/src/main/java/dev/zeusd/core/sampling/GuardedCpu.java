@@ -88,7 +88,7 @@ public final class GuardedCpu implements Cpu {
 
     long energyUj() {
       try {
-        return counter.read().energyUj();
+        return read();
       } finally {
         // After the read, which may be what finds out how long the silence may be.
         start();
@@ -106,24 +106,33 @@ public final class GuardedCpu implements Cpu {
       return nanoTime.getAsLong() + counter.maxSilenceNanos();
     }
 
-    @Override
-    public long run(long dueNanos) {
+    private long read() {
       try {
-        counter.read();
+        long energyUj = counter.read().energyUj();
         if (failing) {
           failing = false;
-          LOG.log(
-              System.Logger.Level.INFO, "{0}: its energy counter is watched for wraps again", name);
+          LOG.log(System.Logger.Level.INFO, "{0}: its energy can be read again", name);
         }
+        return energyUj;
       } catch (RuntimeException e) {
         if (!failing) {
           failing = true;
           LOG.log(
               System.Logger.Level.WARNING,
-              "{0}: its energy counter cannot be watched for wraps, trying on: {1}",
+              "{0}: its energy cannot be read, trying on: {1}",
               name,
               e.getMessage());
         }
+        throw e;
+      }
+    }
+
+    @Override
+    public long run(long dueNanos) {
+      try {
+        read();
+      } catch (RuntimeException e) {
+        // The next one may succeed; it has been logged.
       }
       return due();
     }

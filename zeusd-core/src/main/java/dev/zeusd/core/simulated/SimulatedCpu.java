@@ -20,7 +20,7 @@ public final class SimulatedCpu implements Cpu {
 
   /** A package whose time is {@code nanoTime}'s. */
   SimulatedCpu(int id, boolean dram, LongSupplier nanoTime) {
-    this.info = new CpuInfo(id, dram);
+    this.info = new CpuInfo(id, dram, CpuInfo.Domain.PACKAGE);
     this.cpuCounter = new Counter(nanoTime, second -> powerMw(second, 60_000, 180_000));
     this.dramCounter =
         dram

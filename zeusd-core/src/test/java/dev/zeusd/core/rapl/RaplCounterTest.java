@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.EnergyReading;
 import java.io.IOException;
@@ -16,6 +17,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Random;
+import java.util.logging.Level;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -33,11 +35,25 @@ class RaplCounterTest {
   private RaplTree.Zone zone;
   private RaplCounter counter;
   private long now = Long.MAX_VALUE - 30 * SECOND; // nanoTime may overflow at any time
+  private long slept = 3 * SECOND;
+
+  private final BootClock clock =
+      new BootClock() {
+        @Override
+        public long nanos() {
+          return now;
+        }
+
+        @Override
+        public long sleptNanos() {
+          return slept;
+        }
+      };
 
   @BeforeEach
   void open(@TempDir Path dir) {
     zone = new RaplTree(dir).zone(0, "package-0");
-    counter = new RaplCounter(zone.dir(), () -> now);
+    counter = new RaplCounter(zone.dir(), 1, clock);
   }
 
   @AfterEach
@@ -66,7 +82,7 @@ class RaplCounterTest {
   void eachReadingCarriesTheTimeOfItsRead() {
     EnergyReading first = after(0, 100 * JOULE);
     EnergyReading second = after(350_000_000, 100 * JOULE + 17_500_000);
-    assertEquals(now, second.nanoTime());
+    assertEquals(now, second.readNanos());
     assertEquals(OptionalLong.of(50_000), second.powerMwSince(first));
   }
 
@@ -164,11 +180,18 @@ class RaplCounterTest {
   }
 
   @ParameterizedTest
-  @ValueSource(longs = {0, 1, Long.MAX_VALUE})
-  void anOddRangeGivesASensiblePeriod(long rangeUj) {
-    zone.range(rangeUj);
-    counter.read();
-    assertTrue(counter.maxSilenceNanos() >= SECOND / 100);
+  @ValueSource(
+      strings = {"0", "1", "1000", "9223372036854775807", "18446744073709551615", "", "-1", "x"})
+  void anOddRangeCostsWrapsAndNoMore(String range) throws IOException {
+    Files.writeString(zone.dir().resolve("max_energy_range_uj"), range);
+    try (TestLog log = new TestLog(RaplCounter.class.getName())) {
+      assertEquals(100 * JOULE, energyAfter(0, 100 * JOULE));
+      assertEquals(150 * JOULE, energyAfter(SECOND, 150 * JOULE));
+      assertEquals(150 * JOULE, energyAfter(SECOND, 0), "no wrap, whose range is unknown");
+      assertEquals(160 * JOULE, energyAfter(100 * SECOND, 10 * JOULE));
+      assertTrue(log.lines(Level.WARNING).size() <= 1, log.lines(Level.WARNING).toString());
+    }
+    assertTrue(counter.maxSilenceNanos() >= SECOND);
     assertTrue(counter.maxSilenceNanos() <= 600 * SECOND);
   }
 
@@ -194,16 +217,60 @@ class RaplCounterTest {
   @ParameterizedTest
   @EnumSource
   @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
-  void aFaultyRangeFailsByNameAndHeals(RaplFault fault) throws IOException {
+  void aFaultyRangeIsLoggedOnceAndHeals(RaplFault fault) throws IOException {
     Path range = zone.dir().resolve("max_energy_range_uj");
     fault.replace(range);
-    for (int i = 0; i < 2; i++) {
-      DeviceException e = assertThrows(DeviceException.class, counter::read);
-      assertTrue(e.getMessage().contains(range.toString()), e.getMessage());
+    long start = TYPICAL_RANGE_UJ - 20 * JOULE;
+    try (TestLog log = new TestLog(RaplCounter.class.getName())) {
+      for (int i = 0; i < 20; i++) {
+        assertEquals(start, energyAfter(SECOND, start));
+      }
+      assertTrue(log.lines(Level.WARNING).getFirst().contains(range.toString()));
+      assertEquals(1, log.lines(Level.WARNING).size());
+      Files.deleteIfExists(range);
+      zone.range(TYPICAL_RANGE_UJ);
+      assertEquals(start, energyAfter(11 * SECOND, start));
+      assertEquals(List.of(range + " can be used again"), log.lines(Level.INFO));
     }
-    zone.restore(JOULE);
-    assertEquals(JOULE, counter.read().energyUj());
     assertEquals(TYPICAL_RANGE_UJ / 2, counter.maxSilenceNanos());
+    assertEquals(start + 50 * JOULE, energyAfter(SECOND, 30 * JOULE), "wrapped");
+  }
+
+  private long energyAfterSleep(long sleepNanos, long rawUj) {
+    slept += sleepNanos;
+    return energyAfter(sleepNanos + SECOND / 10, rawUj);
+  }
+
+  @Test
+  void whatIsUsedInSleepCounts() {
+    EnergyReading before = after(0, 1_000 * JOULE);
+    slept += 3600 * SECOND;
+    EnergyReading woken = after(3600 * SECOND, 29_800 * JOULE);
+    assertEquals(29_800 * JOULE, woken.energyUj(), "8 W for an hour");
+    assertEquals(OptionalLong.of(8_000), woken.powerMwSince(before));
+    assertEquals(29_850 * JOULE, energyAfter(SECOND, 29_850 * JOULE));
+  }
+
+  @Test
+  void aCounterMayWrapInSleep() {
+    long start = 200_000 * JOULE;
+    energyAfter(0, start);
+    assertEquals(
+        start + TYPICAL_RANGE_UJ - 100_000 * JOULE,
+        energyAfterSleep(36_000 * SECOND, start - 100_000 * JOULE));
+  }
+
+  @Test
+  void aCounterThatBeginsAnewInSleepMakesNothingUp() {
+    energyAfter(0, 200_000 * JOULE);
+    assertEquals(200_000 * JOULE, energyAfterSleep(36_000 * SECOND, 2 * JOULE));
+    assertEquals(200_050 * JOULE, energyAfter(SECOND, 52 * JOULE));
+  }
+
+  @Test
+  void sleepExplainsNoLeap() {
+    energyAfter(0, 1_000 * JOULE);
+    assertEquals(1_000 * JOULE, energyAfterSleep(60 * SECOND, 100_000 * JOULE), "1.6 kW asleep");
   }
 
   @Test

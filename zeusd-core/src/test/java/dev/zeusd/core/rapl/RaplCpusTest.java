@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuEnergy;
 import dev.zeusd.core.device.CpuInfo;
@@ -13,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.logging.Level;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -21,6 +23,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class RaplCpusTest {
+  private static final BootClock CLOCK = BootClock.of(System::nanoTime);
+
   private Path root;
   private RaplTree tree;
 
@@ -30,8 +34,16 @@ class RaplCpusTest {
     tree = new RaplTree(dir.resolve("intel-rapl"));
   }
 
+  private static CpuInfo cpu(int id, boolean dram) {
+    return new CpuInfo(id, dram, CpuInfo.Domain.PACKAGE);
+  }
+
+  private static CpuInfo psys(int id) {
+    return new CpuInfo(id, false, CpuInfo.Domain.PSYS);
+  }
+
   private static List<CpuInfo> infos(Path dir) {
-    try (RaplCpus cpus = RaplCpus.open(dir, System::nanoTime)) {
+    try (RaplCpus cpus = RaplCpus.open(List.of(dir), CLOCK)) {
       return cpus.cpus().stream().map(Cpu::info).toList();
     }
   }
@@ -42,11 +54,11 @@ class RaplCpusTest {
     first.subZone(0, "core");
     first.subZone(1, "dram");
     tree.zone(1, "package-1").subZone(0, "uncore");
-    tree.zone(2, "psys").subZone(0, "dram");
+    tree.zone(2, "psys");
     Files.createDirectory(tree.dir().resolve("power"));
     Files.writeString(tree.dir().resolve("enabled"), "1\n");
     Files.createDirectory(tree.dir().resolve("intel-rapl:7"));
-    assertEquals(List.of(new CpuInfo(0, true), new CpuInfo(1, false)), infos(tree.dir()));
+    assertEquals(List.of(cpu(0, true), cpu(1, false), psys(2)), infos(tree.dir()));
   }
 
   @Test
@@ -57,9 +69,7 @@ class RaplCpusTest {
     tree.zone(1, "package-0-die-1");
     tree.zone(3, "package-x");
     tree.zone(4, "package-0-die-");
-    assertEquals(
-        List.of(new CpuInfo(1, false), new CpuInfo(2, false), new CpuInfo(10, false)),
-        infos(tree.dir()));
+    assertEquals(List.of(psys(0), cpu(1, false), cpu(2, false), cpu(10, false)), infos(tree.dir()));
   }
 
   @Test
@@ -72,7 +82,7 @@ class RaplCpusTest {
       Files.createSymbolicLink(classDir.resolve(target.getFileName()), target);
     }
     Files.createSymbolicLink(classDir.resolve("intel-rapl-mmio:0"), zone.dir());
-    assertEquals(List.of(new CpuInfo(0, true), new CpuInfo(10, false)), infos(classDir));
+    assertEquals(List.of(cpu(0, true), cpu(10, false)), infos(classDir));
   }
 
   @Test
@@ -85,21 +95,97 @@ class RaplCpusTest {
         .dir()
         .toFile()
         .renameTo(tree.dir().resolve("intel-rapl:1:3").toFile());
-    assertEquals(List.of(new CpuInfo(0, false), new CpuInfo(1, true)), infos(tree.dir()));
+    assertEquals(List.of(cpu(0, false), cpu(1, true)), infos(tree.dir()));
   }
 
   @Test
   void aLinkToTheTree() throws IOException {
     tree.zone(0, "package-0");
     Path link = Files.createSymbolicLink(root.resolve("link"), tree.dir());
-    assertEquals(List.of(new CpuInfo(0, false)), infos(link));
+    assertEquals(List.of(cpu(0, false)), infos(link));
   }
 
   @Test
   void withoutPackagesOrDirectoryThereAreNoCpus() {
-    tree.zone(0, "psys");
     assertEquals(List.of(), infos(tree.dir()));
     assertEquals(List.of(), infos(root.resolve("nowhere")));
+  }
+
+  private static RaplCpus open(Path... candidates) {
+    return RaplCpus.open(List.of(candidates), CLOCK);
+  }
+
+  @Test
+  void theFirstDirectoryThatHasCpusIsTakenEachTime() throws IOException {
+    Path host = root.resolve("host");
+    Path mounted = root.resolve("zeus_sys/class/powercap/intel-rapl");
+    try (RaplCpus cpus = open(mounted, host)) {
+      assertEquals(List.of(), cpus.cpus());
+      // Where only class/powercap is mounted, its links lead nowhere.
+      Files.createDirectories(mounted.getParent());
+      Files.createSymbolicLink(mounted, Path.of("../../devices/virtual/powercap/intel-rapl"));
+      new RaplTree(host);
+      cpus.lookForMore();
+      String problem = cpus.problems().getFirst();
+      assertTrue(problem.contains(mounted + " is a link that leads nowhere"), problem);
+      assertTrue(problem.contains("no zone in " + host + " is a CPU package"), problem);
+      assertTrue(cpus.mayHaveMore());
+      new RaplTree(host).zone(3, "package-0");
+      new RaplTree(root.resolve("zeus_sys/devices/virtual/powercap/intel-rapl"))
+          .zone(0, "package-0");
+      try (TestLog log = new TestLog(RaplCpus.class.getName())) {
+        cpus.lookForMore();
+        assertEquals(List.of("1 CPU(s) by RAPL in " + mounted), log.lines(Level.INFO));
+      }
+      assertEquals(List.of(), cpus.problems());
+      assertEquals(cpu(0, false), cpus.cpus().getFirst().info());
+    }
+  }
+
+  @Test
+  void aDanglingMountDoesNotHideTheHostsTree() throws IOException {
+    tree.zone(1, "package-0");
+    Path dangling = Files.createSymbolicLink(root.resolve("link"), root.resolve("nowhere"));
+    try (RaplCpus cpus = open(dangling, tree.dir())) {
+      assertEquals(List.of(cpu(1, false)), cpus.cpus().stream().map(Cpu::info).toList());
+    }
+  }
+
+  @Test
+  void onlyAPlatformIsToldAndPackagesMayCome() {
+    tree.zone(1, "psys");
+    try (RaplCpus cpus = open(tree.dir())) {
+      assertEquals(List.of("no CPU packages in " + tree.dir() + ", only psys"), cpus.problems());
+      tree.zone(0, "package-0");
+      cpus.lookForMore();
+      assertEquals(List.of(psys(1), cpu(0, false)), cpus.cpus().stream().map(Cpu::info).toList());
+      assertEquals(List.of(), cpus.problems());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void aZoneThatIsLeftOutIsFoundWhenItHasRecovered(RaplFault fault) throws IOException {
+    RaplTree.Zone faulty = tree.zone(0, "package-0");
+    tree.zone(1, "package-1");
+    fault.replace(faulty.dir().resolve("name"));
+    try (RaplCpus cpus = open(tree.dir())) {
+      List<Cpu> before = cpus.cpus();
+      boolean leftOut = before.size() == 1;
+      assertTrue(leftOut, before.toString());
+      faulty.restore(0);
+      cpus.lookForMore();
+      assertEquals(before.getFirst(), cpus.cpus().getFirst(), "the known one stays");
+      assertEquals(2, cpus.cpus().size());
+    }
+  }
+
+  @Test
+  void twoFoldersNeverHaveOneId() throws IOException {
+    tree.zone(0, "package-0");
+    Files.createSymbolicLink(tree.dir().resolve("intel-rapl:00"), Path.of("intel-rapl:0"));
+    assertEquals(List.of(cpu(0, false)), infos(tree.dir()));
   }
 
   @ParameterizedTest
@@ -108,7 +194,7 @@ class RaplCpusTest {
   void aZoneWithAFaultyNameIsLeftOut(RaplFault fault) throws IOException {
     fault.replace(tree.zone(0, "package-0").dir().resolve("name"));
     fault.replace(tree.zone(1, "package-1").subZone(0, "dram").dir().resolve("name"));
-    assertEquals(List.of(new CpuInfo(1, false)), infos(tree.dir()));
+    assertEquals(List.of(cpu(1, false)), infos(tree.dir()));
   }
 
   @Test
@@ -116,7 +202,7 @@ class RaplCpusTest {
     RaplTree.Zone zone = tree.zone(0, "package-0").energy(1_000);
     RaplTree.Zone dram = zone.subZone(0, "dram").energy(200);
     tree.zone(1, "package-1").energy(3_000);
-    try (RaplCpus cpus = RaplCpus.open(tree.dir(), System::nanoTime)) {
+    try (RaplCpus cpus = RaplCpus.open(List.of(tree.dir()), CLOCK)) {
       Cpu first = cpus.cpus().get(0);
       Cpu second = cpus.cpus().get(1);
       assertEquals(new CpuEnergy(1_000, OptionalLong.of(200)), first.energy());
@@ -126,6 +212,7 @@ class RaplCpusTest {
       assertEquals(1_500, first.cpuEnergyUj(), "the DRAM is not read");
       DeviceException e = assertThrows(DeviceException.Failed.class, first::dramEnergyUj);
       assertTrue(e.getMessage().contains(dram.energyFile().toString()), e.getMessage());
+      assertEquals(new CpuEnergy(1_500, OptionalLong.empty()), first.energy(), "costs itself");
     }
   }
 }

@@ -10,6 +10,7 @@ import dev.zeusd.core.Await;
 import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.rapl.RaplTree;
 import java.nio.file.Path;
@@ -22,6 +23,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongSupplier;
 import java.util.logging.Level;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -54,7 +56,7 @@ class RaplGuardTest {
     dram = zone.subZone(0, "dram").range(DRAM_RANGE_UJ);
     // The clock is asked once for each read of a counter.
     cpus =
-        RaplCpus.open(
+        open(
             dir,
             () -> {
               reads.incrementAndGet();
@@ -63,6 +65,10 @@ class RaplGuardTest {
     cpu =
         new GuardedCpu(
             cpus.cpus().getFirst(), () -> now, (due, work) -> timers.add(new Due(due, work)));
+  }
+
+  private static RaplCpus open(Path dir, LongSupplier nanoTime) {
+    return RaplCpus.open(List.of(dir), BootClock.of(nanoTime));
   }
 
   @AfterEach
@@ -147,8 +153,7 @@ class RaplGuardTest {
     timers.add(new Due(next, due.work));
     try (TestLog log = new TestLog(GuardedCpu.class.getName())) {
       pass(HOUR);
-      assertEquals(
-          List.of("CPU 0: its energy counter is watched for wraps again"), log.lines(Level.INFO));
+      assertEquals(List.of("CPU 0: its energy can be read again"), log.lines(Level.INFO));
     }
     assertEquals(WATTS * 3800 * JOULE, cpu.cpuEnergyUj());
   }
@@ -230,7 +235,7 @@ class RaplGuardTest {
     AtomicInteger backwards = new AtomicInteger();
     zone.energy(1000 * JOULE);
     try (RaplCpus real =
-            RaplCpus.open(
+            open(
                 zone.dir().getParent(),
                 () -> {
                   zone.energy((1000 - backwards.incrementAndGet()) * JOULE);
@@ -255,7 +260,7 @@ class RaplGuardTest {
   void anIdleWorkerReadsNothing() throws InterruptedException {
     AtomicInteger realReads = new AtomicInteger();
     try (RaplCpus real =
-        RaplCpus.open(
+        open(
             zone.dir().getParent(),
             () -> {
               realReads.incrementAndGet();

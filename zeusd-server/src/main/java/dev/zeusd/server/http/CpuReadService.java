@@ -4,6 +4,8 @@ import static dev.zeusd.server.ApiGroup.CPU_READ;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.device.CpuEnergy;
+import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -24,7 +26,7 @@ public final class CpuReadService {
   public CpuReadService(Node node, PowerStreams streams) {
     this.node = node;
     this.streams = streams;
-    this.cpus = new FanOut.ById<>(node::cpus);
+    this.cpus = new FanOut.ById<>(node::cpus, cpu -> cpu.info().domain() == CpuInfo.Domain.PACKAGE);
   }
 
   /** Registers the endpoints. */
@@ -33,8 +35,7 @@ public final class CpuReadService {
         CPU_READ,
         "/cpu/get_power",
         (request, response) -> {
-          Collection<Integer> wanted =
-              Query.of(request, Set.of(CPU_IDS)).idsOrAll(CPU_IDS, cpus.ids());
+          Collection<Integer> wanted = cpus.wanted(Query.of(request, Set.of(CPU_IDS)), CPU_IDS);
           SortedMap<Integer, CpuPowerSample> samples = FanOut.all(wanted, node.cpuPower()::read);
           Routes.sendJson(response, WireJson.cpuPower(samples.values()));
         });
@@ -54,7 +55,7 @@ public final class CpuReadService {
 
   private void energy(ServerRequest request, ServerResponse response) {
     Query query = Query.of(request, Set.of(CPU_IDS, "cpu", "dram"));
-    Collection<Integer> wanted = query.idsOrAll(CPU_IDS, cpus.ids());
+    Collection<Integer> wanted = cpus.wanted(query, CPU_IDS);
     boolean cpu = query.bool("cpu");
     boolean dram = query.bool("dram");
     SortedMap<Integer, Energy> energies =
@@ -63,6 +64,10 @@ public final class CpuReadService {
   }
 
   private static Energy read(Cpu device, boolean cpu, boolean dram) {
+    if (cpu && dram) {
+      CpuEnergy both = device.energy();
+      return new Energy(OptionalLong.of(both.cpuEnergyUj()), both.dramEnergyUj());
+    }
     return new Energy(
         cpu ? OptionalLong.of(device.cpuEnergyUj()) : OptionalLong.empty(),
         dram ? device.dramEnergyUj() : OptionalLong.empty());

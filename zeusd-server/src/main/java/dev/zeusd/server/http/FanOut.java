@@ -11,6 +11,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import java.util.function.IntFunction;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
@@ -21,22 +22,37 @@ final class FanOut {
   /** Devices as requests name them, by ascending id; those that are there by now. */
   static final class ById<D> {
     private final Supplier<List<DeviceWorker<D>>> source;
-    private volatile Known<D> known = new Known<>(List.of());
+    private final Predicate<D> isOneOfAll;
+    private volatile Known<D> known;
 
     private record Known<D>(
-        List<DeviceWorker<D>> workers, SortedMap<Integer, DeviceWorker<D>> byId) {
-      Known(List<DeviceWorker<D>> workers) {
+        List<DeviceWorker<D>> workers,
+        SortedMap<Integer, DeviceWorker<D>> byId,
+        List<Integer> all) {
+      Known(List<DeviceWorker<D>> workers, Predicate<D> isOneOfAll) {
         this(
             workers,
             workers.stream()
                 .collect(
                     Collectors.toMap(
-                        DeviceWorker::id, Function.identity(), (a, b) -> a, TreeMap::new)));
+                        DeviceWorker::id, Function.identity(), (a, b) -> a, TreeMap::new)),
+            workers.stream()
+                .filter(worker -> isOneOfAll.test(worker.device()))
+                .map(DeviceWorker::id)
+                .sorted()
+                .toList());
       }
     }
 
     ById(Supplier<List<DeviceWorker<D>>> source) {
+      this(source, device -> true);
+    }
+
+    /** With {@code isOneOfAll}: whether a device is meant where a request names none. */
+    ById(Supplier<List<DeviceWorker<D>>> source, Predicate<D> isOneOfAll) {
       this.source = source;
+      this.isOneOfAll = isOneOfAll;
+      this.known = new Known<>(List.of(), isOneOfAll);
     }
 
     DeviceWorker<D> get(int id) {
@@ -51,10 +67,16 @@ final class FanOut {
       return known.byId.keySet();
     }
 
+    /** Those that a request names in {@code parameter}, or all. */
+    Collection<Integer> wanted(Query query, String parameter) {
+      Collection<Integer> existing = ids();
+      return query.idsOrAll(parameter, existing, known.all);
+    }
+
     /** Devices never go; who comes late with a shorter list must not undo a longer one. */
     private synchronized void replace(List<DeviceWorker<D>> workers) {
       if (workers.size() > known.workers.size()) {
-        known = new Known<>(workers);
+        known = new Known<>(workers, isOneOfAll);
       }
     }
   }

@@ -68,6 +68,6 @@ public final class GpuReadService {
   }
 
   private Collection<Integer> wantedIds(ServerRequest request) {
-    return Query.of(request, Set.of(GPU_IDS)).idsOrAll(GPU_IDS, gpus.ids());
+    return gpus.wanted(Query.of(request, Set.of(GPU_IDS)), GPU_IDS);
   }
 }

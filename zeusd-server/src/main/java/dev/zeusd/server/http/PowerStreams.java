@@ -95,7 +95,7 @@ public final class PowerStreams implements AutoCloseable {
           do {
             // Of the same moment: there may be more devices in the next one, with another sampler.
             power = sampler.get();
-            ids = List.copyOf(query.idsOrAll(idsParameter, devices.ids()));
+            ids = List.copyOf(devices.wanted(query, idsParameter));
           } while (power != sampler.get());
           StreamFormat format =
               query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);

@@ -137,12 +137,13 @@ final class Query {
   }
 
   /**
-   * Ids of devices, ascending; all of {@code existing} where the parameter is left out.
+   * Ids of devices, ascending; {@code all} where the parameter is left out.
    *
+   * @param existing what may be asked for
    * @throws BadRequestException naming an id that does not exist
    */
-  Collection<Integer> idsOrAll(String name, Collection<Integer> existing) {
-    return values.containsKey(name) ? ids(name, existing) : existing;
+  Collection<Integer> idsOrAll(String name, Collection<Integer> existing, Collection<Integer> all) {
+    return values.containsKey(name) ? ids(name, existing) : all;
   }
 
   /** Ids of devices, ascending; the parameter is required. */

@@ -68,7 +68,8 @@ final class WireJson {
       cpuObjects.add(
           Json.createObjectBuilder()
               .add("id", cpu.id())
-              .add("dram_available", cpu.dramAvailable()));
+              .add("dram_available", cpu.dramAvailable())
+              .add("domain", cpu.domain().wireName()));
     }
     JsonArrayBuilder groupNames = Json.createArrayBuilder();
     if (!groups.isEmpty()) {
