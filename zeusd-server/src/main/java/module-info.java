@@ -2,12 +2,10 @@
 module dev.zeusd.server {
   requires transitive dev.zeusd.core;
   requires com.nimbusds.jose.jwt;
-  requires io.helidon.common.media.type;
+  requires io.helidon.common.buffers;
   requires io.helidon.common.socket;
   requires io.helidon.http;
-  requires io.helidon.http.sse;
   requires io.helidon.webserver;
-  requires io.helidon.webserver.sse;
   requires jakarta.json;
   requires jdk.net;
 

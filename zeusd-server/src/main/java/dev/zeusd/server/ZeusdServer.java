@@ -8,6 +8,7 @@ import dev.zeusd.server.http.DiscoveryService;
 import dev.zeusd.server.http.ErrorMapper;
 import dev.zeusd.server.http.GpuControlService;
 import dev.zeusd.server.http.GpuReadService;
+import dev.zeusd.server.http.HttpSelector;
 import dev.zeusd.server.http.PowerStreams;
 import dev.zeusd.server.http.Routes;
 import io.helidon.webserver.ErrorHandling;
@@ -139,18 +140,17 @@ public final class ZeusdServer implements AutoCloseable {
     return WebServer.builder()
         // The discovered one, as well, would make a second candidate for each connection.
         .protocolsDiscoverServices(false)
-        .addProtocol(
-            Http1Config.builder()
-                .maxPrologueLength(Limits.REQUEST_LINE_BYTES)
-                .maxHeadersSize(Limits.HEADER_BYTES)
-                .build())
+        .addConnectionSelector(
+            new HttpSelector(
+                Http1Config.builder()
+                    .maxPrologueLength(Limits.REQUEST_LINE_BYTES)
+                    .maxHeadersSize(Limits.HEADER_BYTES)
+                    .build()))
         // Connections does what this would do, and more; it would wake an idle daemon.
         .idleConnectionPeriod(Duration.ofDays(365))
         .directHandlers(ErrorMapper.directHandlers())
         // Otherwise the direct handlers get no message.
         .errorHandling(ErrorHandling.builder().includeEntity(true).build())
-        // Each stream has such a buffer for as long as it lasts, and uses it for its first events.
-        .writeBufferSize(1024)
         // Nothing here takes a body.
         .maxPayloadSize(0)
         .shutdownHook(false)

@@ -114,10 +114,11 @@ public final class Connections implements SocketOptions, Filter {
   @Override
   public void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
     Connection connection = connection(request);
+    boolean hasBody = hasBody(request);
     connection.handler = Thread.currentThread();
     connection.stateNanos = System.nanoTime() & ~1;
     try {
-      if (request.content().hasEntity()) {
+      if (hasBody) {
         response.header(HeaderValues.CONNECTION_CLOSE);
         ErrorMapper.send(
             request,
@@ -129,6 +130,19 @@ public final class Connections implements SocketOptions, Filter {
       chain.proceed();
     } finally {
       connection.stateNanos = System.nanoTime() | 1;
+    }
+  }
+
+  /** Reads an empty one to its end. */
+  private static boolean hasBody(ServerRequest request) {
+    if (!request.content().hasEntity()) {
+      return false;
+    }
+    try {
+      return request.content().inputStream().read() >= 0;
+    } catch (IOException | RuntimeException e) {
+      // More than nothing, or nothing that can be understood.
+      return true;
     }
   }
 

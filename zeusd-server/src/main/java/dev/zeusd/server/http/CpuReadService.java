@@ -37,7 +37,7 @@ public final class CpuReadService {
         (request, response) -> {
           Collection<Integer> wanted = cpus.wanted(Query.of(request, Set.of(CPU_IDS)), CPU_IDS);
           SortedMap<Integer, CpuPowerSample> samples = FanOut.all(wanted, node.cpuPower()::read);
-          Routes.sendJson(response, WireJson.cpuPower(samples.values()));
+          Routes.sendJson(request, response, WireJson.cpuPower(samples.values()));
         });
     routes.stream(
         CPU_READ,
@@ -60,7 +60,7 @@ public final class CpuReadService {
     boolean dram = query.bool("dram");
     SortedMap<Integer, Energy> energies =
         FanOut.all(wanted, id -> cpus.get(id).submit(device -> read(device, cpu, dram)));
-    Routes.sendJson(response, WireJson.cpuEnergy(energies));
+    Routes.sendJson(request, response, WireJson.cpuEnergy(energies));
   }
 
   private static Energy read(Cpu device, boolean cpu, boolean dram) {

@@ -71,13 +71,13 @@ public final class DiscoveryService {
           Query.of(request, Set.of());
           Discovery current = discovery();
           prepared = current;
-          Routes.sendJson(response, current.json);
+          Routes.sendJson(request, response, current.json);
         });
     routes.get(
         "/time",
         (request, response) -> {
           Query.of(request, Set.of());
-          Routes.sendJson(response, WireJson.time(System.currentTimeMillis()));
+          Routes.sendJson(request, response, WireJson.time(System.currentTimeMillis()));
         });
     auth.ifPresent(
         filter ->
@@ -86,7 +86,7 @@ public final class DiscoveryService {
                 (request, response) -> {
                   Claims claims = filter.authenticate(request);
                   Query.of(request, Set.of());
-                  Routes.sendJson(response, WireJson.claims(claims));
+                  Routes.sendJson(request, response, WireJson.claims(claims));
                 }));
   }
 }

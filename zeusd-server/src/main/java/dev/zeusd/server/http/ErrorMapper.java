@@ -100,19 +100,15 @@ public final class ErrorMapper {
         .headers(headers)
         .header(HeaderValues.CONTENT_TYPE_JSON)
         .keepAlive(type.keepAlive())
-        .entity(WireJson.error(text))
+        .entity(request.method().equals(Method.HEAD.text()) ? new byte[0] : WireJson.error(text))
         .build();
   }
 
-  /** Answers with an error, without a body where there must not be one. */
+  /** Answers with an error. */
   static void send(ServerRequest request, ServerResponse response, Status status, byte[] json) {
     response.status(status);
     try {
-      if (request.prologue().method().equals(Method.HEAD)) {
-        response.send();
-      } else {
-        Routes.sendJson(response, json);
-      }
+      Routes.sendJson(request, response, json);
     } catch (ServerConnectionException e) {
       // The client has left. Helidon would log whatever is thrown here.
       response.headers().set(HeaderValues.CONNECTION_CLOSE);

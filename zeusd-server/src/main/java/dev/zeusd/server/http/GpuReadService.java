@@ -36,7 +36,7 @@ public final class GpuReadService {
         (request, response) -> {
           Collection<Integer> wanted = wantedIds(request);
           SortedMap<Integer, GpuPowerSample> samples = FanOut.all(wanted, node.gpuPower()::read);
-          Routes.sendJson(response, WireJson.gpuPower(samples.values()));
+          Routes.sendJson(request, response, WireJson.gpuPower(samples.values()));
         });
     routes.stream(
         GPU_READ,
@@ -63,7 +63,7 @@ public final class GpuReadService {
     return (request, response) -> {
       Collection<Integer> wanted = wantedIds(request);
       SortedMap<Integer, T> values = FanOut.all(wanted, id -> gpus.get(id).runOrShare(read));
-      Routes.sendJson(response, json.apply(values));
+      Routes.sendJson(request, response, json.apply(values));
     };
   }
 

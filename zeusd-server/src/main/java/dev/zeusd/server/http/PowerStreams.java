@@ -99,11 +99,14 @@ public final class PowerStreams implements AutoCloseable {
           } while (power != sampler.get());
           StreamFormat format =
               query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
-          SseStream stream = new SseStream(connections.channelForStream(request), acceptedUntil);
-          // Whatever the client sends from here on is thrown away, so nothing can follow.
-          response.header(HeaderValues.CONNECTION_CLOSE);
+          SseStream stream =
+              new SseStream(
+                  connections.channelForStream(request), request, response, acceptedUntil);
+          if (Routes.isHead(request)) {
+            stream.sendHeadOnly();
+          }
           join(stream, power, ids, format, once.of(format));
-          stream.run(response);
+          stream.sleepUntilEnded();
         });
   }
 

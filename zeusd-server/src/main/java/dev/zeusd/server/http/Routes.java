@@ -3,10 +3,12 @@ package dev.zeusd.server.http;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
 import dev.zeusd.server.auth.Tokens;
+import io.helidon.http.Header;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Method;
+import io.helidon.http.ServerRequestHeaders;
 import io.helidon.http.Status;
 import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.Handler;
@@ -38,6 +40,9 @@ public final class Routes {
     ErrorMapper.addTo(routing);
     routing.addFilter(
         (chain, request, response) -> {
+          if (request.headers().contains(RequestHeads.VERSION)) {
+            response.header(connectionForHttp10(request));
+          }
           chain.proceed();
           // Helidon answers with this header and then leaves the connection open.
           if (request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)
@@ -46,6 +51,15 @@ public final class Routes {
           }
         });
     routing.addFilter(connections);
+  }
+
+  /** HTTP/1.0 closes unless asked not to; and also after what it does not know. */
+  private static Header connectionForHttp10(ServerRequest request) {
+    ServerRequestHeaders headers = request.headers();
+    return headers.containsToken(HeaderValues.CONNECTION_KEEP_ALIVE)
+            && !headers.contains(HeaderNames.TRANSFER_ENCODING)
+        ? HeaderValues.CONNECTION_KEEP_ALIVE
+        : HeaderValues.CONNECTION_CLOSE;
   }
 
   /** An endpoint that is always there. */
@@ -137,10 +151,16 @@ public final class Routes {
 
   private void add(Method method, String path, Handler handler) {
     routing.route(method, path, handler);
+    if (method.equals(Method.GET)) {
+      // The handlers answer without the body.
+      routing.route(Method.HEAD, path, handler);
+    }
+    String allowed = method.equals(Method.GET) ? "GET, HEAD, OPTIONS" : method.text() + ", OPTIONS";
+    routing.options(path, (request, response) -> sendAllowed(response, allowed));
     routing.any(
         path,
         (request, response) -> {
-          response.header(HeaderNames.ALLOW, method.text());
+          response.header(HeaderNames.ALLOW, allowed);
           throw new HttpException(
               request.prologue().method().text() + " is not allowed here, use " + method.text(),
               Status.METHOD_NOT_ALLOWED_405,
@@ -148,17 +168,36 @@ public final class Routes {
         });
   }
 
+  private static void sendAllowed(ServerResponse response, String methods) {
+    response.status(Status.NO_CONTENT_204).header(HeaderNames.ALLOW, methods).send();
+  }
+
   /** Everything registered, and 404 for the rest. */
   public HttpRouting.Builder finish() {
     return routing.any(
         (request, response) -> {
-          throw new HttpException(
-              "no such endpoint: " + request.path().rawPath(), Status.NOT_FOUND_404, true);
+          String path = request.path().rawPath();
+          if (request.prologue().method().equals(Method.OPTIONS) && path.equals("*")) {
+            // About the daemon as a whole.
+            sendAllowed(response, "GET, HEAD, POST, OPTIONS");
+            return;
+          }
+          throw new HttpException("no such endpoint: " + path, Status.NOT_FOUND_404, true);
         });
   }
 
-  /** Answers 200 with a JSON body. */
-  static void sendJson(ServerResponse response, byte[] json) {
-    response.header(HeaderValues.CONTENT_TYPE_JSON).send(json);
+  static boolean isHead(ServerRequest request) {
+    return request.prologue().method().equals(Method.HEAD);
+  }
+
+  /** Answers with a JSON body or, to a HEAD, with what would be said about it. */
+  static void sendJson(ServerRequest request, ServerResponse response, byte[] json) {
+    response.header(HeaderValues.CONTENT_TYPE_JSON);
+    if (isHead(request)) {
+      response.headers().contentLength(json.length);
+      response.send();
+    } else {
+      response.send(json);
+    }
   }
 }

@@ -1,130 +1,140 @@
 package dev.zeusd.server.http;
 
-import io.helidon.common.socket.SocketWriterException;
-import io.helidon.http.sse.SseEvent;
+import io.helidon.common.buffers.BufferData;
+import io.helidon.http.DateTime;
+import io.helidon.http.Header;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
+import io.helidon.http.WritableHeaders;
 import io.helidon.webserver.CloseConnectionException;
-import io.helidon.webserver.ServerConnectionException;
+import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
-import io.helidon.webserver.sse.SseSink;
-import java.io.FilterOutputStream;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.time.Instant;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /**
  * One client's stream of server-sent events.
  *
- * <p>Helidon opens it, with the first events, on the thread of the request, which then sleeps until
- * the stream ends. All that follows is written to the channel by the thread of the {@link
- * StreamGroup}: the same bytes for every client, as chunks of the response's chunked body, and
- * without waiting for anybody.
+ * <p>The thread of the request sleeps until the stream ends. All that the client gets, from the
+ * status line on, is written to the channel by the thread of the {@link StreamGroup}: the same
+ * bytes for every client, and without waiting for anybody. They are chunks of a chunked body or,
+ * for clients that speak HTTP/1.0, what is in the chunks.
  */
 final class SseStream {
   private static final long STUCK_NANOS = TimeUnit.SECONDS.toNanos(10);
-  private static final SseEvent COMMENT = SseEvent.builder().comment("").build();
+  private static final int END_OF_LINE = 2;
+  private static final byte[] STATUS_LINE =
+      "HTTP/1.1 200 OK\r\nDate: ".getBytes(StandardCharsets.US_ASCII);
+  private static final Header EVENT_STREAM =
+      HeaderValues.create(HeaderNames.CONTENT_TYPE, "text/event-stream");
+
+  /** No cache may keep it, and no proxy hold it back to compress it. */
+  private static final Header NOT_TRANSFORMED =
+      HeaderValues.create(HeaderNames.CACHE_CONTROL, "no-cache, no-transform");
+
+  /** To nginx, which would collect some kilobytes before it passes anything on. */
+  private static final Header NOT_BUFFERED = HeaderValues.create("X-Accel-Buffering", "no");
 
   private final SocketChannel channel;
+  private final byte[] head;
+  private final boolean chunked;
   private final Thread handler = Thread.currentThread();
   private final Instant acceptedUntil;
   private final long openedNanos = System.nanoTime();
-
-  /** What the handler opens the stream with, once it is known; no event at all is a comment. */
-  private volatile List<byte[]> first;
-
-  /** The handler has opened the stream, and the group writes from now on. */
-  private volatile boolean open;
-
   private volatile boolean ended;
 
   // Touched by the group's thread only.
 
-  /** What the socket has not taken of a chunk, or null. */
+  /** The head has been written, and what follows can be. */
+  private boolean open;
+
+  /** What the socket has not taken of what was written, or null. */
   private ByteBuffer rest;
 
   /** Since when nothing could be written. */
   private long stuckSinceNanos;
 
-  private boolean endedProperly;
-
   /**
-   * A stream for the request that the calling thread handles.
+   * A stream on {@code channel} for the request that the calling thread handles.
    *
    * @param acceptedUntil by the wall clock, when the client's right to it ends
    */
-  SseStream(SocketChannel channel, Instant acceptedUntil) {
+  SseStream(
+      SocketChannel channel,
+      ServerRequest request,
+      ServerResponse response,
+      Instant acceptedUntil) {
     this.channel = channel;
     this.acceptedUntil = acceptedUntil;
+    chunked = !request.headers().contains(RequestHeads.VERSION);
+    head = head(response, chunked);
   }
 
-  /** Opens the stream as soon as there is something to say, and returns when it has ended. */
-  void run(ServerResponse response) {
+  private static byte[] head(ServerResponse response, boolean chunked) {
+    WritableHeaders<?> headers = WritableHeaders.create(response.headers());
+    headers.set(EVENT_STREAM).set(NOT_TRANSFORMED).set(NOT_BUFFERED);
+    // Whatever the client sends from here on is thrown away, so nothing can follow.
+    headers.set(HeaderValues.CONNECTION_CLOSE);
+    if (chunked) {
+      headers.set(HeaderValues.TRANSFER_ENCODING_CHUNKED);
+    }
+    BufferData head = BufferData.growing(512);
+    head.write(STATUS_LINE);
+    head.write(DateTime.http1Bytes());
+    headers.forEach(header -> header.writeHttp1Header(head));
+    head.write('\r');
+    head.write('\n');
+    return head.readBytes();
+  }
+
+  /** Sends what comes before the events, and nothing else, as the answer to a HEAD. */
+  void sendHeadOnly() {
     try {
-      Batching batching = new Batching();
-      response.streamFilter(batching::around);
-      SseSink sink = response.sink(SseSink.TYPE);
-      sleepUntilWanted(() -> first != null || ended);
-      if (ended) {
-        sink.close();
-        throw new CloseConnectionException("the daemon stops");
+      channel.write(ByteBuffer.wrap(head));
+    } catch (IOException e) {
+      throw new CloseConnectionException("the client is gone", e);
+    }
+    throw new CloseConnectionException("nothing follows");
+  }
+
+  /** Returns, by an exception, when the stream has ended. */
+  void sleepUntilEnded() {
+    try {
+      while (!ended) {
+        LockSupport.park(this);
+        if (Thread.interrupted()) {
+          throw new CloseConnectionException("interrupted");
+        }
       }
-      if (first.isEmpty()) {
-        sink.emit(COMMENT);
-      }
-      first.forEach(json -> sink.emit(event(json)));
-      batching.flushBatch();
-      channel.configureBlocking(false);
-      open = true;
-      sleepUntilWanted(() -> ended);
-    } catch (IOException
-        | UncheckedIOException
-        | ServerConnectionException
-        | SocketWriterException e) {
-      // The client is gone, or was stuck and dropped: nothing more can be sent.
-      throw new CloseConnectionException("stream ended", e);
     } finally {
       ended = true;
     }
     throw new CloseConnectionException("stream ended");
   }
 
-  private interface Condition {
-    boolean isMet();
-  }
-
-  private void sleepUntilWanted(Condition condition) {
-    while (!condition.isMet()) {
-      LockSupport.park(this);
-      if (Thread.interrupted()) {
-        throw new CloseConnectionException("interrupted");
-      }
-    }
-  }
-
-  /** Helidon puts nothing behind "data:", while clients look for "data: " with the space. */
-  private static SseEvent event(byte[] json) {
-    byte[] data = new byte[json.length + 1];
-    data[0] = ' ';
-    System.arraycopy(json, 0, data, 1, json.length);
-    return SseEvent.create(data);
-  }
-
   // From here on: for the group's thread.
 
-  boolean hasFirst() {
-    return first != null;
+  boolean isOpen() {
+    return open;
   }
 
-  /** Lets the handler open the stream with these events. */
-  void openWith(List<byte[]> events) {
+  /** Opens the stream, with the events in this chunk. */
+  void openWith(ByteBuffer chunk) {
+    try {
+      channel.configureBlocking(false);
+    } catch (IOException e) {
+      end();
+      return;
+    }
+    ByteBuffer first = inFrame(chunk);
+    open = true;
     stuckSinceNanos = System.nanoTime();
-    first = events;
-    LockSupport.unpark(handler);
+    writeOrKeep(ByteBuffer.allocate(head.length + first.remaining()).put(head).put(first).flip());
   }
 
   /** Whether the client's right to it has ended, as the token does that it was opened with. */
@@ -155,10 +165,26 @@ final class SseStream {
 
   /** Writes a chunk, while {@link #isReady}; what the socket does not take is kept. */
   void write(ByteBuffer chunk) {
-    writeSome(chunk);
-    if (chunk.hasRemaining() && !ended) {
+    writeOrKeep(inFrame(chunk));
+  }
+
+  /** The chunk or, for a body that is not chunked, what is in it. */
+  private ByteBuffer inFrame(ByteBuffer chunk) {
+    if (chunked) {
+      return chunk;
+    }
+    ByteBuffer content = chunk.duplicate();
+    while (content.get() != '\n') {
+      // The size of the chunk.
+    }
+    return content.limit(content.limit() - END_OF_LINE);
+  }
+
+  private void writeOrKeep(ByteBuffer bytes) {
+    writeSome(bytes);
+    if (bytes.hasRemaining() && !ended) {
       // The group's buffer is for the next chunk.
-      rest = ByteBuffer.allocate(chunk.remaining()).put(chunk).flip();
+      rest = ByteBuffer.allocate(bytes.remaining()).put(bytes).flip();
     }
   }
 
@@ -175,8 +201,7 @@ final class SseStream {
   /** Ends the stream of a client that is gone, or that takes nothing for too long. */
   void endIfGone(ByteBuffer discarded) {
     try {
-      if ((rest != null || hasFirst() && !open)
-          && System.nanoTime() - stuckSinceNanos > STUCK_NANOS) {
+      if (rest != null && System.nanoTime() - stuckSinceNanos > STUCK_NANOS) {
         channel.close();
         end();
       }
@@ -192,9 +217,12 @@ final class SseStream {
 
   /** Ends the stream with the last chunk, if the client can take it. */
   void endProperly(ByteBuffer lastChunk) {
-    if (isReady()) {
-      writeSome(lastChunk);
-    } else if (hasFirst()) {
+    if (!open) {
+      openWith(lastChunk);
+    } else if (isReady()) {
+      write(lastChunk);
+    }
+    if (rest != null) {
       closeChannel();
     }
     end();
@@ -211,29 +239,5 @@ final class SseStream {
   private void end() {
     ended = true;
     LockSupport.unpark(handler);
-  }
-
-  /** Makes flushes wait until a batch is complete: the sink flushes after every event. */
-  private static final class Batching {
-    private OutputStream out = OutputStream.nullOutputStream();
-
-    OutputStream around(OutputStream target) {
-      out = target;
-      return new FilterOutputStream(target) {
-        @Override
-        public void write(byte[] bytes, int offset, int length) throws IOException {
-          target.write(bytes, offset, length);
-        }
-
-        @Override
-        public void flush() {
-          // Not yet.
-        }
-      };
-    }
-
-    void flushBatch() throws IOException {
-      out.flush();
-    }
   }
 }

@@ -121,9 +121,11 @@ final class StreamGroup<S extends PowerSample> {
     /** Tells what is owed, if the client can take it. */
     void tell() {
       boolean waits = dialect.showsAll() && isMissingSome() && stream.ageNanos() < HEARTBEAT_NANOS;
-      if (!stream.hasFirst()) {
-        if (owes && !waits || stream.ageNanos() >= HEARTBEAT_NANOS) {
-          stream.openWith(takeOwed());
+      if (!stream.isOpen()) {
+        if (owes && !waits) {
+          stream.openWith(chunkOf(takeOwed()));
+        } else if (stream.ageNanos() >= HEARTBEAT_NANOS) {
+          stream.openWith(chunkOfAComment());
         }
       } else if (owes && !waits && stream.isReady()) {
         stream.write(chunkOf(takeOwed()));
@@ -132,9 +134,6 @@ final class StreamGroup<S extends PowerSample> {
 
     @SuppressWarnings("unchecked")
     private List<byte[]> takeOwed() {
-      if (!owes) {
-        return List.of();
-      }
       List<S> samples = new ArrayList<>();
       for (int i = 0; i < owed.length; i++) {
         if (owed[i] != null) {
@@ -216,7 +215,7 @@ final class StreamGroup<S extends PowerSample> {
         news.isEmpty() ? null : chunkOf(dialect.events(news, subscription.current()));
     boolean silent = shared == null && System.nanoTime() - toldNanos >= HEARTBEAT_NANOS;
     if (silent) {
-      shared = chunk.clear().put(CHUNK_OF_A_COMMENT).flip();
+      shared = chunkOfAComment();
     }
     List<Member> others = null;
     for (Member member : members) {
@@ -276,6 +275,10 @@ final class StreamGroup<S extends PowerSample> {
       }
     }
     members.removeIf(member -> member.stream.isEnded());
+  }
+
+  private ByteBuffer chunkOfAComment() {
+    return chunk.clear().put(CHUNK_OF_A_COMMENT).flip();
   }
 
   /** The events as one chunk of a chunked body, in the group's own buffer. */

@@ -23,6 +23,7 @@ public final class EventStream implements AutoCloseable {
   private static final Pattern MEMBER = Pattern.compile("\"(\\d+)\":(\\d+)");
 
   private final RawConnection connection;
+  private final boolean chunked;
   private final Queue<String> blocks = new ArrayDeque<>();
   private String partial = "";
 
@@ -36,9 +37,14 @@ public final class EventStream implements AutoCloseable {
     this.connection = connection;
     assertEquals(200, head.status(), head::toString);
     assertEquals("text/event-stream", head.header("Content-Type"));
-    assertEquals("no-cache", head.header("Cache-Control"));
-    assertEquals("chunked", head.header("Transfer-Encoding"));
+    assertEquals("no-cache, no-transform", head.header("Cache-Control"));
+    assertEquals("no", head.header("X-Accel-Buffering"));
+    assertEquals("close", head.header("Connection"));
     assertTrue(!head.hasHeader("Content-Length"), head::toString);
+    chunked = head.hasHeader("Transfer-Encoding");
+    if (chunked) {
+      assertEquals("chunked", head.header("Transfer-Encoding"));
+    }
   }
 
   /** The next event or comment, without its blank line; empty if none comes in time. */
@@ -49,7 +55,7 @@ public final class EventStream implements AutoCloseable {
       if (!connection.hasBytes(left)) {
         return "";
       }
-      byte[] chunk = connection.readChunk(left);
+      byte[] chunk = chunked ? connection.readChunk(left) : connection.readAvailable();
       assertTrue(chunk.length > 0, "the stream has ended");
       take(new String(chunk, StandardCharsets.UTF_8));
     }
@@ -65,6 +71,11 @@ public final class EventStream implements AutoCloseable {
       blocks.add(block);
     }
     partial = all.substring(start);
+  }
+
+  /** Whether its body is chunked, and not what follows until the connection ends. */
+  public boolean isChunked() {
+    return chunked;
   }
 
   /** The JSON of the next event; comments are passed over. */
@@ -116,9 +127,13 @@ public final class EventStream implements AutoCloseable {
 
   /** Reads to the end of the body, which has to be a proper one, and of the connection. */
   public void assertEndsProperly() throws IOException {
-    while (connection.readChunk(RawConnection.PATIENCE).length > 0) {
+    while (chunked && connection.readChunk(RawConnection.PATIENCE).length > 0) {
       // What was still on its way.
     }
+    while (!chunked && connection.hasBytes(RawConnection.PATIENCE)) {
+      take(new String(connection.readAvailable(), StandardCharsets.UTF_8));
+    }
+    assertEquals("", partial, "an event without its end");
     connection.assertEnd();
   }
 

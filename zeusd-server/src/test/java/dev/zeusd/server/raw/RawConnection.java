@@ -102,10 +102,15 @@ public final class RawConnection implements AutoCloseable {
     return readResponse();
   }
 
+  /** The head of the stream that a request has asked for, and then the stream. */
+  public EventStream readStream() throws IOException {
+    return new EventStream(this, readHead());
+  }
+
   /** Opens a stream: sends the request and reads the head of the answer. */
   public EventStream stream(String target, String... headerLines) throws IOException {
     send(request("GET", target, headerLines));
-    return new EventStream(this, readHead());
+    return readStream();
   }
 
   /** A whole answer to a request that was not HEAD. */
@@ -143,6 +148,13 @@ public final class RawConnection implements AutoCloseable {
     byte[] data = readBytes(Integer.parseInt(size, 16));
     assertEquals("", readLine(PATIENCE), "a chunk ends with CR LF");
     return data;
+  }
+
+  /** What has come and is not yet read, after {@link #hasBytes}. */
+  byte[] readAvailable() {
+    byte[] bytes = new byte[received.remaining()];
+    received.get(bytes);
+    return bytes;
   }
 
   /** Whether the next bytes are there or come within {@code timeout}. */
