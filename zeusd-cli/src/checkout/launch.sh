@@ -1,25 +1,5 @@
-# Sourced by the launchers of a checkout, which set $root to its folder: a JDK, and builds when needed.
-
-# A JDK of 22 or newer. The file "release" tells the version without starting anything.
-fits() {
-  [ -x "$1/bin/java" ] && [ -r "$1/release" ] &&
-    version=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$1/release") &&
-    [ -n "$version" ] && [ "$version" -ge 22 ]
-}
-
-find_jdk() {
-  on_path=$(command -v java || true)
-  [ -z "$on_path" ] || on_path=$(dirname "$(dirname "$(readlink -f "$on_path")")")
-  for jdk in "${JAVA_HOME:-}" "$on_path" /usr/lib/jvm/* /usr/java/* /opt/*jdk* \
-    "${HOME:-}"/.sdkman/candidates/java/* "${HOME:-}"/.jdks/*; do
-    if fits "$jdk"; then
-      printf '%s\n' "$jdk"
-      return
-    fi
-  done
-  echo "zeusd: no JDK of 22 or newer found; install one, or set JAVA_HOME to it" >&2
-  exit 1
-}
+# Sourced by the launchers of a checkout, which set $root to its folder and $jdk to what find-jdk found
+# there: builds what is needed.
 
 # What the command zeusd is built from, within $root.
 sources="pom.xml headers"
@@ -33,17 +13,46 @@ is_stale() { # stamp, sources
     [ -n "$(cd "$root" && find $2 -newer "$1" -print 2>/dev/null | head -n 1)" ]
 }
 
+# Maven's log in a few lines: what is being done, and what went wrong. Without the escape codes that
+# Maven writes even when its output is no terminal.
+retell() {
+  awk '
+    function say(text) {
+      print "zeusd: " text
+      fflush()
+    }
+    { gsub(/\033\[[0-9;]*[A-Za-z]/, "") }
+    /Downloaded from .*\.jar/ && files++ % 50 == 0 { say("  downloading libraries (" files ") ...") }
+    /^\[INFO\] Building zeusd.*\]$/ { say("  " $3 " " $NF " ...") }
+    /^\[ERROR\]/ {
+      sub(/^\[ERROR\] */, "")
+      if (!/^$|Help 1\]|full stack trace|full debug logging|For more information about|you can resume|mvn <args>/)
+        say($0)
+    }'
+}
+
 build() { # stamp, Maven's options...
   command -v mvn >/dev/null || {
     echo "zeusd: mvn not found; install Maven 3.8 or newer to build this checkout" >&2
     exit 1
   }
-  echo "zeusd: building (the first build downloads libraries) ..." >&2
   stamp=$1
   shift
+  log=$root/zeusd-cli/target/build.log
+  echo "zeusd: building this checkout, once; this takes a minute or two ..." >&2
   # The time before the build counts: what is edited meanwhile belongs to the next one.
   touch "$stamp.new"
-  (cd "$root" && mvn -q -B -Dstyle.color=never -DskipTests -Dformat.mode=--dry-run "$@" package) >&2
+  # On the JDK that was found: JAVA_HOME may name nothing.
+  {
+    (cd "$root" && JAVA_HOME=$jdk mvn -B -Dstyle.color=never -DskipTests -Dformat.mode=--dry-run "$@" package) ||
+      mv "$stamp.new" "$stamp.failed"
+  } 2>&1 | tee "$log" | retell >&2
+  if [ -e "$stamp.failed" ]; then
+    rm "$stamp.failed"
+    grep -q '^\[ERROR\]' "$log" || tail -n 5 "$log" >&2
+    echo "zeusd: the build failed; the whole log is in $log" >&2
+    exit 1
+  fi
   mv "$stamp.new" "$stamp"
 }
 
