@@ -34,8 +34,7 @@ import picocli.CommandLine.Option;
     description = "Start the Zeus daemon",
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class,
-    sortOptions = false,
-    usageHelpAutoWidth = true)
+    sortOptions = false)
 final class ServeCommand implements Callable<Integer> {
   private static final System.Logger LOG = System.getLogger("dev.zeusd");
   private static final long SMALL_HEAP_BYTES = 24 << 20;

@@ -1,7 +1,6 @@
 package dev.zeusd.cli;
 
 import picocli.CommandLine.Command;
-import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
@@ -10,7 +9,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "token",
     description = "Token management",
-    subcommands = {TokenIssueCommand.class, HelpCommand.class},
+    subcommands = {TokenIssueCommand.class, HelpOfCommand.class},
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class)
 final class TokenCommand implements Runnable {
@@ -18,6 +17,7 @@ final class TokenCommand implements Runnable {
 
   @Override
   public void run() {
-    throw new ParameterException(spec.commandLine(), "a command is missing: issue");
+    throw new ParameterException(
+        spec.commandLine(), "a command is missing: " + Zeusd.subcommands(spec.commandLine()));
   }
 }

@@ -18,8 +18,7 @@ import picocli.CommandLine.Spec;
     description = "Issue a new JWT token for a user",
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class,
-    sortOptions = false,
-    usageHelpAutoWidth = true)
+    sortOptions = false)
 final class TokenIssueCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 

@@ -8,7 +8,6 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
@@ -18,7 +17,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "zeusd",
     description = "The Zeus daemon manages and monitors compute devices on the node",
-    subcommands = {ServeCommand.class, TokenCommand.class, HelpCommand.class},
+    subcommands = {ServeCommand.class, TokenCommand.class, HelpOfCommand.class},
     versionProvider = Zeusd.Version.class,
     mixinStandardHelpOptions = true)
 public final class Zeusd implements Runnable {
@@ -31,6 +30,7 @@ public final class Zeusd implements Runnable {
 
   static CommandLine commandLine() {
     CommandLine commandLine = new CommandLine(new Zeusd());
+    WholeWords.setUp(commandLine, WholeWords::usualWidth);
     commandLine.setParameterExceptionHandler(Zeusd::wrongUsage);
     commandLine.setExecutionExceptionHandler(Zeusd::failure);
     // An argument that begins with @ is what it is, not the name of a file with arguments.
@@ -40,7 +40,12 @@ public final class Zeusd implements Runnable {
 
   @Override
   public void run() {
-    throw new ParameterException(spec.commandLine(), "a command is missing: serve, token or help");
+    throw new ParameterException(
+        spec.commandLine(), "a command is missing: " + subcommands(spec.commandLine()));
+  }
+
+  static String subcommands(CommandLine commandLine) {
+    return String.join(", ", commandLine.getSubcommands().keySet());
   }
 
   private static int wrongUsage(ParameterException e, String[] args) {

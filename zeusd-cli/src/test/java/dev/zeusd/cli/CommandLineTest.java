@@ -7,9 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 
@@ -65,11 +68,10 @@ class CommandLineTest {
     "--log-level, 'error, warn, info or debug [default: info]'"
   })
   void helpTellsValuesAndDefaults(String option, String mentioned) {
-    // Lines are broken anywhere, within a path for example.
-    String section = section(run("serve", "--help").out, option).replaceAll("\\s", "");
+    String section = section(run("serve", "--help").out, option).replaceAll("\\s+", " ");
     for (String words : mentioned.split("\\|")) {
       assertTrue(
-          section.contains(words.replaceAll("\\s", "")),
+          section.contains(words),
           () -> "no '" + words + "' in the help of " + option + ": " + section);
     }
   }
@@ -92,12 +94,80 @@ class CommandLineTest {
     return section.toString();
   }
 
+  /** All commands with their names, such as {@code token issue}; the first is zeusd itself. */
+  private static Stream<String> commands() {
+    return commands(Zeusd.commandLine(), "");
+  }
+
+  private static Stream<String> commands(CommandLine commandLine, String names) {
+    Stream<String> below =
+        commandLine.getSubcommands().entrySet().stream()
+            .flatMap(
+                command -> commands(command.getValue(), (names + " " + command.getKey()).strip()));
+    return Stream.concat(Stream.of(names), below);
+  }
+
+  @ParameterizedTest
+  @MethodSource("commands")
+  void helpOfACommandIsTheSameEitherWay(String command) {
+    Said help = run((command + " --help").strip().split(" "));
+    assertEquals(0, help.status);
+    assertEquals("", help.err);
+    assertTrue(help.out.startsWith("Usage: " + ("zeusd " + command).strip() + " ["), help.out);
+    assertEquals(help, run((command + " -h").strip().split(" ")));
+    assertEquals(help, run(("help " + command).strip().split(" ")));
+    Said nonsense = run(("help " + command + " nonsense").replaceAll(" +", " ").split(" "));
+    assertEquals(2, nonsense.status);
+    assertUsageError(nonsense.out, nonsense.err, "nonsense");
+  }
+
   @Test
-  void helpOfACommandIsTheSameEitherWay() {
-    String help = run("serve", "--help").out;
-    assertEquals(help, run("help", "serve").out);
-    assertEquals(help, run("serve", "-h").out);
-    assertTrue(help.contains("Usage: zeusd serve"), help);
+  void helpBelowACommandIsOfItsCommands() {
+    assertEquals(run("token", "issue", "--help"), run("token", "help", "issue"));
+    assertEquals(run("token", "--help"), run("token", "help"));
+    assertUsageError("", run("token", "help", "serve").err, "'zeusd token' has no command 'serve'");
+  }
+
+  private static List<String> helpInLinesOf(int width, String command) {
+    StringWriter out = new StringWriter();
+    CommandLine zeusd = Zeusd.commandLine();
+    WholeWords.setUp(zeusd, () -> width);
+    zeusd.setOut(new PrintWriter(out, true));
+    assertEquals(0, zeusd.execute((command + " --help").strip().split(" ")));
+    return out.toString().lines().toList();
+  }
+
+  private static List<String> words(List<String> lines) {
+    return lines.stream().flatMap(line -> Stream.of(line.strip().split("\\s+"))).toList();
+  }
+
+  @ParameterizedTest
+  @MethodSource("commands")
+  void helpBreaksNoWord(String command) {
+    List<String> words = words(helpInLinesOf(10_000, command));
+    for (int width = 20; width <= 200; width++) {
+      List<String> lines = helpInLinesOf(width, command);
+      assertEquals(words, words(lines), "in lines of " + width);
+      for (String line : lines) {
+        int atMost = width;
+        assertTrue(
+            line.length() <= atMost || line.strip().indexOf(' ') < 0,
+            () -> "longer than " + atMost + ": " + line);
+      }
+    }
+  }
+
+  @Test
+  void helpKeepsTheTextBesideItsOption() {
+    List<String> lines = helpInLinesOf(80, "serve");
+    int option =
+        IntStream.range(0, lines.size())
+            .filter(i -> lines.get(i).contains("--mode="))
+            .max()
+            .orElseThrow();
+    assertTrue(lines.get(option).matches(" {6}--mode=<MODE> +Listen on .*"), lines.get(option));
+    int text = lines.get(option).indexOf("Listen");
+    assertTrue(lines.get(option + 1).matches(" {" + text + "}\\S.*"), lines.get(option + 1));
   }
 
   @ParameterizedTest
