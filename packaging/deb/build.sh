@@ -78,6 +78,9 @@ put 644 "$here/copyright" "$doc/copyright"
 put 644 "$dist/README.md" "$doc/README.md"
 put_gzipped "$dist/CHANGELOG.md" "$doc/changelog.gz"
 
+of_developer() { # name or email, as pom.xml has it
+  sed -n "/<developer>/,/<\/developer>/ s:.*<$1>\(.*\)</$1>.*:\1:p" "$here/../../pom.xml"
+}
 mkdir "$root/DEBIAN"
 for script in postinst prerm postrm; do
   install -m 755 "$here/$script" "$root/DEBIAN/$script"
@@ -87,9 +90,9 @@ cat >"$root/DEBIAN/control" <<CONTROL
 Package: zeusd
 Version: $version
 Architecture: $arch
-Maintainer: ${DEBFULLNAME:-zeusd maintainers} <${DEBEMAIL:-root@localhost}>
+Maintainer: ${DEBFULLNAME:-$(of_developer name)} <${DEBEMAIL:-$(of_developer email)}>
 Installed-Size: $(du -k -s --apparent-size "$root" | cut -f 1)
-Depends: libc6 (>= 2.17)
+Depends: libc6 (>= 2.17), init-system-helpers (>= 1.54)
 Section: admin
 Priority: optional
 Description: daemon that reads and sets the power of GPUs and CPUs

@@ -1,0 +1,161 @@
+#!/bin/sh
+# What boot-test.sh runs in the Debian that it has booted: the package and its service, as an
+# administrator meets them.
+set -eu
+cd /opt/test
+export DEBIAN_FRONTEND=noninteractive
+
+fail() {
+  echo "FAILED: $*" >&2
+  systemctl status --no-pager --lines=0 zeusd >&2 || true
+  journalctl --no-pager -u zeusd -n 30 >&2 || true
+  exit 1
+}
+ok() {
+  echo "ok: $*"
+}
+is() { # property of the unit, value
+  value=$(systemctl show -P "$1" zeusd)
+  [ "$value" = "$2" ] || fail "$1 is $value, not $2"
+}
+main_pid() {
+  systemctl show -P MainPID zeusd
+}
+answers() { # path
+  curl -sSf --max-time 10 --unix-socket "${socket:-/var/run/zeusd.sock}" "http://localhost$1"
+}
+until_is() { # property, value; within half a minute
+  tries=300
+  until [ "$(systemctl show -P "$1" zeusd)" = "$2" ]; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || fail "$1 does not become $2, but is $(systemctl show -P "$1" zeusd)"
+    sleep 0.1
+  done
+}
+options() { # for the next start
+  sed -i "s|^ZEUSD_OPTS=.*|ZEUSD_OPTS=\"$*\"|" /etc/default/zeusd
+}
+nvml() { # folder of the library that the next start finds
+  mkdir -p /etc/systemd/system/zeusd.service.d
+  printf '[Service]\nEnvironment=LD_LIBRARY_PATH=/opt/test/%s\n' "$1" >/etc/systemd/system/zeusd.service.d/nvml.conf
+  systemctl daemon-reload
+}
+
+find / -xdev -path /opt/test -prune -o -path /proc -prune -o -path /var/log -prune -o -print | sort >/tmp/before
+
+# --- Installed, it runs, now and after each boot.
+nvml fake-nvml
+dpkg -i zeusd.deb >/dev/null
+is ActiveState active
+is UnitFileState enabled
+answers /discover | grep -q '"gpu_ids":\[0,1,2,3\]' || fail "no GPUs: $(answers /discover)"
+answers '/gpu/get_power?gpu_ids=0' | grep -q '"power_mw":{"0":' || fail "no power"
+curl -sSf --max-time 10 -X POST --unix-socket /var/run/zeusd.sock \
+  'http://localhost/gpu/set_power_limit?gpu_ids=0&power_limit_mw=250000&block=true' || fail "no limit set"
+[ "$(readlink /run/zeusd.sock)" = /run/zeusd/zeusd.sock ] || fail "/run/zeusd.sock is no link to the socket"
+[ "$(stat -c %a /run/zeusd/zeusd.sock)" = 666 ] || fail "mode of the socket"
+ok "dpkg -i: enabled, started, GPUs are there, a limit can be set"
+
+# --- What it may do is what the unit says, also of the running process.
+pid=$(main_pid)
+[ "$(awk '/^CapEff/ { print $2 }' "/proc/$pid/status")" = 0000000000200009 ] ||
+  fail "capabilities: $(grep Cap "/proc/$pid/status")"
+for file in /etc/x /usr/x /var/x /run/x; do
+  ! nsenter -t "$pid" -m sh -c "echo >$file" 2>/dev/null || fail "the service can write $file"
+done
+ok "three capabilities, and nothing to write to"
+
+# --- Signals, restart, reload.
+systemctl kill -s HUP zeusd
+systemctl reload zeusd
+sleep 1
+[ "$(main_pid)" = "$pid" ] || fail "SIGHUP ended it"
+answers /time >/dev/null || fail "no answer after SIGHUP"
+ok "SIGHUP and reload leave it running"
+systemctl restart zeusd
+[ "$(main_pid)" != "$pid" ] || fail "not restarted"
+answers /time >/dev/null || fail "restart returned before it listened"
+is ExecMainStatus 0
+pid=$(main_pid)
+kill -9 "$pid"
+until_is NRestarts 1
+until_is ActiveState active
+answers /time >/dev/null || fail "no answer after kill -9"
+ok "restart, and again after kill -9"
+
+# --- The end.
+pid=$(main_pid)
+systemctl stop zeusd
+is ActiveState inactive
+is Result success
+is ExecMainStatus 0
+[ ! -e "/proc/$pid" ] || fail "it still runs"
+left=$(find /run /tmp /var/tmp /var/run/ -name '*zeus*' -o -name '.z*' | grep -v '^/run/systemd' || true)
+[ -z "$left" ] || fail "left after stop: $left"
+ok "stop ends it with 0 and leaves nothing"
+
+# --- Starts that fail. What will not get better by itself is not tried again; the rest is.
+options --bogus
+! systemctl start zeusd 2>/dev/null || fail "started with --bogus"
+until_is ActiveState failed
+is ExecMainStatus 2
+is NRestarts 0
+journalctl --no-pager -p err -u zeusd | grep -q 'error: .*--bogus' || fail "no error in the journal"
+ok "a wrong option: final, said in the journal as an error"
+options --mode tcp --tcp-bind-address gpu01.invalid:4938
+systemctl reset-failed zeusd
+! systemctl start zeusd 2>/dev/null || fail "started at a name that does not resolve"
+until_is NRestarts 2
+is ExecMainStatus 1
+echo '127.0.0.1 gpu01.invalid' >>/etc/hosts
+until_is ActiveState active
+curl -sSf --max-time 10 http://gpu01.invalid:4938/time >/dev/null || fail "no answer on TCP"
+sed -i '/gpu01.invalid/d' /etc/hosts
+ok "a name that does not resolve is tried again until it does"
+options
+nvml hanging-nvml
+start=$(date +%s)
+systemctl restart zeusd || fail "does not start with an NVML that hangs"
+took=$(($(date +%s) - start))
+answers /time >/dev/null || fail "no answer with an NVML that hangs"
+[ $took -le 12 ] || fail "$took seconds until it listened with an NVML that hangs"
+systemctl stop zeusd
+is ExecMainStatus 0
+ok "an NVML that hangs when it is opened: listens after $took s, and stops"
+nvml fake-nvml
+
+# --- The package comes and goes.
+systemctl start zeusd
+pid=$(main_pid)
+dpkg -i later.deb >/dev/null
+[ "$(main_pid)" != "$pid" ] || fail "an upgrade did not restart it"
+answers /time >/dev/null || fail "no answer after the upgrade"
+systemctl stop zeusd
+dpkg -i --force-downgrade zeusd.deb >/dev/null 2>&1
+is ActiveState inactive
+is UnitFileState enabled
+ok "an upgrade restarts it if it runs, and leaves it stopped if it was"
+systemctl start zeusd
+dpkg -r zeusd >/dev/null 2>&1
+[ -z "$(pgrep -f zeusd.jar)" ] || fail "removed, and still running"
+[ ! -e /run/zeusd.sock ] || fail "removed, and its link is left"
+dpkg -i zeusd.deb >/dev/null
+is UnitFileState enabled
+is ActiveState active
+answers /time >/dev/null || fail "no answer after removal and installation"
+systemctl disable --quiet --now zeusd
+dpkg -r zeusd >/dev/null 2>&1
+dpkg -i zeusd.deb >/dev/null
+is UnitFileState disabled
+is ActiveState inactive
+ok "dpkg -r, -i: enabled stays enabled, and disabled disabled"
+dpkg -i later.deb >/dev/null
+is UnitFileState disabled
+is ActiveState inactive
+systemctl enable --quiet --now zeusd
+dpkg -P zeusd >/dev/null 2>&1
+rm -r /etc/systemd/system/zeusd.service.d
+find / -xdev -path /opt/test -prune -o -path /proc -prune -o -path /var/log -prune -o -print | sort >/tmp/after
+left=$(comm -13 /tmp/before /tmp/after | grep -v -e '^/tmp/' -e '^/var/lib/dpkg' -e '^/var/lib/systemd/\(timers\|linger\|coredump\)' -e '^/var/tmp' || true)
+[ -z "$left" ] || fail "left after dpkg -P: $left"
+ok "dpkg -P leaves nothing"
