@@ -208,4 +208,13 @@ nvmlReturn_t nvmlDeviceSetMemoryLockedClocks(
 /* Undoes the above. Root. */
 nvmlReturn_t nvmlDeviceResetMemoryLockedClocks(nvmlDevice_t device);
 
+/* The memory clocks that there are, MHz, in no order to rely on. In: count is the room in the list;
+   out: how many there are. NVML_ERROR_INSUFFICIENT_SIZE if there are more. */
+nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(
+    nvmlDevice_t device, unsigned int *count, unsigned int *clocksMHz);
+
+/* The same for the graphics clocks that go with one of the memory clocks. */
+nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(
+    nvmlDevice_t device, unsigned int memoryClockMHz, unsigned int *count, unsigned int *clocksMHz);
+
 #endif

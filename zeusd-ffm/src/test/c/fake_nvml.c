@@ -4,6 +4,7 @@
  *   cc -std=c11 -O2 -Wall -Wextra -Werror -fPIC -shared -Wl,-soname,libnvidia-ml.so.1 \
  *      -I headers -o libnvidia-ml.so.1 fake_nvml.c -lm -lpthread
  *   -DWITHOUT_<function> leaves one out, as an old driver does (see the #ifndefs).
+ *   -DNUMBER=<n> makes it the library of another version of the driver (1).
  *
  * Environment, read when the library is loaded:
  *   FAKE_NVML_STATE  the control file, mapped shared; made if missing, filled in if it has no magic.
@@ -24,6 +25,8 @@
  *                   After any change all calls answer UNINITIALIZED until nvmlInit_v2 succeeds
  *                   (odd: DRIVER_NOT_LOADED), and all handles from before are INVALID_ARGUMENT.
  *                   Limits, clocks and energy are not set back: a test does that if it matters.
+ *    20 u32      T  number of the library that the kernel's driver works with, 0 = any. Another one
+ *                   answers LIB_RM_VERSION_MISMATCH to nvmlInit_v2.
  *    24 u64      L  calls begun, of all functions
  *    32 u64      L  calls ended = sequence number of the next history entry
  *    64 char[80] T  driver version
@@ -53,11 +56,16 @@
  *   364 u32      TL locked memory clock, MHz: minimum; 368 maximum (0 0 = not locked)
  *   372 u32      T  GPU clocks that exist, MHz: from; 376 to
  *   380 u32      T  memory clocks that exist, MHz: from; 384 to
+ *   388 u32      T  whether the field POWER_INSTANT has the module's scope, 0 or 1; it tells the same
+ *   392 u64      T  the bits that a call of oddity 4 answers with
  *   1024         call table: entry c at 1024 + c * 32, c from enum call below
  *       0 u32    T  nvmlReturn to answer with (0 = work normally)
  *       4 u32    T  delay before the answer, us; may be shortened while a call waits
  *       8 u64    TL calls begun
  *      16 u64    TL ns when the last of them began
+ *      24 u64    T  oddity of a call that succeeds and has something to answer. 1: it writes nothing.
+ *                   2: all bits set. 3: a text fills its buffer, without a zero. 4: the bits at 392,
+ *                   as many as fit
  *
  *   HISTORY at 65536: a ring of 16384 entries of 64 bytes; entry of sequence number s at s % 16384
  *     0 u64      L  s + 1, written last: anything else = overwritten or being written
@@ -103,6 +111,9 @@
 #define MAX_CALLS 32
 #define HISTORY 16384U
 #define NS_PER_S 1000000000ULL
+#ifndef NUMBER
+#define NUMBER 1U
+#endif
 #define TWO_PI 6.283185307179586
 
 /* The numbers are part of the contract. nvmlErrorString is no driver call and does not count. */
@@ -128,6 +139,8 @@ enum call {
     RESET_GPU_LOCKED_CLOCKS = 18,
     SET_MEM_LOCKED_CLOCKS = 19,
     RESET_MEM_LOCKED_CLOCKS = 20,
+    GET_SUPPORTED_MEM_CLOCKS = 21,
+    GET_SUPPORTED_GPU_CLOCKS = 22,
 };
 
 enum power_source { CONSTANT = 0, SINE = 1, COUNTING = 2 };
@@ -137,8 +150,10 @@ typedef _Atomic uint64_t u64;
 
 struct call_entry {
     u32 error, delay_us;
-    u64 calls, last_ns, unused;
+    u64 calls, last_ns, oddity;
 };
+
+enum oddity { NORMAL = 0, WRITES_NOTHING = 1, ALL_BITS = 2, NO_ZERO = 3, BITS = 4 };
 
 struct slot {
     char name[96], uuid[96];
@@ -154,7 +169,9 @@ struct slot {
     u32 limit_mw, default_limit_mw, min_limit_mw, max_limit_mw;
     u32 persistence;
     u32 gpu_lock[2], mem_lock[2], gpu_range[2], mem_range[2];
-    u32 unused3[159];
+    u32 module_scope;
+    u64 odd_bits;
+    u32 unused3[156];
     struct call_entry call[MAX_CALLS];
 };
 
@@ -169,7 +186,7 @@ struct history_entry {
 
 struct control {
     u64 magic;
-    u32 version, device_count, driver_epoch, unused1;
+    u32 version, device_count, driver_epoch, kernel_number;
     u64 calls_begun, calls_ended;
     char unused2[24];
     char driver_version[80];
@@ -190,6 +207,7 @@ AT(slot, instant_return, 312);
 AT(slot, energy_mj, 328);
 AT(slot, persistence, 352);
 AT(slot, mem_range, 380);
+AT(slot, odd_bits, 392);
 AT(slot, call, 1024);
 AT(history_entry, result, 48);
 _Static_assert(sizeof(struct slot) == 2048, "slot");
@@ -467,6 +485,8 @@ static nvmlReturn_t add_reference(void) {
 static nvmlReturn_t init(unsigned int flags) {
     struct frame f = begin(LIBRARY, INIT, flags, 0);
     nvmlReturn_t r = ctl->driver_epoch & 1 ? NVML_ERROR_DRIVER_NOT_LOADED : forced(&f);
+    if (r == NVML_SUCCESS && ctl->kernel_number != 0 && ctl->kernel_number != NUMBER)
+        r = NVML_ERROR_LIB_RM_VERSION_MISMATCH;
     if (r == NVML_SUCCESS)
         r = add_reference();
     return end(&f, r);
@@ -491,24 +511,45 @@ nvmlReturn_t nvmlShutdown(void) {
     return end(&f, r);
 }
 
-static nvmlReturn_t copy_text(char *to, unsigned int length, const char *text) {
-    if (strlen(text) >= length)
+/* Writes the answer of a call, size bytes, unless the call is odd. */
+static void answer(const struct frame *f, void *to, const void *from, size_t size) {
+    switch (f->slot->call[f->call].oddity) {
+    case WRITES_NOTHING: break;
+    case ALL_BITS: memset(to, 0xff, size); break;
+    case NO_ZERO: memset(to, 'x', size); break;
+    case BITS: {
+        uint64_t bits = f->slot->odd_bits;
+        memcpy(to, &bits, size < sizeof bits ? size : sizeof bits);
+        break;
+    }
+    default: memcpy(to, from, size);
+    }
+}
+
+static void answer_number(const struct frame *f, unsigned int *to, unsigned int value) {
+    answer(f, to, &value, sizeof value);
+}
+
+static nvmlReturn_t copy_text(const struct frame *f, char *to, unsigned int length, const char *text) {
+    char whole[256] = "";
+    if (strlen(text) >= length || length > sizeof whole)
         return NVML_ERROR_INSUFFICIENT_SIZE;
-    strcpy(to, text);
+    strcpy(whole, text);
+    answer(f, to, whole, length);
     return NVML_SUCCESS;
 }
 
 nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned int length) {
     struct frame f = begin(LIBRARY, GET_DRIVER_VERSION, 0, 0);
     nvmlReturn_t r = check_library(&f, version);
-    return end(&f, r == NVML_SUCCESS ? copy_text(version, length, ctl->driver_version) : r);
+    return end(&f, r == NVML_SUCCESS ? copy_text(&f, version, length, ctl->driver_version) : r);
 }
 
 nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *deviceCount) {
     struct frame f = begin(LIBRARY, GET_COUNT, 0, 0);
     nvmlReturn_t r = check_library(&f, deviceCount);
     if (r == NVML_SUCCESS)
-        *deviceCount = ctl->device_count;
+        answer_number(&f, deviceCount, ctl->device_count);
     return end(&f, r);
 }
 
@@ -518,59 +559,78 @@ nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *dev
     nvmlReturn_t r = check_library(&f, device);
     if (r == NVML_SUCCESS && f.device == LIBRARY)
         r = NVML_ERROR_INVALID_ARGUMENT;
-    if (r == NVML_SUCCESS)
-        *device = (nvmlDevice_t)(void *)&handles[(uint16_t)(init_state >> 16)][index];
+    if (r == NVML_SUCCESS) {
+        void *handle = &handles[(uint16_t)(init_state >> 16)][index];
+        answer(&f, device, &handle, sizeof handle);
+    }
     return end(&f, r);
 }
 
 /* ---- NVML: devices ---- */
 
+#ifndef WITHOUT_nvmlDeviceGetName
 nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int length) {
     struct frame f = begin(device_of(device), GET_NAME, 0, 0);
     nvmlReturn_t r = check_device(&f, device, name);
-    return end(&f, r == NVML_SUCCESS ? copy_text(name, length, f.slot->name) : r);
+    return end(&f, r == NVML_SUCCESS ? copy_text(&f, name, length, f.slot->name) : r);
 }
+#endif
 
+#ifndef WITHOUT_nvmlDeviceGetUUID
 nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length) {
     struct frame f = begin(device_of(device), GET_UUID, 0, 0);
     nvmlReturn_t r = check_device(&f, device, uuid);
-    return end(&f, r == NVML_SUCCESS ? copy_text(uuid, length, f.slot->uuid) : r);
+    return end(&f, r == NVML_SUCCESS ? copy_text(&f, uuid, length, f.slot->uuid) : r);
 }
+#endif
 
+#ifndef WITHOUT_nvmlDeviceGetPciInfo_v3
 nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci) {
     struct frame f = begin(device_of(device), GET_PCI_INFO, 0, 0);
     nvmlReturn_t r = check_device(&f, device, pci);
     if (r == NVML_SUCCESS) {
         const struct slot *s = f.slot;
-        pci->domain = s->pci_domain;
-        pci->bus = s->pci_bus & 0xff;
-        pci->device = s->pci_device & 0x1f;
-        pci->pciDeviceId = s->pci_device_id;
-        pci->pciSubSystemId = s->pci_subsystem_id;
+        nvmlPciInfo_t told = {
+            .domain = s->pci_domain, .bus = s->pci_bus & 0xff, .device = s->pci_device & 0x1f,
+            .pciDeviceId = s->pci_device_id, .pciSubSystemId = s->pci_subsystem_id};
         /* The real one too has room for only four digits of the domain here. */
-        snprintf(pci->busIdLegacy, sizeof pci->busIdLegacy, "%04X:%02X:%02X.0",
-                 pci->domain & 0xffff, pci->bus & 0xff, pci->device & 0x1f);
-        snprintf(pci->busId, sizeof pci->busId, "%08X:%02X:%02X.0",
-                 pci->domain, pci->bus, pci->device);
+        snprintf(told.busIdLegacy, sizeof told.busIdLegacy, "%04X:%02X:%02X.0",
+                 told.domain & 0xffff, told.bus & 0xff, told.device & 0x1f);
+        snprintf(told.busId, sizeof told.busId, "%08X:%02X:%02X.0",
+                 told.domain, told.bus, told.device);
+        answer(&f, pci, &told, sizeof told);
     }
     return end(&f, r);
 }
+#endif
 
 #ifndef WITHOUT_nvmlDeviceGetFieldValues
 /* Bytes outside the type's own stay as filled: a reader of the wrong member sees nonsense. */
-static void put_value(nvmlFieldValue_t *v, unsigned int type, unsigned int mw) {
-    memset(&v->value, 0xA5, sizeof v->value);
+static void put_value(const struct frame *f, nvmlFieldValue_t *v, unsigned int type, unsigned int mw) {
+    nvmlValue_t value;
+    memset(&value, 0xA5, sizeof value);
     v->valueType = (nvmlValueType_t)type;
     switch (type) {
-    case NVML_VALUE_TYPE_DOUBLE: v->value.dVal = mw; break;
-    case NVML_VALUE_TYPE_UNSIGNED_INT: v->value.uiVal = mw; break;
-    case NVML_VALUE_TYPE_UNSIGNED_LONG: v->value.ulVal = mw; break;
-    case NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: v->value.ullVal = mw; break;
-    case NVML_VALUE_TYPE_SIGNED_LONG_LONG: v->value.sllVal = mw; break;
-    case NVML_VALUE_TYPE_SIGNED_INT: v->value.siVal = (int)mw; break;
-    case NVML_VALUE_TYPE_UNSIGNED_SHORT: v->value.usVal = (unsigned short)mw; break;
+    case NVML_VALUE_TYPE_DOUBLE: value.dVal = mw; break;
+    case NVML_VALUE_TYPE_UNSIGNED_INT: value.uiVal = mw; break;
+    case NVML_VALUE_TYPE_UNSIGNED_LONG: value.ulVal = mw; break;
+    case NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: value.ullVal = mw; break;
+    case NVML_VALUE_TYPE_SIGNED_LONG_LONG: value.sllVal = mw; break;
+    case NVML_VALUE_TYPE_SIGNED_INT: value.siVal = (int)mw; break;
+    case NVML_VALUE_TYPE_UNSIGNED_SHORT: value.usVal = (unsigned short)mw; break;
     default: break;
     }
+    answer(f, &v->value, &value, sizeof value);
+}
+
+/* Only Grace Hopper has the module's scope, so a scope id left unset is noticed. */
+static nvmlReturn_t field_result(const struct slot *s, const nvmlFieldValue_t *v) {
+    if (v->fieldId != NVML_FI_DEV_POWER_INSTANT)
+        return NVML_ERROR_NOT_SUPPORTED;
+    if (v->scopeId == NVML_POWER_SCOPE_GPU)
+        return (nvmlReturn_t)s->instant_return;
+    return v->scopeId == NVML_POWER_SCOPE_MODULE && s->module_scope ? NVML_SUCCESS
+                                                                    : NVML_ERROR_NOT_SUPPORTED;
 }
 
 nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int valuesCount, nvmlFieldValue_t *values) {
@@ -578,18 +638,17 @@ nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int valuesCount, nvml
     nvmlReturn_t r = check_device(&f, device, values);
     if (r == NVML_SUCCESS && valuesCount < 1)
         r = NVML_ERROR_INVALID_ARGUMENT;
-    for (int i = 0; r == NVML_SUCCESS && i < valuesCount; i++) {
+    int untouched = f.slot->call[GET_FIELD_VALUES].oddity == WRITES_NOTHING;
+    for (int i = 0; r == NVML_SUCCESS && !untouched && i < valuesCount; i++) {
         nvmlFieldValue_t *v = &values[i];
         struct timespec t;
         clock_gettime(CLOCK_REALTIME, &t);
         v->timestamp = t.tv_sec * 1000000LL + t.tv_nsec / 1000;
         v->latencyUsec = 0;
-        /* Only Grace Hopper has the module's scope, so a scope id left unset is noticed. */
-        v->nvmlReturn = v->fieldId == NVML_FI_DEV_POWER_INSTANT && v->scopeId == NVML_POWER_SCOPE_GPU
-                      ? (nvmlReturn_t)f.slot->instant_return : NVML_ERROR_NOT_SUPPORTED;
+        v->nvmlReturn = field_result(f.slot, v);
         if (v->nvmlReturn == NVML_SUCCESS) {
             f.b = read_power(f.slot);
-            put_value(v, f.slot->instant_type, (unsigned int)f.b);
+            put_value(&f, v, f.slot->instant_type, (unsigned int)f.b);
         }
     }
     return end(&f, r);
@@ -599,8 +658,10 @@ nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int valuesCount, nvml
 nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned int *power) {
     struct frame f = begin(device_of(device), GET_POWER_USAGE, 0, 0);
     nvmlReturn_t r = check_device(&f, device, power);
-    if (r == NVML_SUCCESS)
-        f.b = *power = read_power(f.slot);
+    if (r == NVML_SUCCESS) {
+        f.b = read_power(f.slot);
+        answer_number(&f, power, (unsigned int)f.b);
+    }
     return end(&f, r);
 }
 
@@ -620,8 +681,11 @@ static unsigned long long read_energy(const struct slot *s) {
 nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *energy) {
     struct frame f = begin(device_of(device), GET_TOTAL_ENERGY, 0, 0);
     nvmlReturn_t r = check_device(&f, device, energy);
-    if (r == NVML_SUCCESS)
-        f.b = *energy = read_energy(f.slot);
+    if (r == NVML_SUCCESS) {
+        unsigned long long mj = read_energy(f.slot);
+        f.b = mj;
+        answer(&f, energy, &mj, sizeof mj);
+    }
     return end(&f, r);
 }
 #endif
@@ -630,7 +694,7 @@ static nvmlReturn_t get_number(nvmlDevice_t device, enum call call, unsigned int
     struct frame f = begin(device_of(device), call, 0, 0);
     nvmlReturn_t r = check_device(&f, device, out);
     if (r == NVML_SUCCESS)
-        *out = *(u32 *)((char *)f.slot + field);
+        answer_number(&f, out, *(u32 *)((char *)f.slot + field));
     return end(&f, r);
 }
 
@@ -648,8 +712,8 @@ nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(
     struct frame f = begin(device_of(device), GET_POWER_LIMIT_CONSTRAINTS, 0, 0);
     nvmlReturn_t r = check_device(&f, device, minLimit && maxLimit ? minLimit : NULL);
     if (r == NVML_SUCCESS) {
-        *minLimit = f.slot->min_limit_mw;
-        *maxLimit = f.slot->max_limit_mw;
+        answer_number(&f, minLimit, f.slot->min_limit_mw);
+        answer_number(&f, maxLimit, f.slot->max_limit_mw);
     }
     return end(&f, r);
 }
@@ -713,5 +777,40 @@ nvmlReturn_t nvmlDeviceSetMemoryLockedClocks(
 #ifndef WITHOUT_nvmlDeviceResetMemoryLockedClocks
 nvmlReturn_t nvmlDeviceResetMemoryLockedClocks(nvmlDevice_t device) {
     return set_clocks(device, RESET_MEM_LOCKED_CLOCKS, 0, 0);
+}
+#endif
+
+/* The highest, the lowest and one between them, as if there were no others. */
+static nvmlReturn_t supported_clocks(struct frame *f, nvmlReturn_t r, const u32 *range,
+                                     unsigned int *count, unsigned int *clocks) {
+    if (r == NVML_SUCCESS && *count < 3)
+        r = NVML_ERROR_INSUFFICIENT_SIZE;
+    if (r == NVML_SUCCESS || r == NVML_ERROR_INSUFFICIENT_SIZE)
+        answer_number(f, count, 3);
+    if (r == NVML_SUCCESS) {
+        clocks[0] = range[1];
+        clocks[1] = range[0] + (range[1] - range[0]) / 2;
+        clocks[2] = range[0];
+    }
+    return end(f, r);
+}
+
+#ifndef WITHOUT_nvmlDeviceGetSupportedMemoryClocks
+nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(
+    nvmlDevice_t device, unsigned int *count, unsigned int *clocksMHz) {
+    struct frame f = begin(device_of(device), GET_SUPPORTED_MEM_CLOCKS, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, clocksMHz ? count : NULL);
+    return supported_clocks(&f, r, f.slot->mem_range, count, clocksMHz);
+}
+#endif
+
+#ifndef WITHOUT_nvmlDeviceGetSupportedGraphicsClocks
+nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(
+    nvmlDevice_t device, unsigned int memoryClockMHz, unsigned int *count, unsigned int *clocksMHz) {
+    struct frame f = begin(device_of(device), GET_SUPPORTED_GPU_CLOCKS, memoryClockMHz, 0);
+    nvmlReturn_t r = check_device(&f, device, clocksMHz ? count : NULL);
+    if (r == NVML_SUCCESS && memoryClockMHz != f.slot->mem_range[1])
+        r = NVML_ERROR_NOT_FOUND;
+    return supported_clocks(&f, r, f.slot->gpu_range, count, clocksMHz);
 }
 #endif

@@ -23,6 +23,7 @@ final class CallGate {
   // Guarded by the lock.
   private final List<Caller> inside = new ArrayList<>();
   private boolean held;
+  private long lastEnteredNanos = System.nanoTime();
 
   /** Waits while calls are held back; not reentrant. */
   void enter(Caller caller) {
@@ -31,7 +32,7 @@ final class CallGate {
       while (held) {
         changed.awaitUninterruptibly();
       }
-      caller.enteredNanos = System.nanoTime();
+      lastEnteredNanos = caller.enteredNanos = System.nanoTime();
       inside.add(caller);
     } finally {
       lock.unlock();
@@ -85,6 +86,16 @@ final class CallGate {
         left = longestLeft(limitNanos);
       }
       return inside.isEmpty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** How long ago the last call began. */
+  long quietNanos() {
+    lock.lock();
+    try {
+      return System.nanoTime() - lastEnteredNanos;
     } finally {
       lock.unlock();
     }

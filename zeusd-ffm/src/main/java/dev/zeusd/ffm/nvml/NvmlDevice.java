@@ -4,43 +4,46 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.zeusd.ffm.nvml.raw.Nvml;
-import dev.zeusd.ffm.nvml.raw.nvmlFieldValue_t;
 import dev.zeusd.ffm.nvml.raw.nvmlPciInfo_t;
-import dev.zeusd.ffm.nvml.raw.nvmlValue_t;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.Optional;
 
 /**
  * One GPU, by its NVML index.
  *
  * <p>For one thread at a time: its calls share a piece of native memory, so that reading power
- * allocates nothing. Errors of NVML come as {@link NvmlException}. NVML counts in {@code unsigned
- * int}; here all values are {@code long} and not negative, but for the energy counter.
+ * allocates nothing. Errors of NVML come as {@link NvmlException}, and so does what the driver
+ * leaves untouched or answers with all bits set. NVML counts in {@code unsigned int}; here all
+ * values are {@code long} and not negative, but for the energy counter.
  *
- * <p>After a reload of the driver the handle is got again by index, and the GPU is recognised by
- * its UUID, because indices may have changed.
+ * <p>After NVML was initialised anew, such as after a reload of the driver, the GPU is looked for
+ * where it was, and then everywhere, because indices may have changed. It is recognised by its UUID
+ * or, if that is not told, by its PCI address; one that tells neither is the one at its index.
  */
 public final class NvmlDevice {
-  /**
-   * How long to leave NVML alone after a reset that did not help. It doubles up to the maximum: a
-   * reset makes all other devices get new handles.
-   */
-  private static final long MIN_RESET_INTERVAL_NANOS = 1_000_000_000L;
-
-  private static final long MAX_RESET_INTERVAL_NANOS = 10_000_000_000L;
+  private static final int MAX_CLOCKS = 1024;
 
   private final NvmlLibrary library;
-  private final int index;
   private final CallGate.Caller caller = new CallGate.Caller();
   private final MemorySegment words = Arena.ofAuto().allocate(JAVA_LONG, 2);
-  private final MemorySegment fieldValue = nvmlFieldValue_t.allocate(Arena.ofAuto());
+  private final PowerField power = new PowerField();
 
+  private int index;
   private MemorySegment handle = MemorySegment.NULL;
   private int handleGeneration = -1;
+  private int searchedGeneration = -1;
   private int calledGeneration;
+  private Optional<PciAddress> knownPci = Optional.empty();
+
+  /** Empty if it is not known. */
   private volatile String uuid;
-  private long resetIntervalNanos = MIN_RESET_INTERVAL_NANOS;
-  private long lastResetNanos = System.nanoTime() - MIN_RESET_INTERVAL_NANOS;
+
+  private volatile long answeredNanos;
+
+  /** Whether it has never answered, or was gone the last time. */
+  private volatile boolean gone = true;
 
   NvmlDevice(NvmlLibrary library, int index, String uuid) {
     this.library = library;
@@ -48,27 +51,31 @@ public final class NvmlDevice {
     this.uuid = uuid;
   }
 
+  // ---- What it is ----
+
   /** Product name, such as {@code NVIDIA H100 80GB HBM3}. */
   public String name() throws NvmlException {
-    try (Arena call = Arena.ofConfined()) {
-      int size = Nvml.NVML_DEVICE_NAME_V2_BUFFER_SIZE();
-      MemorySegment text = call.allocate(size);
-      run("nvmlDeviceGetName", device -> Nvml.nvmlDeviceGetName(device, text, size));
-      return text.getString(0);
-    }
+    return text(NvmlFunction.GET_NAME, Nvml.NVML_DEVICE_NAME_V2_BUFFER_SIZE());
   }
 
   /** {@code GPU-} and 36 characters, unique for the board. */
   public String uuid() throws NvmlException {
+    String told = text(NvmlFunction.GET_UUID, Nvml.NVML_DEVICE_UUID_V2_BUFFER_SIZE());
+    if (uuid.isEmpty()) {
+      uuid = told;
+    }
+    return told;
+  }
+
+  private String text(NvmlFunction function, int size) throws NvmlException {
     try (Arena call = Arena.ofConfined()) {
-      int size = Nvml.NVML_DEVICE_UUID_V2_BUFFER_SIZE();
       MemorySegment text = call.allocate(size);
-      run("nvmlDeviceGetUUID", device -> Nvml.nvmlDeviceGetUUID(device, text, size));
-      return text.getString(0);
+      run(function, (calls, device) -> calls.call(function, device, text, size));
+      return NvmlText.read(function, text);
     }
   }
 
-  /** The same, as it is known without a call; empty if it is not. From any thread. */
+  /** The UUID as it is known without a call; empty if it is not. From any thread. */
   public String knownUuid() {
     return uuid;
   }
@@ -76,52 +83,57 @@ public final class NvmlDevice {
   /** Domain, bus and device as NVML counts them. */
   public PciAddress pciAddress() throws NvmlException {
     try (Arena call = Arena.ofConfined()) {
-      MemorySegment pci = nvmlPciInfo_t.allocate(call);
-      run("nvmlDeviceGetPciInfo_v3", device -> Nvml.nvmlDeviceGetPciInfo_v3(device, pci));
-      return new PciAddress(
-          Integer.toUnsignedLong(nvmlPciInfo_t.domain(pci)),
-          nvmlPciInfo_t.bus(pci),
-          nvmlPciInfo_t.device(pci));
+      MemorySegment pci = untouched(call);
+      run(
+          NvmlFunction.GET_PCI_INFO,
+          (calls, device) -> calls.call(NvmlFunction.GET_PCI_INFO, device, pci));
+      PciAddress address = address(pci);
+      if (knownPci.isEmpty()) {
+        knownPci = Optional.of(address);
+      }
+      return address;
     }
+  }
+
+  private static MemorySegment untouched(Arena arena) {
+    return nvmlPciInfo_t.allocate(arena).fill((byte) -1);
+  }
+
+  private static PciAddress address(MemorySegment pci) throws NvmlException {
+    int bus = nvmlPciInfo_t.bus(pci);
+    int device = nvmlPciInfo_t.device(pci);
+    if ((bus & ~0xff) != 0 || (device & ~0x1f) != 0) {
+      throw new NvmlException(
+          NvmlFunction.GET_PCI_INFO,
+          "bus %s, device %s"
+              .formatted(Integer.toUnsignedString(bus), Integer.toUnsignedString(device)));
+    }
+    return new PciAddress(Integer.toUnsignedLong(nvmlPciInfo_t.domain(pci)), bus, device);
   }
 
   /** A place on the PCI bus. */
   public record PciAddress(long domain, int bus, int device) {}
 
-  /** The power drawn at this moment, in mW ({@code NVML_FI_DEV_POWER_INSTANT}). */
+  // ---- Power and energy ----
+
+  /** The power that the GPU draws at this moment, in mW ({@code NVML_FI_DEV_POWER_INSTANT}). */
   public long instantPowerMw() throws NvmlException {
-    nvmlFieldValue_t.fieldId(fieldValue, Nvml.NVML_FI_DEV_POWER_INSTANT());
-    nvmlFieldValue_t.scopeId(fieldValue, Nvml.NVML_POWER_SCOPE_GPU());
-    run("nvmlDeviceGetFieldValues", this::getFieldValue);
-    return unsigned(nvmlFieldValue_t.valueType(fieldValue), nvmlFieldValue_t.value(fieldValue));
+    run(NvmlFunction.GET_FIELD_VALUES, this::askForGpuPower);
+    return power.powerMw();
   }
 
-  private int getFieldValue(MemorySegment device) {
-    int result = Nvml.nvmlDeviceGetFieldValues(device, 1, fieldValue);
-    // The call can succeed while its only field did not.
-    return result == Nvml.NVML_SUCCESS() ? nvmlFieldValue_t.nvmlReturn(fieldValue) : result;
+  /** The same of the module that carries it, with its CPU and memory (Grace Hopper). */
+  public long modulePowerMw() throws NvmlException {
+    run(NvmlFunction.GET_FIELD_VALUES, this::askForModulePower);
+    return power.powerMw();
   }
 
-  private static long unsigned(int type, MemorySegment value) throws NvmlException {
-    if (type == Nvml.NVML_VALUE_TYPE_UNSIGNED_INT()) {
-      return Integer.toUnsignedLong(nvmlValue_t.uiVal(value));
-    }
-    if (type == Nvml.NVML_VALUE_TYPE_UNSIGNED_LONG()
-        || type == Nvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG()
-        || type == Nvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG()) {
-      return nvmlValue_t.ullVal(value);
-    }
-    if (type == Nvml.NVML_VALUE_TYPE_SIGNED_INT()) {
-      return nvmlValue_t.uiVal(value);
-    }
-    if (type == Nvml.NVML_VALUE_TYPE_UNSIGNED_SHORT()) {
-      return Short.toUnsignedLong((short) nvmlValue_t.uiVal(value));
-    }
-    if (type == Nvml.NVML_VALUE_TYPE_DOUBLE()) {
-      return Math.round(nvmlValue_t.dVal(value));
-    }
-    throw new NvmlException(
-        "NVML_FI_DEV_POWER_INSTANT came with the unknown value type " + type, NvmlReturn.UNKNOWN);
+  private int askForGpuPower(NvmlCalls calls, MemorySegment device) throws NvmlException {
+    return power.ask(calls, device, Nvml.NVML_POWER_SCOPE_GPU());
+  }
+
+  private int askForModulePower(NvmlCalls calls, MemorySegment device) throws NvmlException {
+    return power.ask(calls, device, Nvml.NVML_POWER_SCOPE_MODULE());
   }
 
   /**
@@ -129,69 +141,64 @@ public final class NvmlDevice {
    * Ampere and newer, the instant value on older GPUs.
    */
   public long powerUsageMw() throws NvmlException {
-    return unsignedInt("nvmlDeviceGetPowerUsage", this::getPowerUsage);
-  }
-
-  private int getPowerUsage(MemorySegment device) {
-    return Nvml.nvmlDeviceGetPowerUsage(device, words);
+    return PowerField.plausible(NvmlFunction.GET_POWER_USAGE, number(NvmlFunction.GET_POWER_USAGE));
   }
 
   /** Energy since the driver was loaded, in mJ, as unsigned 64 bits. */
   public long totalEnergyMj() throws NvmlException {
+    words.set(JAVA_LONG, 0, -1);
     run(
-        "nvmlDeviceGetTotalEnergyConsumption",
-        device -> Nvml.nvmlDeviceGetTotalEnergyConsumption(device, words));
-    return words.get(JAVA_LONG, 0);
+        NvmlFunction.GET_TOTAL_ENERGY,
+        (calls, device) -> calls.call(NvmlFunction.GET_TOTAL_ENERGY, device, words));
+    long energyMj = words.get(JAVA_LONG, 0);
+    if (energyMj == -1) {
+      throw new NvmlException(NvmlFunction.GET_TOTAL_ENERGY, "all bits set");
+    }
+    return energyMj;
   }
+
+  // ---- Settings ----
 
   /** The power limit that was set, in mW. */
   public long powerLimitMw() throws NvmlException {
-    return unsignedInt(
-        "nvmlDeviceGetPowerManagementLimit",
-        device -> Nvml.nvmlDeviceGetPowerManagementLimit(device, words));
+    return number(NvmlFunction.GET_POWER_LIMIT);
   }
 
   /** The lowest and highest limit that can be set, in mW. */
-  public PowerLimits powerLimitsMw() throws NvmlException {
-    run(
-        "nvmlDeviceGetPowerManagementLimitConstraints",
-        device ->
-            Nvml.nvmlDeviceGetPowerManagementLimitConstraints(
-                device, words, words.asSlice(JAVA_INT.byteSize())));
-    return new PowerLimits(
-        Integer.toUnsignedLong(words.getAtIndex(JAVA_INT, 0)),
-        Integer.toUnsignedLong(words.getAtIndex(JAVA_INT, 1)));
+  public Range powerLimitsMw() throws NvmlException {
+    words.set(JAVA_LONG, 0, -1);
+    NvmlFunction function = NvmlFunction.GET_POWER_LIMIT_CONSTRAINTS;
+    MemorySegment second = words.asSlice(JAVA_INT.byteSize());
+    run(function, (calls, device) -> calls.call(function, device, words, second));
+    return new Range(told(function, 0), told(function, 1));
   }
 
-  /** A range of power limits, both ends included. */
-  public record PowerLimits(long minMw, long maxMw) {}
+  /** A range of what can be set, both ends included. */
+  public record Range(long min, long max) {}
 
   /** The limit that the driver sets at its start, in mW. */
   public long defaultPowerLimitMw() throws NvmlException {
-    return unsignedInt(
-        "nvmlDeviceGetPowerManagementDefaultLimit",
-        device -> Nvml.nvmlDeviceGetPowerManagementDefaultLimit(device, words));
+    return number(NvmlFunction.GET_DEFAULT_POWER_LIMIT);
   }
 
   /** Whether the driver keeps the GPU initialised while nobody uses it. */
   public boolean persistenceMode() throws NvmlException {
-    return unsignedInt(
-            "nvmlDeviceGetPersistenceMode",
-            device -> Nvml.nvmlDeviceGetPersistenceMode(device, words))
-        == Nvml.NVML_FEATURE_ENABLED();
+    return number(NvmlFunction.GET_PERSISTENCE_MODE) == Nvml.NVML_FEATURE_ENABLED();
   }
 
   /** Sets the power limit, in mW (an {@code unsigned int}). Needs root. */
   public void setPowerLimitMw(long limitMw) throws NvmlException {
     run(
-        "nvmlDeviceSetPowerManagementLimit",
-        device -> Nvml.nvmlDeviceSetPowerManagementLimit(device, (int) limitMw));
+        NvmlFunction.SET_POWER_LIMIT,
+        (calls, device) -> calls.call(NvmlFunction.SET_POWER_LIMIT, device, (int) limitMw));
   }
 
   /** Sets the persistence mode. Needs root. */
   public void setPersistenceMode(boolean enabled) throws NvmlException {
     int mode = enabled ? Nvml.NVML_FEATURE_ENABLED() : Nvml.NVML_FEATURE_DISABLED();
-    run("nvmlDeviceSetPersistenceMode", device -> Nvml.nvmlDeviceSetPersistenceMode(device, mode));
+    run(
+        NvmlFunction.SET_PERSISTENCE_MODE,
+        (calls, device) -> calls.call(NvmlFunction.SET_PERSISTENCE_MODE, device, mode));
     if (!enabled) {
       // NVIDIA's reference: on a GPU that is coherent with the CPU, this ends the handle.
       handleGeneration = -1;
@@ -200,117 +207,225 @@ public final class NvmlDevice {
 
   /** Locks the graphics clock to a range, in MHz ({@code unsigned int}s). Needs root. */
   public void setGpuLockedClocksMhz(long minMhz, long maxMhz) throws NvmlException {
-    run(
-        "nvmlDeviceSetGpuLockedClocks",
-        device -> Nvml.nvmlDeviceSetGpuLockedClocks(device, (int) minMhz, (int) maxMhz));
+    lockClocks(NvmlFunction.SET_GPU_LOCKED_CLOCKS, minMhz, maxMhz);
   }
 
   /** Locks the memory clock to a range, in MHz ({@code unsigned int}s). Needs root. */
   public void setMemoryLockedClocksMhz(long minMhz, long maxMhz) throws NvmlException {
-    run(
-        "nvmlDeviceSetMemoryLockedClocks",
-        device -> Nvml.nvmlDeviceSetMemoryLockedClocks(device, (int) minMhz, (int) maxMhz));
+    lockClocks(NvmlFunction.SET_MEM_LOCKED_CLOCKS, minMhz, maxMhz);
+  }
+
+  private void lockClocks(NvmlFunction function, long minMhz, long maxMhz) throws NvmlException {
+    run(function, (calls, device) -> calls.call(function, device, (int) minMhz, (int) maxMhz));
   }
 
   /** Gives the graphics clock back to the driver. Needs root. */
   public void resetGpuLockedClocks() throws NvmlException {
-    run("nvmlDeviceResetGpuLockedClocks", Nvml::nvmlDeviceResetGpuLockedClocks);
+    run(
+        NvmlFunction.RESET_GPU_LOCKED_CLOCKS,
+        (calls, device) -> calls.call(NvmlFunction.RESET_GPU_LOCKED_CLOCKS, device));
   }
 
   /** Gives the memory clock back to the driver. Needs root. */
   public void resetMemoryLockedClocks() throws NvmlException {
-    run("nvmlDeviceResetMemoryLockedClocks", Nvml::nvmlDeviceResetMemoryLockedClocks);
+    run(
+        NvmlFunction.RESET_MEM_LOCKED_CLOCKS,
+        (calls, device) -> calls.call(NvmlFunction.RESET_MEM_LOCKED_CLOCKS, device));
   }
+
+  /** The lowest and the highest memory clock that there is, in MHz. */
+  public Range memoryClocksMhz() throws NvmlException {
+    NvmlFunction function = NvmlFunction.GET_SUPPORTED_MEMORY_CLOCKS;
+    return clocks(
+        function, (calls, device, count, list) -> calls.call(function, device, count, list));
+  }
+
+  /** The lowest and the highest GPU clock that there is with the highest memory clock, in MHz. */
+  public Range gpuClocksMhz() throws NvmlException {
+    NvmlFunction function = NvmlFunction.GET_SUPPORTED_GRAPHICS_CLOCKS;
+    int memoryMhz = (int) memoryClocksMhz().max();
+    return clocks(
+        function,
+        (calls, device, count, list) -> calls.call(function, device, memoryMhz, count, list));
+  }
+
+  private interface ClocksCall {
+    int run(NvmlCalls calls, MemorySegment device, MemorySegment count, MemorySegment list)
+        throws NvmlException;
+  }
+
+  private Range clocks(NvmlFunction function, ClocksCall clocksCall) throws NvmlException {
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment count = call.allocateFrom(JAVA_INT, MAX_CLOCKS);
+      MemorySegment list = call.allocate(JAVA_INT, MAX_CLOCKS).fill((byte) -1);
+      run(function, (calls, device) -> clocksCall.run(calls, device, count, list));
+      int clocks = count.get(JAVA_INT, 0);
+      if (clocks < 1 || clocks > MAX_CLOCKS) {
+        throw new NvmlException(function, Integer.toUnsignedString(clocks) + " clocks");
+      }
+      int[] mhz = list.asSlice(0, clocks * JAVA_INT.byteSize()).toArray(JAVA_INT);
+      Arrays.sort(mhz);
+      if (mhz[0] < 0) {
+        throw new NvmlException(function, Integer.toUnsignedString(mhz[0]) + " MHz");
+      }
+      return new Range(mhz[0], mhz[clocks - 1]);
+    }
+  }
+
+  // ---- Calls ----
 
   /** A call with the device's handle; gives NVML's result code. */
   private interface Call {
-    int run(MemorySegment device);
+    int run(NvmlCalls calls, MemorySegment device) throws NvmlException;
   }
 
-  private void run(String function, Call call) throws NvmlException {
-    library.require(function);
+  /** An {@code unsigned int}. */
+  private long number(NvmlFunction function) throws NvmlException {
+    words.set(JAVA_LONG, 0, -1);
+    run(function, (calls, device) -> calls.call(function, device, words));
+    return told(function, 0);
+  }
+
+  private long told(NvmlFunction function, int word) throws NvmlException {
+    int value = words.getAtIndex(JAVA_INT, word);
+    if (value == -1) {
+      throw new NvmlException(function, "all bits set");
+    }
+    return Integer.toUnsignedLong(value);
+  }
+
+  private void run(NvmlFunction function, Call call) throws NvmlException {
     try {
       runInside(function, call);
     } catch (NvmlException e) {
       // What came of a handle that was outdated meanwhile says nothing about the device.
-      boolean outdated = library.initialisations() != calledGeneration;
-      if (!outdated && !(needsReset(e.result()) && resetUnlessJustDone(e.result()))) {
-        throw e;
+      if (library.initialisations() == calledGeneration) {
+        if (!isGone(e.result())) {
+          throw e;
+        }
+        gone = true;
+        library.trouble(this, calledGeneration, e.result());
+        // Also where nothing was reset: NVML looks for the GPU when its handle is got.
+        handleGeneration = -1;
       }
       runInside(function, call);
     }
   }
 
-  private void runInside(String function, Call call) throws NvmlException {
-    library.gate().enter(caller);
+  private void runInside(NvmlFunction function, Call call) throws NvmlException {
+    NvmlCalls calls = library.enter(caller);
     try {
       calledGeneration = library.initialisations();
       if (handleGeneration != calledGeneration) {
-        findAgain();
+        handle = find(calls);
+        handleGeneration = calledGeneration;
+        // Where it is now it stays, until NVML is initialised anew.
+        searchedGeneration = calledGeneration;
       }
-      NvmlLibrary.check(function, call.run(handle));
-      resetIntervalNanos = MIN_RESET_INTERVAL_NANOS;
+      NvmlLibrary.check(function, call.run(calls, handle));
     } finally {
-      library.gate().leave(caller);
+      library.leave(caller);
+    }
+    answeredNanos = System.nanoTime();
+    if (gone) {
+      gone = false;
+      library.recovered();
     }
   }
 
-  private static boolean needsReset(NvmlReturn result) {
+  /** Whether NVML does not know, or does not reach, the device with this result. */
+  public static boolean isGone(NvmlReturn result) {
     return switch (result) {
-      case UNINITIALIZED, DRIVER_NOT_LOADED, GPU_IS_LOST, GPU_NOT_FOUND -> true;
+      case UNINITIALIZED, DRIVER_NOT_LOADED, GPU_IS_LOST, GPU_NOT_FOUND, LIB_RM_VERSION_MISMATCH ->
+          true;
       default -> false;
     };
   }
 
-  private boolean resetUnlessJustDone(NvmlReturn seen) throws NvmlException {
-    long now = System.nanoTime();
-    if (now - lastResetNanos < resetIntervalNanos) {
-      return false;
-    }
-    lastResetNanos = now;
-    resetIntervalNanos = Math.min(2 * resetIntervalNanos, MAX_RESET_INTERVAL_NANOS);
-    library.reset(calledGeneration, seen);
-    // Also where nothing could be reset: NVML looks for the GPU when its handle is got.
-    handleGeneration = -1;
-    return true;
+  /** Whether its last call worked, not longer ago than {@code nanos}. From any thread. */
+  boolean hasAnswered(long nanos) {
+    return !gone && System.nanoTime() - answeredNanos < nanos;
   }
 
-  private void findAgain() throws NvmlException {
-    if (uuid.isEmpty()) {
-      MemorySegment found = library.handle(index);
-      uuid = library.uuidOf(found);
-      handle = found;
-    } else {
-      handle = findByUuid();
-    }
-    handleGeneration = calledGeneration;
-  }
+  // ---- Where it is ----
 
-  /** Looks at the old index first; a GPU that does not answer does not hide those behind it. */
-  private MemorySegment findByUuid() throws NvmlException {
-    NvmlException failure =
-        new NvmlException("the driver no longer lists the GPU " + uuid, NvmlReturn.GPU_NOT_FOUND);
-    int count = library.countInside();
-    for (int i = -1; i < count; i++) {
-      int candidate = i < 0 ? index : i;
-      if (candidate >= count) {
-        continue;
+  private MemorySegment find(NvmlCalls calls) throws NvmlException {
+    try {
+      MemorySegment found = NvmlLibrary.handle(calls, index);
+      if (isThis(calls, found, true)) {
+        return found;
       }
+    } catch (NvmlException e) {
+      // Most likely it is still this GPU's place.
+      Optional<MemorySegment> elsewhere = search(calls);
+      if (elsewhere.isPresent()) {
+        return elsewhere.get();
+      }
+      throw e;
+    }
+    return search(calls)
+        .orElseThrow(
+            () ->
+                new NvmlException(
+                    "the driver no longer lists the GPU "
+                        + (uuid.isEmpty() ? "that was here" : uuid)
+                        + "; nvidia-smi -L shows those that it does",
+                    NvmlReturn.GPU_NOT_FOUND));
+  }
+
+  /**
+   * Looks at all places, once for each initialisation, since it asks GPUs that nobody wants. One
+   * that does not answer does not hide those behind it.
+   */
+  private Optional<MemorySegment> search(NvmlCalls calls) throws NvmlException {
+    boolean isKnown = !uuid.isEmpty() || knownPci.isPresent();
+    if (!isKnown || searchedGeneration == calledGeneration) {
+      return Optional.empty();
+    }
+    searchedGeneration = calledGeneration;
+    int count = NvmlLibrary.count(calls);
+    for (int candidate = 0; candidate < count; candidate++) {
       try {
-        MemorySegment found = library.handle(candidate);
-        if (uuid.equals(library.uuidOf(found))) {
-          return found;
+        MemorySegment found = NvmlLibrary.handle(calls, candidate);
+        if (isThis(calls, found, false)) {
+          index = candidate;
+          return Optional.of(found);
         }
       } catch (NvmlException e) {
-        // Most likely it is still this GPU's place.
-        failure = candidate == index ? e : failure;
+        continue;
       }
     }
-    throw failure;
+    return Optional.empty();
   }
 
-  private long unsignedInt(String function, Call call) throws NvmlException {
-    run(function, call);
-    return Integer.toUnsignedLong(words.get(JAVA_INT, 0));
+  /**
+   * Whether this is the device, as far as that is told.
+   *
+   * @param ifUntold what holds where it cannot be told
+   */
+  private boolean isThis(NvmlCalls calls, MemorySegment found, boolean ifUntold) {
+    try {
+      String told = NvmlLibrary.uuidOf(calls, found);
+      if (uuid.isEmpty() && ifUntold) {
+        uuid = told;
+      }
+      if (!uuid.isEmpty()) {
+        return uuid.equals(told);
+      }
+    } catch (NvmlException e) {
+      // One fact less.
+    }
+    return knownPci.isPresent() ? isAtKnownAddress(calls, found, ifUntold) : ifUntold;
+  }
+
+  private boolean isAtKnownAddress(NvmlCalls calls, MemorySegment found, boolean ifUntold) {
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment pci = untouched(call);
+      NvmlFunction function = NvmlFunction.GET_PCI_INFO;
+      NvmlLibrary.check(function, calls.call(function, found, pci));
+      return knownPci.orElseThrow().equals(address(pci));
+    } catch (NvmlException e) {
+      return ifUntold;
+    }
   }
 }

@@ -6,105 +6,116 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import dev.zeusd.ffm.nvml.raw.Nvml;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Predicate;
 
 /**
- * The loaded and initialised NVML of this process.
+ * The NVML of this process: loaded and initialised, let go of, or failing.
  *
- * <p>Thread-safe. Calls of different devices run side by side, as NVML allows; only {@link #reset}
- * makes itself a moment without calls.
+ * <p>Thread-safe. Calls of different devices run side by side, as NVML allows; only when NVML is
+ * initialised or shut down there is a moment without calls.
  */
 public final class NvmlLibrary implements AutoCloseable {
-  /**
-   * Where the library may be. The driver ships only the name with the version, which the dynamic
-   * linker looks up (LD_LIBRARY_PATH, ld.so.cache). The folders are those that container runtimes
-   * and WSL mount without telling the linker.
-   */
-  private static final List<String> CANDIDATES =
-      List.of(
-          "libnvidia-ml.so.1",
-          "libnvidia-ml.so",
-          "/usr/local/nvidia/lib64/libnvidia-ml.so.1",
-          "/usr/lib/wsl/lib/libnvidia-ml.so.1");
-
   /** A call that has been running for longer hangs, and may do so for ever. */
   private static final long HANG_NANOS = 1_000_000_000L;
 
   private static final long CLOSE_WAIT_NANOS = 200_000_000L;
 
-  private final SymbolLookup symbols;
-  private final Map<String, Boolean> present = new ConcurrentHashMap<>();
+  /** How long who needs NVML waits for another one who is opening it. */
+  private static final long OPEN_WAIT_NANOS = 10_000_000_000L;
+
+  /** A device that answered within this time is in use, or may be. */
+  private static final long LATELY_NANOS = 10_000_000_000L;
+
+  /** No machine has more; a driver that counts more counts wrong. */
+  private static final long MAX_GPUS = 256;
+
+  private final Predicate<Path> afterUpgrade;
   private final CallGate gate = new CallGate();
+  private final List<NvmlDevice> devices = new CopyOnWriteArrayList<>();
+
+  /** Its functions while it is initialised, else null. Written while calls are held back. */
+  private volatile NvmlCalls open;
 
   /** Counts initialisations: a device handle is good for the one it was got in. */
   private volatile int generation;
 
-  /** Touched while calls are held back only. */
+  /** Why it is not open, if that was tried, or null. */
+  private volatile Failure failure;
+
+  // Touched while calls are held back only.
+  private final BackOff retries = new BackOff(0, 250_000_000L, 5_000_000_000L);
+  private NvmlCalls loaded;
+  private boolean hasWorked;
+  private boolean exchangesAfterUpgrade = true;
   private boolean closed;
 
-  private NvmlLibrary(SymbolLookup symbols) {
-    this.symbols = symbols;
+  /** For trouble of single devices; guarded by itself. */
+  private final BackOff resets = new BackOff(0, 1_000_000_000L, 30_000_000_000L);
+
+  private record Failure(NvmlException why, long retryNanos) {}
+
+  private NvmlLibrary(Predicate<Path> afterUpgrade) {
+    this.afterUpgrade = afterUpgrade;
   }
 
   /**
    * Loads the library and initialises it.
    *
+   * @param afterUpgrade called when the driver turns out to have been upgraded since, with the file
+   *     that was loaded; whether to go on with the new one in this process
    * @throws NvmlException {@link NvmlReturn#LIBRARY_NOT_FOUND} where no library can be loaded,
-   *     otherwise what {@code nvmlInit_v2} returned
+   *     otherwise what {@code nvmlInit_v2} returned; then nothing stays loaded
    */
-  public static NvmlLibrary open() throws NvmlException {
-    NvmlLibrary library = new NvmlLibrary(load());
-    library.init();
+  public static NvmlLibrary open(Predicate<Path> afterUpgrade) throws NvmlException {
+    NvmlLibrary library = new NvmlLibrary(afterUpgrade);
+    try {
+      library.init(true);
+    } catch (NvmlException e) {
+      library.unload();
+      throw e;
+    }
     return library;
   }
 
-  @SuppressWarnings("restricted")
-  private static SymbolLookup load() throws NvmlException {
-    String reason = "";
-    for (String candidate : CANDIDATES) {
-      try {
-        // Never unloaded: the generated bindings keep the addresses of its functions. They look for
-        // it by its soname, which the dynamic linker resolves to what is loaded already.
-        return SymbolLookup.libraryLookup(candidate, Arena.global());
-      } catch (IllegalArgumentException e) {
-        if (reason.isEmpty()) {
-          reason = e.getMessage();
-        }
-      }
-    }
-    throw new NvmlException(
-        "libnvidia-ml.so.1 cannot be loaded (" + reason + ")", NvmlReturn.LIBRARY_NOT_FOUND);
+  /** The same, going on with the new library after an upgrade. */
+  public static NvmlLibrary open() throws NvmlException {
+    return open(file -> true);
   }
+
+  // ---- Questions to the library ----
 
   /** How many GPUs the driver reports. */
   public int deviceCount() throws NvmlException {
     CallGate.Caller caller = new CallGate.Caller();
-    gate.enter(caller);
+    NvmlCalls calls = enter(caller);
     try {
-      return countInside();
+      return count(calls);
     } finally {
       gate.leave(caller);
     }
   }
 
   /** As {@link #deviceCount}, for who has passed the gate. */
-  int countInside() throws NvmlException {
-    require("nvmlDeviceGetCount_v2");
+  static int count(NvmlCalls calls) throws NvmlException {
     try (Arena call = Arena.ofConfined()) {
-      MemorySegment count = call.allocate(JAVA_INT);
-      check("nvmlDeviceGetCount_v2", Nvml.nvmlDeviceGetCount_v2(count));
-      return count.get(JAVA_INT, 0);
+      MemorySegment count = call.allocateFrom(JAVA_INT, -1);
+      check(NvmlFunction.GET_COUNT, calls.call(NvmlFunction.GET_COUNT, count));
+      long gpus = Integer.toUnsignedLong(count.get(JAVA_INT, 0));
+      if (gpus > MAX_GPUS) {
+        throw new NvmlException(NvmlFunction.GET_COUNT, gpus + " GPUs");
+      }
+      return (int) gpus;
     }
   }
 
   /**
-   * The UUID of each GPU, by NVML's index: empty text where it has none, nothing where it does not
-   * answer. Resets nothing, whatever is wrong.
+   * The UUID of each GPU, by NVML's index: empty text where it tells none, nothing where the GPU
+   * does not answer. Resets nothing, whatever is wrong.
    */
   public List<Optional<String>> uuids() throws NvmlException {
     List<Optional<String>> uuids = new ArrayList<>();
@@ -112,9 +123,9 @@ public final class NvmlLibrary implements AutoCloseable {
     CallGate.Caller caller = new CallGate.Caller();
     for (int index = 0; index < count; index++) {
       // Each by itself: together they could seem to hang.
-      gate.enter(caller);
+      NvmlCalls calls = enter(caller);
       try {
-        uuids.add(Optional.of(uuidOf(handle(index))));
+        uuids.add(uuid(calls, handle(calls, index)));
       } catch (NvmlException e) {
         uuids.add(Optional.empty());
       } finally {
@@ -124,18 +135,21 @@ public final class NvmlLibrary implements AutoCloseable {
     return uuids;
   }
 
-  /** Empty where the GPU has none; for who has passed the gate. */
-  String uuidOf(MemorySegment device) throws NvmlException {
-    require("nvmlDeviceGetUUID");
+  private static Optional<String> uuid(NvmlCalls calls, MemorySegment device) {
+    try {
+      return Optional.of(uuidOf(calls, device));
+    } catch (NvmlException e) {
+      return NvmlDevice.isGone(e.result()) ? Optional.empty() : Optional.of("");
+    }
+  }
+
+  /** For who has passed the gate. */
+  static String uuidOf(NvmlCalls calls, MemorySegment device) throws NvmlException {
     try (Arena call = Arena.ofConfined()) {
       int size = Nvml.NVML_DEVICE_UUID_V2_BUFFER_SIZE();
       MemorySegment text = call.allocate(size);
-      int result = Nvml.nvmlDeviceGetUUID(device, text, size);
-      if (result == Nvml.NVML_ERROR_NOT_SUPPORTED()) {
-        return "";
-      }
-      check("nvmlDeviceGetUUID", result);
-      return text.getString(0);
+      check(NvmlFunction.GET_UUID, calls.call(NvmlFunction.GET_UUID, device, text, size));
+      return NvmlText.read(NvmlFunction.GET_UUID, text);
     }
   }
 
@@ -146,14 +160,14 @@ public final class NvmlLibrary implements AutoCloseable {
 
   /** The version of the driver, such as {@code 580.95.05}. */
   public String driverVersion() throws NvmlException {
-    require("nvmlSystemGetDriverVersion");
     CallGate.Caller caller = new CallGate.Caller();
-    gate.enter(caller);
+    NvmlCalls calls = enter(caller);
     try (Arena call = Arena.ofConfined()) {
       int length = Nvml.NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE();
       MemorySegment version = call.allocate(length);
-      check("nvmlSystemGetDriverVersion", Nvml.nvmlSystemGetDriverVersion(version, length));
-      return version.getString(0);
+      NvmlFunction function = NvmlFunction.GET_DRIVER_VERSION;
+      check(function, calls.call(function, version, length));
+      return NvmlText.read(function, version);
     } finally {
       gate.leave(caller);
     }
@@ -169,7 +183,232 @@ public final class NvmlLibrary implements AutoCloseable {
 
   /** The same for the GPU with this UUID, wherever it is. */
   public NvmlDevice device(int index, String uuid) {
-    return new NvmlDevice(this, index, uuid);
+    NvmlDevice device = new NvmlDevice(this, index, uuid);
+    devices.add(device);
+    return device;
+  }
+
+  /** Handle of a device, for who has passed the gate. */
+  static MemorySegment handle(NvmlCalls calls, int index) throws NvmlException {
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment handle = call.allocate(ADDRESS);
+      NvmlFunction function = NvmlFunction.GET_HANDLE_BY_INDEX;
+      check(function, calls.call(function, index, handle));
+      MemorySegment device = handle.get(ADDRESS, 0);
+      if (device.equals(MemorySegment.NULL)) {
+        throw new NvmlException(function, "no handle");
+      }
+      return device;
+    }
+  }
+
+  static void check(NvmlFunction function, int code) throws NvmlException {
+    if (code != 0) {
+      throw new NvmlException(function, code);
+    }
+  }
+
+  // ---- Open, or not ----
+
+  /**
+   * Lets {@code caller} make a call, as soon as none are held back; opens NVML if it was let go of,
+   * or failed long enough ago. Whoever comes in has to {@link #leave}.
+   */
+  NvmlCalls enter(CallGate.Caller caller) throws NvmlException {
+    while (true) {
+      if (open == null) {
+        openAgain();
+      }
+      gate.enter(caller);
+      NvmlCalls calls = open;
+      if (calls != null) {
+        return calls;
+      }
+      gate.leave(caller);
+    }
+  }
+
+  void leave(CallGate.Caller caller) {
+    gate.leave(caller);
+  }
+
+  private void openAgain() throws NvmlException {
+    refuseWhileFailing();
+    if (!gate.hold(OPEN_WAIT_NANOS)) {
+      throw new NvmlException("opening NVML takes long; try again", NvmlReturn.TIMEOUT);
+    }
+    try {
+      if (open == null) {
+        refuseWhileFailing();
+        init(gate.awaitEmpty(0));
+      }
+    } finally {
+      gate.release();
+    }
+  }
+
+  private void refuseWhileFailing() throws NvmlException {
+    Failure known = failure;
+    if (known != null && System.nanoTime() - known.retryNanos < 0) {
+      throw known.why;
+    }
+  }
+
+  /**
+   * While calls are held back.
+   *
+   * @param quiet whether none is running, so that the library may be exchanged
+   */
+  private void init(boolean quiet) throws NvmlException {
+    open = null;
+    try {
+      if (closed) {
+        throw new NvmlException("NVML is closed", NvmlReturn.UNINITIALIZED);
+      }
+      if (loaded == null) {
+        loaded = NvmlCalls.load();
+      }
+      int result = loaded.call(NvmlFunction.INIT);
+      if (result == NvmlReturn.LIB_RM_VERSION_MISMATCH.code() && mayExchange() && quiet) {
+        unload();
+        loaded = NvmlCalls.load();
+        result = loaded.call(NvmlFunction.INIT);
+      }
+      check(NvmlFunction.INIT, result);
+    } catch (NvmlException e) {
+      retries.failed();
+      failure = new Failure(e, System.nanoTime() + retries.waitNanos());
+      throw e;
+    }
+    retries.reset();
+    failure = null;
+    hasWorked = true;
+    generation++;
+    open = loaded;
+  }
+
+  /** Library and kernel differ: asked once for each library that has worked. */
+  private boolean mayExchange() {
+    if (hasWorked) {
+      hasWorked = false;
+      exchangesAfterUpgrade = afterUpgrade.test(loaded.file());
+    }
+    return exchangesAfterUpgrade;
+  }
+
+  private void unload() {
+    if (loaded != null) {
+      loaded.close();
+      loaded = null;
+    }
+  }
+
+  /**
+   * Shuts NVML down and unloads it, so that the driver can be unloaded, a GPU reset, unbound or
+   * partitioned. The next call opens it again, and loads the library that there is by then.
+   *
+   * @return false if a call hangs, so that it cannot be let go of
+   */
+  public boolean release() {
+    return release(Long.MIN_VALUE);
+  }
+
+  /** As {@link #release()}, if no call has begun for {@code atLeastNanos}. */
+  public boolean release(long atLeastNanos) {
+    if (!gate.hold(HANG_NANOS)) {
+      return false;
+    }
+    try {
+      boolean busy = open != null && quietNanos() < atLeastNanos;
+      if (busy || !gate.awaitEmpty(HANG_NANOS)) {
+        return false;
+      }
+      shutDown();
+      return true;
+    } finally {
+      gate.release();
+    }
+  }
+
+  /** How long ago the last call began. */
+  public long quietNanos() {
+    return gate.quietNanos();
+  }
+
+  /** Whether NVML is initialised now. */
+  public boolean isOpen() {
+    return open != null;
+  }
+
+  /** While no call is running. */
+  private void shutDown() {
+    if (open != null) {
+      open = null;
+      try {
+        loaded.call(NvmlFunction.SHUTDOWN);
+      } catch (NvmlException e) {
+        // It lacks the function: then there is no more to be done.
+      }
+    }
+    unload();
+    failure = null;
+  }
+
+  // ---- Trouble ----
+
+  /**
+   * Told by a device that NVML does not know, or does not reach, any more. NVML is initialised anew
+   * if that is so for all, or if nobody would notice: as long as others are in use and answer, they
+   * are not held up for this one.
+   *
+   * @param seen what a call came back with that began in {@code seenGeneration}
+   * @throws NvmlException what {@code nvmlInit_v2} returned
+   */
+  void trouble(NvmlDevice device, int seenGeneration, NvmlReturn seen) throws NvmlException {
+    if (!isOpen()) {
+      // Known already, and tried again when a call needs it.
+      return;
+    }
+    if (isGeneral(seen) && !answers() || isAlone(device) && isTimeToReset()) {
+      reset(seenGeneration, seen);
+    }
+  }
+
+  private static boolean isGeneral(NvmlReturn result) {
+    return switch (result) {
+      case UNINITIALIZED, DRIVER_NOT_LOADED, LIB_RM_VERSION_MISMATCH -> true;
+      default -> false;
+    };
+  }
+
+  private boolean answers() {
+    try {
+      deviceCount();
+      return true;
+    } catch (NvmlException e) {
+      return !isGeneral(e.result());
+    }
+  }
+
+  private boolean isAlone(NvmlDevice device) {
+    return devices.stream().noneMatch(other -> other != device && other.hasAnswered(LATELY_NANOS));
+  }
+
+  private boolean isTimeToReset() {
+    synchronized (resets) {
+      if (resets.isWaiting()) {
+        return false;
+      }
+      resets.failed();
+      return true;
+    }
+  }
+
+  /** A device that was in trouble answers. */
+  void recovered() {
+    synchronized (resets) {
+      resets.reset();
+    }
   }
 
   /**
@@ -180,70 +419,24 @@ public final class NvmlLibrary implements AutoCloseable {
    * only delay it. A call that hangs delays it no longer than {@link #HANG_NANOS}, and then forbids
    * to shut down, which frees what that call may still use. Only to initialise is always possible,
    * and all that is needed where NVML says that it is not initialised.
-   *
-   * @param seen what a call came back with that began in {@code seenGeneration}
-   * @throws NvmlException what {@code nvmlInit_v2} returned; the next reset tries again
    */
-  void reset(int seenGeneration, NvmlReturn seen) throws NvmlException {
+  private void reset(int seenGeneration, NvmlReturn seen) throws NvmlException {
     boolean initialised = seen != NvmlReturn.UNINITIALIZED;
     if (initialised && gate.hasOlderThan(HANG_NANOS) || !gate.hold(HANG_NANOS)) {
       return;
     }
     try {
       boolean empty = gate.awaitEmpty(HANG_NANOS);
-      if (generation != seenGeneration || closed || initialised && !empty) {
+      if (generation != seenGeneration || open == null || initialised && !empty) {
         return;
       }
       if (initialised) {
-        Nvml.nvmlShutdown();
+        loaded.call(NvmlFunction.SHUTDOWN);
       }
-      init();
+      init(empty);
     } finally {
       gate.release();
     }
-  }
-
-  private void init() throws NvmlException {
-    require("nvmlInit_v2");
-    check("nvmlInit_v2", Nvml.nvmlInit_v2());
-    generation++;
-  }
-
-  /** Handle of a device, for who has passed the gate. */
-  MemorySegment handle(int index) throws NvmlException {
-    require("nvmlDeviceGetHandleByIndex_v2");
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment handle = call.allocate(ADDRESS);
-      check("nvmlDeviceGetHandleByIndex_v2", Nvml.nvmlDeviceGetHandleByIndex_v2(index, handle));
-      return handle.get(ADDRESS, 0);
-    }
-  }
-
-  /**
-   * Says so when the installed driver is too old to have {@code function}. Asked before the first
-   * touch of a generated binding, because those fail for good with an {@code Error} on a missing
-   * symbol.
-   */
-  void require(String function) throws NvmlException {
-    if (!has(function)) {
-      throw new NvmlException(
-          function + ": the installed NVIDIA driver does not have this function",
-          NvmlReturn.FUNCTION_NOT_FOUND);
-    }
-  }
-
-  boolean has(String function) {
-    return present.computeIfAbsent(function, name -> symbols.find(name).isPresent());
-  }
-
-  static void check(String function, int code) throws NvmlException {
-    if (code != 0) {
-      throw new NvmlException(function, NvmlReturn.of(code), code);
-    }
-  }
-
-  CallGate gate() {
-    return gate;
   }
 
   /**
@@ -259,7 +452,7 @@ public final class NvmlLibrary implements AutoCloseable {
       if (gate.awaitEmpty(CLOSE_WAIT_NANOS) && !closed) {
         closed = true;
         generation++;
-        Nvml.nvmlShutdown();
+        shutDown();
       }
     } finally {
       gate.release();

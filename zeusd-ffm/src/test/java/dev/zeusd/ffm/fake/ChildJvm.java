@@ -37,12 +37,20 @@ public final class ChildJvm {
    */
   public static Result run(Class<?> main, Map<String, String> environment, String... jvmArguments)
       throws IOException, InterruptedException {
+    return runIn(Path.of(""), main, environment, jvmArguments);
+  }
+
+  /** The same in a directory of its own. */
+  public static Result runIn(
+      Path directory, Class<?> main, Map<String, String> environment, String... jvmArguments)
+      throws IOException, InterruptedException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-Xmx128m"));
     command.addAll(List.of(jvmArguments));
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.directory(directory.toAbsolutePath().toFile());
     builder.environment().remove("LD_LIBRARY_PATH");
     builder.environment().remove("FAKE_NVML_STATE");
     builder.environment().putAll(environment);

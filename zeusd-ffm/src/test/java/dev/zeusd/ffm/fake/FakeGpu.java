@@ -2,6 +2,7 @@ package dev.zeusd.ffm.fake;
 
 import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.ffm.fake.FakeNvml.Clocks;
+import dev.zeusd.ffm.fake.FakeNvml.Oddity;
 import java.time.Duration;
 
 /** One fake GPU: setters return this, to be chained. */
@@ -106,6 +107,38 @@ public final class FakeGpu {
   public FakeGpu error(Call call, int nvmlReturn) {
     file.setInt(ControlFile.entry(index, call), nvmlReturn);
     return this;
+  }
+
+  /** What both ways to read the power answer with; 0: they work. */
+  public FakeGpu powerError(int nvmlReturn) {
+    return error(Call.GET_FIELD_VALUES, nvmlReturn).error(Call.GET_POWER_USAGE, nvmlReturn);
+  }
+
+  /** What all calls answer with but those that look for the GPU; 0: they work. */
+  public FakeGpu allErrors(int nvmlReturn) {
+    for (Call call : Call.values()) {
+      if (call.ordinal() > Call.GET_HANDLE_BY_INDEX.ordinal()) {
+        error(call, nvmlReturn);
+      }
+    }
+    return this;
+  }
+
+  /** How the call is odd, although it succeeds. */
+  public FakeGpu oddity(Call call, Oddity oddity) {
+    file.setLong(ControlFile.entry(index, call) + 24, oddity.ordinal());
+    return this;
+  }
+
+  /** What calls of oddity BITS answer with, as many bits as fit. */
+  public FakeGpu oddBits(long bits) {
+    file.setLong(slot + 392, bits);
+    return this;
+  }
+
+  /** Whether the instant power has the module's scope. */
+  public FakeGpu moduleScope(boolean supported) {
+    return set(388, supported ? 1 : 0);
   }
 
   /** How long the call takes on this device. Shortening it lets a waiting call go within 10 ms. */

@@ -5,6 +5,7 @@ import static dev.zeusd.ffm.fake.ControlFile.LIBRARY_SLOT;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -52,7 +53,20 @@ public final class FakeNvml {
     SET_GPU_LOCKED_CLOCKS,
     RESET_GPU_LOCKED_CLOCKS,
     SET_MEM_LOCKED_CLOCKS,
-    RESET_MEM_LOCKED_CLOCKS
+    RESET_MEM_LOCKED_CLOCKS,
+    GET_SUPPORTED_MEM_CLOCKS,
+    GET_SUPPORTED_GPU_CLOCKS
+  }
+
+  /** How a call that succeeds may be odd: a number in the control file. */
+  public enum Oddity {
+    NORMAL,
+    WRITES_NOTHING,
+    ALL_BITS,
+    /** Texts fill their buffers, without a zero. */
+    NO_ZERO,
+    /** It answers with {@link FakeGpu#oddBits}. */
+    BITS
   }
 
   /**
@@ -117,21 +131,36 @@ public final class FakeNvml {
           "nvmlDeviceSetMemoryLockedClocks",
           "nvmlDeviceResetMemoryLockedClocks");
 
-  /** Builds the library as an old driver has it, by the command of build.sh. */
+  /** Builds the library as an old driver has it, into a folder. */
   public static void buildWithout(Set<String> functions, Path folder)
+      throws IOException, InterruptedException {
+    List<String> options = new ArrayList<>(List.of("-Wl,-soname,libnvidia-ml.so.1"));
+    functions.forEach(function -> options.add("-DWITHOUT_" + function));
+    build(folder.resolve("libnvidia-ml.so.1"), options);
+  }
+
+  /** Builds the library of another version of the driver; see {@link #kernelNumber}. */
+  public static void buildNumber(int number, Path folder) throws IOException, InterruptedException {
+    build(
+        folder.resolve("libnvidia-ml.so.1"),
+        List.of("-Wl,-soname,libnvidia-ml.so.1", "-DNUMBER=" + number + "U"));
+  }
+
+  /** Builds the library as a file, by the command of build.sh but with these options. */
+  public static void build(Path file, List<String> options)
       throws IOException, InterruptedException {
     Path module = libraryDirectory().getParent().getParent();
     List<String> command =
         new ArrayList<>(List.of("cc", "-std=c11", "-O2", "-fPIC", "-shared", "-I", "../headers"));
-    command.add("-Wl,-soname,libnvidia-ml.so.1");
-    functions.forEach(function -> command.add("-DWITHOUT_" + function));
-    command.addAll(
-        List.of("-o", folder.resolve("libnvidia-ml.so.1").toString(), "src/test/c/fake_nvml.c"));
-    command.addAll(List.of("-lm", "-lpthread"));
+    command.addAll(options);
+    // Never written over: a process may have it mapped.
+    Path made = file.resolveSibling(file.getFileName() + ".new");
+    command.addAll(List.of("-o", made.toString(), "src/test/c/fake_nvml.c", "-lm", "-lpthread"));
     Process cc = new ProcessBuilder(command).directory(module.toFile()).inheritIO().start();
     if (cc.waitFor() != 0) {
       throw new IOException("failed: " + String.join(" ", command));
     }
+    Files.move(made, file, StandardCopyOption.ATOMIC_MOVE);
   }
 
   /** What a child process needs in its environment to load the library and to share this file. */
@@ -146,6 +175,7 @@ public final class FakeNvml {
    */
   public synchronized FakeNvml reset() {
     file.setInt(16, (file.getInt(16) | 1) + 1);
+    file.setInt(20, 0);
     file.clearFrom(24);
     file.setInt(8, VERSION);
     deviceCount(4);
@@ -170,7 +200,10 @@ public final class FakeNvml {
     return this;
   }
 
-  /** 0 to 16. A handle of a device beyond it answers GPU_IS_LOST. */
+  /**
+   * 0 to 16, or nonsense. A handle of a device beyond it answers GPU_IS_LOST; of more than 16,
+   * there are 16.
+   */
   public FakeNvml deviceCount(int count) {
     file.setInt(12, count);
     return this;
@@ -190,6 +223,20 @@ public final class FakeNvml {
     int epoch = file.getInt(16);
     if ((epoch & 1) != (unloaded ? 1 : 0)) {
       file.setInt(16, epoch + 1);
+    }
+    return this;
+  }
+
+  /** As the kernel's driver after an upgrade: only the library of this number initialises. */
+  public synchronized FakeNvml kernelNumber(int number) {
+    file.setInt(20, number);
+    return driverUnloaded(true).driverUnloaded(false);
+  }
+
+  /** How the call is odd, on all devices if it is a device's. */
+  public FakeNvml oddity(Call call, Oddity oddity) {
+    for (int slot = 0; slot <= LIBRARY_SLOT; slot++) {
+      file.setLong(ControlFile.entry(slot, call) + 24, oddity.ordinal());
     }
     return this;
   }

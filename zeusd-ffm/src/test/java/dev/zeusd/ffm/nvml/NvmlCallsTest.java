@@ -10,6 +10,7 @@ import dev.zeusd.ffm.fake.FakeGpu;
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.ffm.fake.FakeNvml.Clocks;
+import dev.zeusd.ffm.fake.FakeNvml.Oddity;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.util.Arrays;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -40,6 +42,7 @@ class NvmlCallsTest {
   @BeforeEach
   void open() throws NvmlException {
     nvml.reset();
+    gpu.moduleScope(true);
     library = NvmlLibrary.open();
     device = library.device(INDEX);
   }
@@ -94,7 +97,7 @@ class NvmlCallsTest {
     gpu.powerLimitMw(250_001).powerLimits(100_002, 300_003, 400_004);
     assertEquals(250_001, device.powerLimitMw());
     assertEquals(300_003, device.defaultPowerLimitMw());
-    assertEquals(new NvmlDevice.PowerLimits(100_002, 400_004), device.powerLimitsMw());
+    assertEquals(new NvmlDevice.Range(100_002, 400_004), device.powerLimitsMw());
   }
 
   @Test
@@ -121,15 +124,11 @@ class NvmlCallsTest {
 
   @Test
   void valuesAbove31BitsStayPositive() throws NvmlException {
-    long highMw = 0xfedcba98L;
     gpu.powerLimits(0, (int) 3_000_000_001L, (int) 4_000_000_002L);
-    gpu.powerMw(highMw);
     device.setPowerLimitMw(3_999_999_999L);
     assertEquals(3_999_999_999L, device.powerLimitMw());
     assertEquals(3_000_000_001L, device.defaultPowerLimitMw());
-    assertEquals(new NvmlDevice.PowerLimits(0, 4_000_000_002L), device.powerLimitsMw());
-    assertEquals(highMw, device.powerUsageMw());
-    assertEquals(highMw, device.instantPowerMw());
+    assertEquals(new NvmlDevice.Range(0, 4_000_000_002L), device.powerLimitsMw());
     gpu.gpuClockRange(0, -1).memClockRange(0, -1);
     device.setGpuLockedClocksMhz(1, 0xffff_fffeL);
     assertEquals(new Clocks(1, -2), gpu.gpuLockedClocks());
@@ -140,7 +139,7 @@ class NvmlCallsTest {
     "0, 0",
     "9223372036854775807, 9223372036854775807",
     "-9223372036854775808, 9223372036854775808",
-    "-1, 18446744073709551615"
+    "-2, 18446744073709551614"
   })
   void energyHas64UnsignedBits(long bits, String printed) throws NvmlException {
     gpu.energyMj(bits);
@@ -150,13 +149,13 @@ class NvmlCallsTest {
   /** The types by NVML's numbers: double, u32, unsigned long, u64, i64, i32, u16. */
   @ParameterizedTest
   @CsvSource({
-    "0, 3000000001",
-    "1, 3000000001",
-    "2, 3000000001",
-    "3, 3000000001",
-    "4, 3000000001",
+    "0, 90000001",
+    "1, 90000001",
+    "2, 90000001",
+    "3, 90000001",
+    "4, 90000001",
     "5, 700001",
-    "6, 65535",
+    "6, 65534",
     "6, 40000"
   })
   void instantPowerOfEveryType(int type, long powerMw) throws NvmlException {
@@ -190,6 +189,127 @@ class NvmlCallsTest {
     assertEquals(75_000 + 10_000 * INDEX, device.instantPowerMw());
   }
 
+  @Test
+  void theModuleHasAPowerOfItsOwn() throws NvmlException {
+    gpu.instantPowerReturn(2).powerMw(700_000);
+    assertThrows(NvmlException.class, device::instantPowerMw);
+    assertEquals(700_000, device.modulePowerMw());
+    gpu.moduleScope(false);
+    assertThrows(NvmlException.class, device::modulePowerMw);
+  }
+
+  @Test
+  void clocksThatThereAre() throws NvmlException {
+    gpu.gpuClockRange(211, 1981).memClockRange(406, 2620);
+    assertEquals(new NvmlDevice.Range(211, 1981), device.gpuClocksMhz());
+    assertEquals(new NvmlDevice.Range(406, 2620), device.memoryClocksMhz());
+  }
+
+  // ---- Values that are none ----
+
+  /** The type, and the bits that the driver answers with. */
+  @ParameterizedTest
+  @CsvSource({
+    "0, 0x7ff8000000000000", // NaN
+    "0, 0x7ff0000000000000", // infinite
+    "0, 0xfff0000000000000",
+    "0, 0xc05edd2f1a9fbe77", // -123.456
+    "0, 0x7fefffffffffffff", // the greatest there is
+    "1, 0xffffffff",
+    "1, 0xfffffffe",
+    "1, 0x7fffffff",
+    "2, 0xffffffffffffffff",
+    "3, 0x8000000000000000",
+    "3, 0x00000000ffffffff",
+    "4, 0xffffffffffffffff",
+    "4, 0xfffffffffffffc18", // -1000
+    "5, 0xffffffff",
+    "5, 0x80000000",
+    "6, 0xffff",
+    "99, 75000",
+    "-1, 75000"
+  })
+  void aPowerThatNothingDrawsIsAFailedRead(int type, String bits) throws NvmlException {
+    gpu.instantPowerType(type).oddity(GET_FIELD_VALUES, Oddity.BITS).oddBits(decode(bits));
+    for (Executable read : List.<Executable>of(device::instantPowerMw, device::modulePowerMw)) {
+      NvmlException e = assertThrows(NvmlException.class, read);
+      assertEquals(NvmlReturn.UNKNOWN, e.result());
+      assertTrue(e.getMessage().startsWith("reading the power: the driver answers with "), "" + e);
+    }
+    gpu.oddity(GET_FIELD_VALUES, Oddity.NORMAL).instantPowerType(1);
+    assertEquals(75_000 + 10_000 * INDEX, device.instantPowerMw());
+  }
+
+  private static long decode(String bits) {
+    return bits.startsWith("0x")
+        ? Long.parseUnsignedLong(bits.substring(2), 16)
+        : Long.parseLong(bits);
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0xffff_ffffL, 0xffff_fffeL, 0x7fff_ffffL, 0x8000_0000L})
+  void neitherIsOneOfTheOtherReading(long bits) {
+    gpu.oddity(GET_POWER_USAGE, Oddity.BITS).oddBits(bits);
+    assertThrows(NvmlException.class, device::powerUsageMw);
+  }
+
+  /** An answer that the driver does not write, or that has all bits set, is none. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Oddity.class,
+      names = {"WRITES_NOTHING", "ALL_BITS"})
+  void whatTheDriverLeavesUntouchedIsNoAnswer(Oddity oddity) throws NvmlException {
+    device.uuid();
+    List<Function> readers = functions().filter(function -> function.name.contains("Get")).toList();
+    for (Function function : readers) {
+      function.body.run(device);
+      gpu.oddity(function.call, oddity);
+      NvmlException e =
+          assertThrows(NvmlException.class, () -> function.body.run(device), function.method);
+      assertEquals(NvmlReturn.UNKNOWN, e.result(), function.method);
+      gpu.oddity(function.call, Oddity.NORMAL);
+      function.body.run(device);
+    }
+    for (Call call : List.of(GET_COUNT, GET_DRIVER_VERSION)) {
+      nvml.oddity(call, oddity);
+    }
+    assertThrows(NvmlException.class, library::deviceCount);
+    assertThrows(NvmlException.class, library::driverVersion);
+  }
+
+  @Test
+  void textsWithoutAZeroEndWithTheirBuffers() throws NvmlException {
+    nvml.oddity(GET_NAME, Oddity.NO_ZERO).oddity(GET_DRIVER_VERSION, Oddity.NO_ZERO);
+    assertEquals("x".repeat(96), device.name());
+    assertEquals("x".repeat(80), library.driverVersion());
+  }
+
+  @Test
+  void textsAreMadeReadable() throws NvmlException {
+    gpu.name("A\tB\u001b[2J \u00e9 ");
+    assertEquals("A?B?[2J \u00e9", device.name());
+    // What is no UTF-8.
+    gpu.oddity(GET_NAME, Oddity.BITS).oddBits(0x4241ff4241L);
+    assertEquals("AB?AB", device.name());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1, Integer.MAX_VALUE, Integer.MIN_VALUE, 257, 1 << 20})
+  void moreGpusThanAnyMachineHasAreNone(int count) {
+    nvml.deviceCount(count);
+    NvmlException e = assertThrows(NvmlException.class, library::deviceCount);
+    assertTrue(e.getMessage().contains(Integer.toUnsignedString(count) + " GPUs"), e.getMessage());
+    assertThrows(NvmlException.class, library::uuids);
+  }
+
+  @Test
+  void aHandleThatIsNotGivenIsNotUsed() {
+    nvml.gpu(1).oddity(GET_HANDLE_BY_INDEX, Oddity.WRITES_NOTHING);
+    NvmlException e = assertThrows(NvmlException.class, library.device(1)::powerUsageMw);
+    assertTrue(e.getMessage().contains("no handle"), e.getMessage());
+    assertEquals(0, nvml.gpu(1).calls(GET_POWER_USAGE));
+  }
+
   // ---- Errors ----
 
   interface Body {
@@ -214,6 +334,11 @@ class NvmlCallsTest {
             "nvmlDeviceGetFieldValues",
             GET_FIELD_VALUES,
             NvmlDevice::instantPowerMw),
+        new Function(
+            "modulePowerMw",
+            "nvmlDeviceGetFieldValues",
+            GET_FIELD_VALUES,
+            NvmlDevice::modulePowerMw),
         new Function(
             "powerUsageMw", "nvmlDeviceGetPowerUsage", GET_POWER_USAGE, NvmlDevice::powerUsageMw),
         new Function(
@@ -270,7 +395,12 @@ class NvmlCallsTest {
             "resetMemoryLockedClocks",
             "nvmlDeviceResetMemoryLockedClocks",
             RESET_MEM_LOCKED_CLOCKS,
-            NvmlDevice::resetMemoryLockedClocks));
+            NvmlDevice::resetMemoryLockedClocks),
+        new Function(
+            "memoryClocksMhz",
+            "nvmlDeviceGetSupportedMemoryClocks",
+            GET_SUPPORTED_MEM_CLOCKS,
+            NvmlDevice::memoryClocksMhz));
   }
 
   @Test
@@ -281,7 +411,8 @@ class NvmlCallsTest {
             .filter(method -> Modifier.isPublic(method.getModifiers()))
             .map(Method::getName)
             .collect(Collectors.toSet());
-    methods.remove("knownUuid"); // makes no call
+    methods.removeAll(Set.of("knownUuid", "isGone")); // make no call
+    methods.remove("gpuClocksMhz"); // makes two
     assertEquals(methods, tested);
   }
 
@@ -297,7 +428,11 @@ class NvmlCallsTest {
     gpu.error(function.call, 4);
     NvmlException e = assertThrows(NvmlException.class, () -> function.body.run(device));
     assertEquals(NvmlReturn.NO_PERMISSION, e.result());
-    assertEquals(function.name + ": NVML_ERROR_NO_PERMISSION", e.getMessage());
+    assertTrue(
+        e.getMessage().endsWith(" (" + function.name + ": NVML_ERROR_NO_PERMISSION)"),
+        e.getMessage());
+    assertTrue(
+        e.getMessage().contains(": zeusd lacks the privilege; run it as root"), e.getMessage());
     assertEquals(2, nvml.totalCalls() - before, "a lasting error is not tried again");
   }
 
@@ -343,8 +478,9 @@ class NvmlCallsTest {
     NvmlException e = assertThrows(NvmlException.class, body);
     nvml.error(call, 0);
     NvmlReturn expected = NvmlReturn.of(code);
-    String number = expected == NvmlReturn.UNKNOWN ? " (" + code + ")" : "";
-    assertEquals(function + ": " + expected.nvmlName() + number, e.getMessage());
+    String number = expected == NvmlReturn.UNKNOWN && code != 999 ? " " + code : "";
+    String technical = " (" + function + ": " + expected.nvmlName() + number + ")";
+    assertTrue(e.getMessage().endsWith(expected.meaning() + technical), e.getMessage());
     assertEquals(expected, e.result());
   }
 

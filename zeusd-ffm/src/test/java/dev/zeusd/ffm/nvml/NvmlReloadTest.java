@@ -2,6 +2,7 @@ package dev.zeusd.ffm.nvml;
 
 import static dev.zeusd.ffm.fake.FakeNvml.Call.*;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
@@ -17,9 +18,13 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The driver goes away and comes back, and so do GPUs, under a running library. */
 class NvmlReloadTest {
@@ -92,13 +97,11 @@ class NvmlReloadTest {
   void uuidsTellWhoDoesNotAnswerAndResetNothing() throws NvmlException {
     nvml.gpu(0).error(GET_UUID, 3); // NOT_SUPPORTED
     nvml.gpu(1).uuid("GPU-one");
+    nvml.gpu(2).error(GET_UUID, 4); // NO_PERMISSION
     nvml.gpu(3).error(GET_UUID, 15); // GPU_IS_LOST
-    List<Optional<String>> uuids = library.uuids();
-    assertEquals(Optional.of(""), uuids.get(0));
-    assertEquals(Optional.of("GPU-one"), uuids.get(1));
-    assertTrue(uuids.get(2).orElse("").startsWith("GPU-"));
-    assertEquals(Optional.empty(), uuids.get(3));
-    assertEquals(4, uuids.size());
+    assertEquals(
+        List.of(Optional.of(""), Optional.of("GPU-one"), Optional.of(""), Optional.empty()),
+        library.uuids());
     assertEquals(1, library.initialisations());
     assertEquals(1, nvml.calls(INIT));
   }
@@ -205,10 +208,10 @@ class NvmlReloadTest {
 
   @Test
   void aDeviceThatWasLostFromTheStartIsFoundLater() throws Exception {
-    nvml.gpu(2).error(GET_UUID, 15); // GPU_IS_LOST
+    nvml.gpu(2).error(GET_HANDLE_BY_INDEX, 15); // GPU_IS_LOST
     NvmlDevice device = library.device(2);
     assertThrows(NvmlException.class, device::instantPowerMw);
-    nvml.gpu(2).error(GET_UUID, 0);
+    nvml.gpu(2).error(GET_HANDLE_BY_INDEX, 0);
     assertEquals(95_000, powerSoon(device));
   }
 
@@ -218,6 +221,123 @@ class NvmlReloadTest {
     NvmlDevice device = library.device(1);
     assertEquals(85_000, device.instantPowerMw());
     reload();
+    assertEquals(85_000, powerSoon(device));
+  }
+
+  /** Whatever a fact costs: not the GPU. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 4, 13, 15, 18, 28, 77, 999})
+  void aUuidThatIsNotToldCostsOnlyItself(int code) throws Exception {
+    nvml.gpu(1).error(GET_UUID, code).error(GET_PCI_INFO, code);
+    NvmlDevice device = library.device(1);
+    assertEquals(85_000, device.instantPowerMw());
+    assertEquals("", device.knownUuid());
+    nvml.gpu(1).error(GET_UUID, 0);
+    assertEquals(device.uuid(), device.knownUuid());
+    assertTrue(device.knownUuid().startsWith("GPU-"));
+  }
+
+  @Test
+  void aGpuWithoutUuidIsFoundByItsPciAddress() throws Exception {
+    nvml.gpu(0).error(GET_UUID, 4);
+    nvml.gpu(2).error(GET_UUID, 4);
+    NvmlDevice device = library.device(0);
+    device.pciAddress();
+    nvml.gpu(0).pci(0, 0x77, 0);
+    nvml.gpu(2).pci(0, 0x19, 0).powerMw(222_000);
+    reload();
+    assertEquals(222_000, powerSoon(device));
+    device.setPowerLimitMw(150_000);
+    assertEquals(150_000, nvml.gpu(2).powerLimitMw());
+    assertEquals(300_000, nvml.gpu(0).powerLimitMw());
+  }
+
+  // ---- One GPU is in trouble, and others work ----
+
+  private long callsToOthers(int gpu) {
+    return IntStream.range(0, 8).filter(i -> i != gpu).mapToLong(i -> nvml.gpu(i).calls()).sum();
+  }
+
+  /** Also with a handle and an identity that are as good as ever. */
+  @ParameterizedTest
+  @CsvSource({"15, true", "15, false", "28, true", "28, false", "1, false", "9, false", "18, false"})
+  void aGpuInTroubleIsAskedByItselfWhileOthersAnswer(int code, boolean alsoItsHandle)
+      throws Exception {
+    nvml.deviceCount(8);
+    NvmlDevice lost = library.device(5);
+    NvmlDevice other = library.device(0);
+    lost.instantPowerMw();
+    other.instantPowerMw();
+    nvml.gpu(5).allErrors(code).error(GET_HANDLE_BY_INDEX, alsoItsHandle ? code : 0);
+    for (int i = 0; i < 20; i++) {
+      NvmlException e = assertThrows(NvmlException.class, lost::instantPowerMw);
+      assertEquals(NvmlReturn.of(code), e.result());
+      assertEquals(75_000, other.instantPowerMw());
+    }
+    assertEquals(1, nvml.calls(INIT), "NVML is left alone");
+    assertEquals(0, nvml.calls(SHUTDOWN));
+    assertTrue(callsToOthers(5) <= 25, () -> callsToOthers(5) + " calls to the others");
+    nvml.gpu(5).allErrors(0).error(GET_HANDLE_BY_INDEX, 0);
+    assertEquals(75_000 + 50_000, lost.instantPowerMw());
+  }
+
+  @Test
+  void aLostGpuThatIsUsedAloneHasNvmlOpenedAnewSeldom() throws Exception {
+    NvmlDevice lost = library.device(1);
+    lost.instantPowerMw();
+    nvml.gpu(1).allErrors(15);
+    long callsToOthers = callsToOthers(1);
+    long start = System.nanoTime();
+    while (System.nanoTime() - start < 2_500_000_000L) {
+      assertThrows(NvmlException.class, lost::instantPowerMw);
+      Thread.sleep(10);
+    }
+    // At 0 s, and 1 s and 3 s later.
+    long resets = nvml.calls(SHUTDOWN);
+    assertTrue(resets >= 1 && resets <= 3, () -> resets + " resets");
+    assertTrue(
+        callsToOthers(1) - callsToOthers <= 10 * resets,
+        "the others are looked at once for each reset");
+    nvml.gpu(1).allErrors(0);
+    assertEquals(85_000, powerSoon(lost));
+  }
+
+  // ---- The driver is let go of ----
+
+  @Test
+  void whatIsLetGoOfIsOpenedByTheNextCall() throws Exception {
+    NvmlDevice device = library.device(1);
+    device.instantPowerMw();
+    assertTrue(library.release());
+    assertTrue(library.release(), "nothing to be done is no failure");
+    assertEquals(1, nvml.calls(SHUTDOWN));
+    assertEquals(85_000, device.instantPowerMw());
+    assertEquals(2, nvml.calls(INIT));
+    assertTrue(library.release());
+    assertEquals(4, library.deviceCount());
+  }
+
+  @Test
+  void itIsNotLetGoOfWhileACallHangsOrBeforeItIsQuiet() throws Exception {
+    assertFalse(library.release(60_000_000_000L));
+    CompletableFuture<Long> hung = hang(library.device(0), 0);
+    assertFalse(library.release());
+    assertEquals(0, nvml.calls(SHUTDOWN));
+    assertEquals(85_000, library.device(1).instantPowerMw(), "and others go on");
+    assertEquals(75_000, endOfHang(0, hung));
+    assertTrue(library.release());
+  }
+
+  @Test
+  void aDriverThatIsUnloadedMeanwhileIsToldAndFoundAgain() throws Exception {
+    NvmlDevice device = library.device(1);
+    library.release();
+    nvml.driverUnloaded(true);
+    for (int i = 0; i < 5; i++) {
+      NvmlException e = assertThrows(NvmlException.class, device::instantPowerMw);
+      assertEquals(NvmlReturn.DRIVER_NOT_LOADED, e.result(), "never just: not initialised");
+    }
+    nvml.driverUnloaded(false);
     assertEquals(85_000, powerSoon(device));
   }
 
@@ -255,23 +375,31 @@ class NvmlReloadTest {
   }
 
   @Test
-  void gpusThatAreAlwaysSlowDelayTheRecoveryOfALostOneOnly() throws Exception {
-    NvmlDevice lost = library.device(3);
-    lost.instantPowerMw();
+  void gpusThatAreAlwaysSlowDelayARecoveryOnly() throws Exception {
+    NvmlDevice fourth = library.device(3);
+    fourth.instantPowerMw();
     for (int i = 0; i < 3; i++) {
       nvml.gpu(i).delay(GET_FIELD_VALUES, Duration.ofMillis(100 + 30 * i));
     }
     try (Reader first = new Reader(library.device(0));
         Reader second = new Reader(library.device(1));
         Reader third = new Reader(library.device(2))) {
-      nvml.gpu(3).error(GET_FIELD_VALUES, 15);
-      // close() looks whether they were let end before.
-      for (long start = System.nanoTime(); nvml.calls(SHUTDOWN) == 0; Thread.sleep(20)) {
-        assertThrows(NvmlException.class, lost::instantPowerMw);
+      while (nvml.inFlight() < 3) {
+        Thread.sleep(1);
+      }
+      library.release();
+      assertEquals(105_000, powerSoon(fourth));
+      // All of them gone, with initialised NVML; close() looks whether they were let end before.
+      long shutdowns = nvml.calls(SHUTDOWN);
+      for (int i = 0; i < 4; i++) {
+        nvml.gpu(i).error(GET_FIELD_VALUES, 15);
+      }
+      for (long start = System.nanoTime(); nvml.calls(SHUTDOWN) == shutdowns; Thread.sleep(20)) {
+        assertThrows(NvmlException.class, fourth::instantPowerMw);
         assertTrue(System.nanoTime() - start < LIMIT_NANOS, "NVML is never opened anew");
       }
       nvml.gpu(3).error(GET_FIELD_VALUES, 0);
-      assertEquals(105_000, powerSoon(lost));
+      assertEquals(105_000, powerSoon(fourth));
       assertEquals(3, List.of(first, second, third).size());
     }
   }

@@ -55,8 +55,7 @@ public class Nvml {
         };
     }
 
-    static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.libraryLookup("libnvidia-ml.so.1", LIBRARY_ARENA)
-            .or(SymbolLookup.loaderLookup())
+    static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
     public static final ValueLayout.OfBoolean C_BOOL = ValueLayout.JAVA_BOOLEAN;
@@ -1806,6 +1805,127 @@ public class Nvml {
                 traceDowncall("nvmlDeviceResetMemoryLockedClocks", device);
             }
             return (int)mh$.invokeExact(device);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetSupportedMemoryClocks {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetSupportedMemoryClocks");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(nvmlDevice_t device, unsigned int *count, unsigned int *clocksMHz)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetSupportedMemoryClocks$descriptor() {
+        return nvmlDeviceGetSupportedMemoryClocks.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(nvmlDevice_t device, unsigned int *count, unsigned int *clocksMHz)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetSupportedMemoryClocks$handle() {
+        return nvmlDeviceGetSupportedMemoryClocks.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(nvmlDevice_t device, unsigned int *count, unsigned int *clocksMHz)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetSupportedMemoryClocks$address() {
+        return nvmlDeviceGetSupportedMemoryClocks.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(nvmlDevice_t device, unsigned int *count, unsigned int *clocksMHz)
+     * }
+     */
+    public static int nvmlDeviceGetSupportedMemoryClocks(MemorySegment device, MemorySegment count, MemorySegment clocksMHz) {
+        var mh$ = nvmlDeviceGetSupportedMemoryClocks.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetSupportedMemoryClocks", device, count, clocksMHz);
+            }
+            return (int)mh$.invokeExact(device, count, clocksMHz);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetSupportedGraphicsClocks {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetSupportedGraphicsClocks");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(nvmlDevice_t device, unsigned int memoryClockMHz, unsigned int *count, unsigned int *clocksMHz)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetSupportedGraphicsClocks$descriptor() {
+        return nvmlDeviceGetSupportedGraphicsClocks.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(nvmlDevice_t device, unsigned int memoryClockMHz, unsigned int *count, unsigned int *clocksMHz)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetSupportedGraphicsClocks$handle() {
+        return nvmlDeviceGetSupportedGraphicsClocks.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(nvmlDevice_t device, unsigned int memoryClockMHz, unsigned int *count, unsigned int *clocksMHz)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetSupportedGraphicsClocks$address() {
+        return nvmlDeviceGetSupportedGraphicsClocks.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(nvmlDevice_t device, unsigned int memoryClockMHz, unsigned int *count, unsigned int *clocksMHz)
+     * }
+     */
+    public static int nvmlDeviceGetSupportedGraphicsClocks(MemorySegment device, int memoryClockMHz, MemorySegment count, MemorySegment clocksMHz) {
+        var mh$ = nvmlDeviceGetSupportedGraphicsClocks.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetSupportedGraphicsClocks", device, memoryClockMHz, count, clocksMHz);
+            }
+            return (int)mh$.invokeExact(device, memoryClockMHz, count, clocksMHz);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }

@@ -1,0 +1,92 @@
+package dev.zeusd.ffm.nvml;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemoryLayout;
+
+/**
+ * The functions of NVML that are called.
+ *
+ * <p>Their descriptors stand here once more, and a test compares them with jextract's: jextract's
+ * own calls are bound to one library for the life of the process, which a driver that is upgraded
+ * meanwhile outlives.
+ */
+enum NvmlFunction {
+  INIT("nvmlInit_v2", "opening NVML"),
+  SHUTDOWN("nvmlShutdown", "closing NVML"),
+  GET_DRIVER_VERSION(
+      "nvmlSystemGetDriverVersion", "reading the driver's version", ADDRESS, JAVA_INT),
+  GET_COUNT("nvmlDeviceGetCount_v2", "counting the GPUs", ADDRESS),
+  GET_HANDLE_BY_INDEX("nvmlDeviceGetHandleByIndex_v2", "looking for the GPU", JAVA_INT, ADDRESS),
+  GET_NAME("nvmlDeviceGetName", "reading the name", ADDRESS, ADDRESS, JAVA_INT),
+  GET_UUID("nvmlDeviceGetUUID", "reading the UUID", ADDRESS, ADDRESS, JAVA_INT),
+  GET_PCI_INFO("nvmlDeviceGetPciInfo_v3", "reading the PCI address", ADDRESS, ADDRESS),
+  GET_FIELD_VALUES("nvmlDeviceGetFieldValues", "reading the power", ADDRESS, JAVA_INT, ADDRESS),
+  GET_POWER_USAGE("nvmlDeviceGetPowerUsage", "reading the power", ADDRESS, ADDRESS),
+  GET_TOTAL_ENERGY("nvmlDeviceGetTotalEnergyConsumption", "reading the energy", ADDRESS, ADDRESS),
+  GET_POWER_LIMIT("nvmlDeviceGetPowerManagementLimit", "reading the power limit", ADDRESS, ADDRESS),
+  SET_POWER_LIMIT(
+      "nvmlDeviceSetPowerManagementLimit", "setting the power limit", ADDRESS, JAVA_INT),
+  GET_POWER_LIMIT_CONSTRAINTS(
+      "nvmlDeviceGetPowerManagementLimitConstraints",
+      "reading the range of the power limit",
+      ADDRESS,
+      ADDRESS,
+      ADDRESS),
+  GET_DEFAULT_POWER_LIMIT(
+      "nvmlDeviceGetPowerManagementDefaultLimit",
+      "reading the default power limit",
+      ADDRESS,
+      ADDRESS),
+  GET_PERSISTENCE_MODE(
+      "nvmlDeviceGetPersistenceMode", "reading the persistence mode", ADDRESS, ADDRESS),
+  SET_PERSISTENCE_MODE(
+      "nvmlDeviceSetPersistenceMode", "setting the persistence mode", ADDRESS, JAVA_INT),
+  SET_GPU_LOCKED_CLOCKS(
+      "nvmlDeviceSetGpuLockedClocks", "locking the GPU clock", ADDRESS, JAVA_INT, JAVA_INT),
+  RESET_GPU_LOCKED_CLOCKS("nvmlDeviceResetGpuLockedClocks", "resetting the GPU clock", ADDRESS),
+  SET_MEM_LOCKED_CLOCKS(
+      "nvmlDeviceSetMemoryLockedClocks", "locking the memory clock", ADDRESS, JAVA_INT, JAVA_INT),
+  RESET_MEM_LOCKED_CLOCKS(
+      "nvmlDeviceResetMemoryLockedClocks", "resetting the memory clock", ADDRESS),
+  GET_SUPPORTED_MEMORY_CLOCKS(
+      "nvmlDeviceGetSupportedMemoryClocks",
+      "reading the memory clocks that there are",
+      ADDRESS,
+      ADDRESS,
+      ADDRESS),
+  GET_SUPPORTED_GRAPHICS_CLOCKS(
+      "nvmlDeviceGetSupportedGraphicsClocks",
+      "reading the GPU clocks that there are",
+      ADDRESS,
+      JAVA_INT,
+      ADDRESS,
+      ADDRESS);
+
+  private final String symbol;
+  private final String action;
+  private final FunctionDescriptor descriptor;
+
+  NvmlFunction(String symbol, String action, MemoryLayout... arguments) {
+    this.symbol = symbol;
+    this.action = action;
+    this.descriptor = FunctionDescriptor.of(JAVA_INT, arguments);
+  }
+
+  /** Its name in the library. */
+  String symbol() {
+    return symbol;
+  }
+
+  /** What a call of it does, for users. */
+  String action() {
+    return action;
+  }
+
+  /** Its arguments and its result, an {@code nvmlReturn_t}. */
+  FunctionDescriptor descriptor() {
+    return descriptor;
+  }
+}
