@@ -376,9 +376,9 @@ class SoakTest {
         crowd.awaitValues(20, 3);
         for (int i = 0; i < 10; i++) {
           // Each time there is something to log.
-          nvml.gpu(2).error(Call.GET_FIELD_VALUES, 999);
+          nvml.gpu(2).powerError(999);
           Thread.sleep(100);
-          nvml.gpu(2).error(Call.GET_FIELD_VALUES, 0);
+          nvml.gpu(2).powerError(0);
           crowd.awaitValues(20, 1);
         }
       }

@@ -12,6 +12,7 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.PowerLimitConstraints;
+import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.Subscription;
@@ -19,22 +20,31 @@ import dev.zeusd.ffm.fake.ChildJvm;
 import dev.zeusd.ffm.fake.FakeGpu;
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.ffm.fake.FakeNvml.Oddity;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import java.util.logging.Level;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What opens, what does not, and the GPUs behind NVML. */
 class NodeTest {
   private static final NodeConfig NVML =
       NodeConfig.defaults().withGpuBackend(GpuBackend.NVML).withCpuBackend(CpuBackend.NONE);
   private static final NodeConfig AUTO = NVML.withGpuBackend(GpuBackend.AUTO);
+
+  private static final String NOT_LOADED =
+      "opening NVML: the NVIDIA kernel driver is not loaded; load it, as by modprobe nvidia"
+          + " (nvmlInit_v2: NVML_ERROR_DRIVER_NOT_LOADED)";
 
   private final FakeNvml nvml = FakeNvml.inProcess();
 
@@ -78,10 +88,9 @@ class NodeTest {
     try (TestLog log = new TestLog(Node.class.getName());
         Node node = Node.open(AUTO)) {
       assertEquals(List.of(), node.gpus());
-      assertEquals(
-          List.of("no GPUs: nvmlInit_v2: NVML_ERROR_DRIVER_NOT_LOADED"), log.lines(Level.WARNING));
+      assertEquals(List.of("no GPUs: " + NOT_LOADED), log.lines(Level.WARNING));
       NodeException e = assertThrows(NodeException.class, () -> Node.open(NVML));
-      assertEquals("NVML is not usable: nvmlInit_v2: NVML_ERROR_DRIVER_NOT_LOADED", e.getMessage());
+      assertEquals("NVML is not usable: " + NOT_LOADED, e.getMessage());
     } finally {
       nvml.driverUnloaded(false);
     }
@@ -103,9 +112,7 @@ class NodeTest {
       assertEquals(85_000, node.gpuPower().read(1).get().powerMw());
       assertEquals("NVIDIA Fake GPU", node.gpus().get(3).device().info().name());
       assertEquals(
-          List.of(
-              "no GPUs: nvmlInit_v2: NVML_ERROR_DRIVER_NOT_LOADED",
-              "no GPUs by NVML, driver 575.57.08"),
+          List.of("no GPUs: " + NOT_LOADED, "no GPUs by NVML, driver 575.57.08"),
           log.lines(Level.WARNING));
       assertEquals("GPUs are there now: [0, 1, 2, 3]", log.lines(Level.INFO).getLast());
     }
@@ -242,31 +249,146 @@ class NodeTest {
     try (Node node = Node.open(NVML)) {
       assertEquals(
           List.of(
-              new GpuInfo(0, "NVIDIA H100 80GB HBM3", "0000:19:00.0", true),
-              new GpuInfo(1, "NVIDIA A100", "abcd:ef:1f.0", true),
-              new GpuInfo(2, "Tesla P4", "12345:03:04.0", false)),
+              info(0, "NVIDIA H100 80GB HBM3", "0000:19:00.0", true),
+              info(1, "NVIDIA A100", "abcd:ef:1f.0", true),
+              info(2, "Tesla P4", "12345:03:04.0", false)),
           node.gpus().stream().map(gpu -> gpu.device().info()).toList());
     }
   }
 
+  private static GpuInfo info(int id, String name, String pciAddress, boolean countsEnergy) {
+    return new GpuInfo(
+        id,
+        name,
+        Optional.of("GPU-fa4e0000-0000-4000-8000-%012x".formatted(id)),
+        Optional.of(pciAddress),
+        Optional.of(countsEnergy),
+        PowerScope.GPU);
+  }
+
   @Test
   void aGpuThatIsLostAtTheStartIsListedAndHeals() throws Exception {
-    nvml.gpu(1).error(GET_UUID, 15).error(GET_PCI_INFO, 15);
+    nvml.gpu(1).allErrors(15);
     try (TestLog log = new TestLog("dev.zeusd.core.nvml.NvmlGpu");
         Node node = Node.open(NVML)) {
       assertEquals(4, node.gpus().size());
       assertEquals(1, log.lines(Level.WARNING).size(), log.lines(Level.WARNING).toString());
       DeviceWorker<Gpu> gpu = node.gpus().get(1);
       assertThrows(DeviceException.Failed.class, () -> gpu.call(Gpu::powerMw));
-      assertEquals(new GpuInfo(1, "unknown", "", false), gpu.device().info());
-      nvml.gpu(1).error(GET_UUID, 0).error(GET_PCI_INFO, 0);
-      assertEquals(85_000, gpu.call(Gpu::powerMw));
-      assertEquals(new GpuInfo(1, "NVIDIA Fake GPU", "0000:27:00.0", true), gpu.device().info());
+      assertEquals(GpuInfo.unknown(1), gpu.device().info());
+      nvml.gpu(1).allErrors(0);
+      GpuInfo known = info(1, "NVIDIA Fake GPU", "0000:27:00.0", true);
+      Await.until("it heals", () -> works(gpu) && gpu.device().info().equals(known));
       assertEquals("NVIDIA Fake GPU", node.gpus().get(2).device().info().name());
       gpu.call(Gpu::powerMw);
       assertEquals(
           List.of("GPU 1 answers now: NVIDIA Fake GPU at 0000:27:00.0"), log.lines(Level.INFO));
       assertEquals(1, log.lines(Level.WARNING).size());
+    }
+  }
+
+  /** A fact, the call behind it, and what is known of a GPU without it. */
+  private record Fact(String name, Call call, UnaryOperator<GpuInfo> without) {}
+
+  private static final List<Fact> FACTS =
+      List.of(
+          new Fact(
+              "name",
+              GET_NAME,
+              i ->
+                  new GpuInfo(
+                      i.id(),
+                      "unknown",
+                      i.uuid(),
+                      i.pciAddress(),
+                      i.cumulativeEnergyAvailable(),
+                      i.powerScope())),
+          new Fact(
+              "UUID",
+              GET_UUID,
+              i ->
+                  new GpuInfo(
+                      i.id(),
+                      i.name(),
+                      Optional.empty(),
+                      i.pciAddress(),
+                      i.cumulativeEnergyAvailable(),
+                      i.powerScope())),
+          new Fact(
+              "PCI address",
+              GET_PCI_INFO,
+              i ->
+                  new GpuInfo(
+                      i.id(),
+                      i.name(),
+                      i.uuid(),
+                      Optional.empty(),
+                      i.cumulativeEnergyAvailable(),
+                      i.powerScope())),
+          new Fact(
+              "energy",
+              GET_TOTAL_ENERGY,
+              i ->
+                  new GpuInfo(
+                      i.id(),
+                      i.name(),
+                      i.uuid(),
+                      i.pciAddress(),
+                      Optional.empty(),
+                      i.powerScope())));
+
+  @ParameterizedTest
+  @ValueSource(ints = {2, 4, 6, 15, 999})
+  void aFactThatIsNotToldCostsOnlyItselfAndMayComeLater(int code) throws Exception {
+    for (int gpu = 0; gpu < 4; gpu++) {
+      nvml.gpu(gpu).error(FACTS.get(gpu).call, code);
+    }
+    try (TestLog log = new TestLog("dev.zeusd.core.nvml.NvmlGpu");
+        Node node = Node.open(NVML)) {
+      for (DeviceWorker<Gpu> gpu : node.gpus()) {
+        Fact fact = FACTS.get(gpu.id());
+        GpuInfo whole = info(gpu.id(), "NVIDIA Fake GPU", PCI_ADDRESSES.get(gpu.id()), true);
+        assertEquals(fact.without.apply(whole), gpu.device().info());
+        assertTrue(works(gpu));
+        run(gpu, device -> device.setPowerLimit(200_000));
+        String line =
+            log.lines(Level.WARNING).stream()
+                .filter(each -> each.startsWith("GPU " + gpu.id() + " "))
+                .findAny()
+                .orElseThrow();
+        assertTrue(line.contains("does not tell all of itself: no " + fact.name + ": "), line);
+        nvml.gpu(gpu.id()).error(fact.call, 0);
+        Await.until("it tells", () -> works(gpu) && gpu.device().info().equals(whole));
+      }
+      assertEquals(4, log.lines(Level.WARNING).size(), () -> "" + log.lines(Level.WARNING));
+    }
+  }
+
+  private static final List<String> PCI_ADDRESSES =
+      List.of("0000:19:00.0", "0000:27:00.0", "0000:35:00.0", "0000:43:00.0");
+
+  @Test
+  void textsWithoutAZeroSpoilNoReading() {
+    nvml.oddity(GET_NAME, Oddity.NO_ZERO).oddity(GET_UUID, Oddity.NO_ZERO);
+    nvml.oddity(GET_DRIVER_VERSION, Oddity.NO_ZERO).oddity(GET_PCI_INFO, Oddity.NO_ZERO);
+    try (Node node = Node.open(NVML)) {
+      assertEquals("x".repeat(96), node.gpus().get(1).device().info().name());
+      assertEquals(Optional.empty(), node.gpus().get(1).device().info().pciAddress());
+      assertTrue(works(node.gpus().get(1)));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1, Integer.MAX_VALUE})
+  void anAbsurdNumberOfGpusIsAFailure(int count) throws Exception {
+    nvml.deviceCount(count);
+    try (TestLog log = new TestLog(Node.class.getName());
+        Node node = Node.open(AUTO)) {
+      assertEquals(List.of(), node.gpus());
+      String line = log.lines(Level.WARNING).getFirst();
+      assertTrue(line.contains(Integer.toUnsignedString(count) + " GPUs"), line);
+      nvml.deviceCount(4);
+      Await.until("they are counted again", () -> node.gpus().size() == 4);
     }
   }
 
@@ -281,7 +403,7 @@ class NodeTest {
       assertEquals(105_000, node.gpus().get(3).call(Gpu::powerMw));
       nvml.gpu(2).delay(GET_PCI_INFO, Duration.ZERO);
       assertEquals(95_000, node.gpus().get(2).call(Gpu::powerMw));
-      assertEquals("0000:35:00.0", node.gpus().get(2).device().info().pciAddress());
+      assertEquals("0000:35:00.0", node.gpus().get(2).device().info().pciAddress().get());
     } finally {
       nvml.gpu(2).delay(GET_PCI_INFO, Duration.ZERO);
     }
@@ -295,8 +417,9 @@ class NodeTest {
       assertEquals(4, node.gpus().size());
       assertEquals(
           List.of(
-              "4 GPU(s) by NVML, driver unknown"
-                  + " (nvmlSystemGetDriverVersion: NVML_ERROR_UNKNOWN (999))"),
+              "4 GPU(s) by NVML, driver unknown (reading the driver's version: the driver failed"
+                  + " and does not say why; dmesg may tell more (nvmlSystemGetDriverVersion:"
+                  + " NVML_ERROR_UNKNOWN))"),
           log.lines(Level.INFO));
     }
   }
@@ -311,7 +434,7 @@ class NodeTest {
       }
       assertTrue(nvml.gpu(1).calls(GET_PCI_INFO) <= 10, "asked with every reading");
       nvml.gpu(1).error(GET_PCI_INFO, 0);
-      Await.until("asked again", () -> works(gpu) && !gpu.device().info().pciAddress().isEmpty());
+      Await.until("asked again", () -> works(gpu) && gpu.device().info().pciAddress().isPresent());
     }
   }
 
@@ -360,7 +483,7 @@ class NodeTest {
       for (int i = 0; i < 5; i++) {
         assertEquals(75_000, node.gpus().get(0).call(Gpu::powerMw));
       }
-      assertEquals(1, nvml.gpu(0).calls(GET_FIELD_VALUES), "not asked again");
+      assertTrue(nvml.gpu(0).calls(GET_FIELD_VALUES) <= 3, "asked again and again");
       assertEquals(1, log.lines(Level.INFO).size(), log.lines(Level.INFO).toString());
       assertTrue(log.lines(Level.INFO).get(0).startsWith("GPU 0 has no instant power reading"));
       node.gpus().get(1).call(Gpu::powerMw);
@@ -376,20 +499,134 @@ class NodeTest {
         gpu -> gpu.error(GET_FIELD_VALUES, 13));
   }
 
-  @Test
-  void aPassingErrorDoesNotEndInstantPower() {
+  /** Of the field or of the call, and whatever else a driver may do to it. */
+  static Stream<Consumer<FakeGpu>> faultsOfTheField() {
+    Stream<Consumer<FakeGpu>> results =
+        IntStream.of(1, 2, 3, 4, 6, 7, 9, 10, 13, 15, 17, 20, 21, 25, 26, 27, 28, 77, 999)
+            .boxed()
+            .flatMap(
+                code ->
+                    Stream.of(
+                        gpu -> gpu.instantPowerReturn(code),
+                        gpu -> gpu.error(GET_FIELD_VALUES, code)));
+    Stream<Consumer<FakeGpu>> values =
+        Stream.of(
+            gpu -> gpu.oddity(GET_FIELD_VALUES, Oddity.WRITES_NOTHING),
+            gpu -> gpu.oddity(GET_FIELD_VALUES, Oddity.ALL_BITS),
+            gpu -> gpu.instantPowerType(77),
+            gpu -> gpu.instantPowerType(5).oddity(GET_FIELD_VALUES, Oddity.BITS).oddBits(-75_000),
+            gpu ->
+                gpu.instantPowerType(0)
+                    .oddity(GET_FIELD_VALUES, Oddity.BITS)
+                    .oddBits(Double.doubleToLongBits(Double.NaN)));
+    return Stream.concat(results, values);
+  }
+
+  @ParameterizedTest
+  @MethodSource("faultsOfTheField")
+  void whereTheFieldFailsTheOtherReadingIsUsed(Consumer<FakeGpu> fault) throws Exception {
     try (Node node = Node.open(NVML)) {
       DeviceWorker<Gpu> gpu = node.gpus().get(0);
-      nvml.gpu(0).error(GET_FIELD_VALUES, 999);
-      assertThrows(DeviceException.Failed.class, () -> gpu.call(Gpu::powerMw));
-      nvml.gpu(0).error(GET_FIELD_VALUES, 0);
       assertEquals(75_000, gpu.call(Gpu::powerMw));
-      // Neither reading works: nothing is known about the field.
-      nvml.gpu(0).error(GET_FIELD_VALUES, 3).error(GET_POWER_USAGE, 999);
-      assertThrows(DeviceException.Failed.class, () -> gpu.call(Gpu::powerMw));
-      nvml.gpu(0).error(GET_FIELD_VALUES, 0);
+      fault.accept(nvml.gpu(0));
+      for (int i = 0; i < 3; i++) {
+        assertEquals(75_000, gpu.call(Gpu::powerMw));
+      }
+      long usages = nvml.gpu(0).calls(GET_POWER_USAGE);
+      assertTrue(usages >= 3, () -> usages + " calls");
+      nvml.gpu(0)
+          .error(GET_FIELD_VALUES, 0)
+          .instantPowerReturn(0)
+          .instantPowerType(1)
+          .oddity(GET_FIELD_VALUES, Oddity.NORMAL);
+      // The field is tried again after each initialisation.
+      nvml.driverUnloaded(true).driverUnloaded(false);
       assertEquals(75_000, gpu.call(Gpu::powerMw));
+      long usagesBefore = nvml.gpu(0).calls(GET_POWER_USAGE);
+      assertEquals(75_000, gpu.call(Gpu::powerMw));
+      assertEquals(usagesBefore, nvml.gpu(0).calls(GET_POWER_USAGE), "instant power is back");
     }
+  }
+
+  @Test
+  void aFieldThatFailedOnceComesBackByItself() throws Exception {
+    nvml.gpu(0).instantPowerSupported(false);
+    try (TestLog log = new TestLog("dev.zeusd.core.nvml.NvmlGpu");
+        Node node = Node.open(NVML)) {
+      DeviceWorker<Gpu> gpu = node.gpus().get(0);
+      assertEquals(75_000, gpu.call(Gpu::powerMw));
+      nvml.gpu(0).instantPowerSupported(true).error(GET_POWER_USAGE, 999);
+      assertEquals(75_000, gpu.call(Gpu::powerMw), "also where the other reading fails");
+      nvml.gpu(0).error(GET_POWER_USAGE, 0);
+      long usages = nvml.gpu(0).calls(GET_POWER_USAGE);
+      assertEquals(75_000, gpu.call(Gpu::powerMw));
+      assertEquals(usages, nvml.gpu(0).calls(GET_POWER_USAGE));
+      assertEquals(1, log.lines(Level.INFO).size());
+    }
+  }
+
+  @Test
+  void whereNeitherReadingWorksTheFirstFailureIsTold() throws Exception {
+    nvml.gpu(0).error(GET_FIELD_VALUES, 21).oddity(GET_POWER_USAGE, Oddity.ALL_BITS);
+    try (Node node = Node.open(NVML)) {
+      DeviceWorker<Gpu> gpu = node.gpus().get(0);
+      DeviceException e = assertThrows(DeviceException.class, () -> gpu.call(Gpu::powerMw));
+      assertTrue(e.getMessage().contains("NVML_ERROR_NO_DATA"), e.getMessage());
+      nvml.gpu(0).error(GET_FIELD_VALUES, 0);
+      Await.until("it heals", () -> works(gpu));
+    }
+  }
+
+  @Test
+  void aGpuThatRefusesItsOwnPowerTellsItsModules() {
+    nvml.gpu(0).instantPowerReturn(2).moduleScope(true);
+    nvml.gpu(1).instantPowerSupported(false).moduleScope(true);
+    nvml.gpu(2).moduleScope(true);
+    nvml.gpu(3).instantPowerSupported(false);
+    try (Node node = Node.open(NVML)) {
+      assertEquals(
+          List.of(PowerScope.MODULE, PowerScope.MODULE, PowerScope.GPU, PowerScope.GPU),
+          node.gpus().stream().map(gpu -> gpu.device().info().powerScope()).toList());
+      long usages = nvml.calls(GET_POWER_USAGE);
+      node.gpus().forEach(gpu -> assertTrue(works(gpu)));
+      assertEquals(usages + 1, nvml.calls(GET_POWER_USAGE), "of GPU 3");
+    }
+  }
+
+  @Test
+  void aRefusedSettingNamesWhatWasAskedAndWhatIsPossible() {
+    nvml.gpu(0).powerLimits(100_000, 300_000, 400_000);
+    try (Node node = Node.open(NVML)) {
+      DeviceWorker<Gpu> gpu = node.gpus().get(0);
+      assertRefused(
+          gpu,
+          device -> device.setPowerLimit(5000),
+          "power limit 5000 mW is not within 100000 to 400000 mW");
+      assertRefused(
+          gpu,
+          device -> device.setGpuLockedClocks(3, 4000),
+          "GPU clock 3 to 4000 MHz is not within 210 to 1980 MHz");
+      assertRefused(
+          gpu,
+          device -> device.setMemLockedClocks(9000, 9000),
+          "memory clock 9000 MHz is not within 405 to 2619 MHz");
+      nvml.gpu(0).error(SET_POWER_LIMIT, 2);
+      assertRefused(
+          gpu,
+          device -> device.setPowerLimit(200_000),
+          "power limit 200000 mW is refused, although within 100000 to 400000 mW");
+      nvml.gpu(0).error(GET_POWER_LIMIT_CONSTRAINTS, 3);
+      assertRefused(
+          gpu,
+          device -> device.setPowerLimit(200_000),
+          "setting the power limit: the driver does not accept this value");
+    }
+  }
+
+  private static void assertRefused(DeviceWorker<Gpu> gpu, Consumer<Gpu> command, String words) {
+    DeviceException e =
+        assertThrows(DeviceException.InvalidArgument.class, () -> run(gpu, command));
+    assertTrue(e.getMessage().startsWith(words + " (nvmlDeviceSet"), e.getMessage());
   }
 
   /** What a GPU can be asked, and the calls behind it. */
@@ -426,8 +663,8 @@ class NodeTest {
         DeviceException e =
             assertThrows(DeviceException.class, () -> run(gpu, request.body), "" + request);
         assertInstanceOf(expected, e, request + ": " + e);
-        assertTrue(e.getMessage().startsWith("nvmlDevice"), e.getMessage());
-        assertTrue(e.getMessage().contains(": NVML_ERROR_"), e.getMessage());
+        assertTrue(
+            e.getMessage().matches(".{20,} \\(nvmlDevice\\w+: NVML_ERROR_.*\\)"), e.getMessage());
         List.of(request.calls).forEach(call -> nvml.gpu(0).error(call, 0));
         run(gpu, request.body);
       }

@@ -150,7 +150,10 @@ class ControlTest {
         post("/gpu/set_power_limit?gpu_ids=0,1,2&power_limit_mw=150000&block=true");
     assertEquals(status, response.status(), response::toString);
     assertTrue(
-        response.body().matches("\\{\"errors\":\\{\"1\":\"nvmlDeviceSet[^\"]+\"}}"),
+        response
+            .body()
+            .matches(
+                "\\{\"errors\":\\{\"1\":\"[^\"]*power limit[^\"]+ \\(nvmlDeviceSet[^\"]+\\)\"}}"),
         response.body());
     assertEquals(150_000, nvml.gpu(0).powerLimitMw());
     assertEquals(300_000, nvml.gpu(1).powerLimitMw());

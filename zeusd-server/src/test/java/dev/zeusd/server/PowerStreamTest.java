@@ -204,7 +204,7 @@ class PowerStreamTest {
         EventStream snapshots = server.stream(SNAPSHOTS + "&gpu_ids=0,1")) {
       samples.nextSample();
       snapshots.nextSnapshot();
-      nvml.gpu(1).powerMw(1).error(Call.GET_FIELD_VALUES, 999);
+      nvml.gpu(1).powerMw(1).powerError(999);
       Set<Integer> told = new HashSet<>();
       for (int i = 0; i < 15; i++) {
         told.add(samples.nextSample().gpuId());
@@ -212,7 +212,7 @@ class PowerStreamTest {
       }
       assertTrue(told.contains(0), "the other device goes on");
       assertEquals(Set.of(0), snapshots.nextSnapshot().powerMw().keySet());
-      nvml.gpu(1).powerMw(222).error(Call.GET_FIELD_VALUES, 0);
+      nvml.gpu(1).powerMw(222).powerError(0);
       Sample healed = samples.nextSample();
       for (int i = 0; i < 100 && healed.gpuId() == 0; i++) {
         healed = samples.nextSample();
@@ -230,7 +230,7 @@ class PowerStreamTest {
   @ValueSource(strings = {SAMPLES, SNAPSHOTS})
   void opensThoughADeviceFailsFromTheStart(String target) throws IOException {
     try (TestServer server = TestServer.start(Transport.TCP)) {
-      nvml.gpu(0).error(Call.GET_FIELD_VALUES, 15);
+      nvml.gpu(0).powerError(15);
       try (EventStream stream = server.stream(target + "&gpu_ids=0,1")) {
         // The other one is steady: its first value is the only news there will be.
         String first = stream.nextData().replaceFirst("\\d{13}", "T");
@@ -239,7 +239,7 @@ class PowerStreamTest {
                 ? "{\"timestamp_ms\":T,\"gpu_id\":1,\"power_mw\":85000}"
                 : "{\"timestamp_ms\":T,\"power_mw\":{\"1\":85000}}",
             first);
-        nvml.gpu(0).error(Call.GET_FIELD_VALUES, 0);
+        nvml.gpu(0).powerError(0);
         assertTrue(stream.nextData().contains("75000"));
       }
     }
@@ -248,11 +248,11 @@ class PowerStreamTest {
   @Test
   void beatsThoughAllDevicesFail() throws IOException {
     try (TestServer server = TestServer.start(Transport.UDS)) {
-      nvml.error(Call.GET_FIELD_VALUES, 15);
+      nvml.error(Call.GET_FIELD_VALUES, 15).error(Call.GET_POWER_USAGE, 15);
       try (EventStream stream = server.stream(SNAPSHOTS)) {
         assertTrue(EventStream.isComment(stream.next(HEARTBEAT)));
         assertTrue(EventStream.isComment(stream.next(HEARTBEAT)));
-        nvml.error(Call.GET_FIELD_VALUES, 0);
+        nvml.error(Call.GET_FIELD_VALUES, 0).error(Call.GET_POWER_USAGE, 0);
         // They heal one after the other, maybe not within the same tick.
         Snapshot healed = stream.nextSnapshot();
         for (int i = 0; i < 3 && healed.powerMw().size() < 4; i++) {

@@ -7,6 +7,7 @@ import dev.zeusd.core.Await;
 import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.ffm.fake.FakeNvml.Oddity;
 import dev.zeusd.server.raw.RawResponse;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -45,8 +46,10 @@ class ReadEndpointsTest {
           .assertOk(
               "{\"gpu_ids\":[0,1],\"cpu_ids\":[],\"dram_available\":[],\"gpus\":["
                   + "{\"id\":0,\"name\":\"NVIDIA H100 80GB HBM3\","
+                  + "\"uuid\":\"GPU-fa4e0000-0000-4000-8000-000000000000\","
                   + "\"pci_address\":\"0000:19:00.0\",\"cumulative_energy_available\":true},"
                   + "{\"id\":1,\"name\":\"NVIDIA \\\"T4\\\" \\\\ é\","
+                  + "\"uuid\":\"GPU-fa4e0000-0000-4000-8000-000000000001\","
                   + "\"pci_address\":\"abcde:f0:1f.0\",\"cumulative_energy_available\":false}],"
                   + "\"cpus\":[],\"enabled_api_groups\":[\"gpu-read\"],\"auth_required\":false,"
                   + "\"problems\":[\"no CPUs: cpu-read is not enabled on this daemon\"]}");
@@ -54,18 +57,61 @@ class ReadEndpointsTest {
   }
 
   @Test
-  void discoversAGpuThatWasLostAtTheStartOnceItHasAnswered() throws IOException {
-    nvml.gpu(1).error(Call.GET_PCI_INFO, 15).error(Call.GET_FIELD_VALUES, 15);
+  void discoversAGpuThatWasLostAtTheStartOnceItHasAnswered() throws Exception {
+    nvml.gpu(1).allErrors(15);
     try (TestServer server = TestServer.start(Transport.UDS)) {
       String lost = server.get("/discover").body();
-      assertTrue(lost.contains("{\"id\":1,\"name\":\"unknown\",\"pci_address\":\"\","), lost);
+      assertTrue(
+          lost.contains(
+              "{\"id\":1,\"name\":\"unknown\",\"uuid\":null,\"pci_address\":null,"
+                  + "\"cumulative_energy_available\":null}"),
+          lost);
       assertEquals(500, server.get("/gpu/get_power").status());
       assertEquals(lost, server.get("/discover").body());
-      nvml.gpu(1).error(Call.GET_PCI_INFO, 0).error(Call.GET_FIELD_VALUES, 0);
+      nvml.gpu(1).allErrors(0);
+      Await.until("it answers", () -> get(server, "/gpu/get_power").status() == 200);
+      Await.until(
+          "it is known",
+          () -> {
+            get(server, "/gpu/get_power")
+                .assertOkMatching(POWER.formatted("\"0\":75000,\"1\":85000"));
+            String found = discover(server);
+            return found.contains("\"pci_address\":\"0000:27:00.0\"") && !found.contains("null");
+          });
+    }
+  }
+
+  private static RawResponse get(TestServer server, String target) {
+    try {
+      return server.get(target);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void discoversThatAGpusPowerIsItsModules() throws IOException {
+    nvml.deviceCount(2).gpu(1).instantPowerReturn(3).moduleScope(true);
+    try (TestServer server = TestServer.start(Transport.TCP)) {
+      String discovered = server.get("/discover").body();
+      assertTrue(
+          discovered.contains("\"cumulative_energy_available\":true},{\"id\":1,"), discovered);
+      assertTrue(
+          discovered.contains("\"cumulative_energy_available\":true,\"power_scope\":\"module\"}]"),
+          discovered);
       server.get("/gpu/get_power").assertOkMatching(POWER.formatted("\"0\":75000,\"1\":85000"));
-      String found = server.get("/discover").body();
-      assertTrue(found.contains("\"name\":\"NVIDIA Fake GPU\",\"pci_address\":\"0000:27:"), found);
-      assertTrue(!found.contains("unknown"), found);
+    }
+  }
+
+  @Test
+  void aPowerThatNothingDrawsIsAFailedRead() throws IOException {
+    nvml.gpu(0).powerMw(0xFFFF_FFFFL);
+    nvml.gpu(1).oddity(Call.GET_FIELD_VALUES, Oddity.WRITES_NOTHING);
+    try (TestServer server = TestServer.start(Transport.TCP)) {
+      RawResponse failed = server.get("/gpu/get_power?gpu_ids=0");
+      assertEquals(500, failed.status());
+      assertTrue(failed.body().contains("which is no value"), failed.body());
+      server.get("/gpu/get_power?gpu_ids=1").assertOkMatching(POWER.formatted("\"1\":85000"));
     }
   }
 
@@ -135,13 +181,13 @@ class ReadEndpointsTest {
   @EnumSource
   void readsPower(Transport transport) throws IOException {
     nvml.gpu(0).powerMw(0);
-    nvml.gpu(1).powerMw(0xFFFF_FFFFL);
+    nvml.gpu(1).powerMw(0xFFFF_0000L);
     try (TestServer server = TestServer.start(transport)) {
       long before = System.currentTimeMillis();
       Matcher power =
           server
               .get("/gpu/get_power")
-              .assertOkMatching(POWER.formatted("\"0\":0,\"1\":4294967295"));
+              .assertOkMatching(POWER.formatted("\"0\":0,\"1\":4294901760"));
       assertWithin(before, Long.parseLong(power.group(1)), System.currentTimeMillis());
     }
   }
@@ -247,8 +293,9 @@ class ReadEndpointsTest {
           response
               .body()
               .matches(
-                  "\\{\"errors\":\\{\"0\":\"nvmlDeviceGetPersistenceMode: NVML_ERROR_\\w+\","
-                      + "\"2\":\"nvmlDeviceGetPersistenceMode: NVML_ERROR_\\w+\"}}"),
+                  "\\{\"errors\":\\{\"0\":\"[^\"]+ \\(nvmlDeviceGetPersistenceMode:"
+                      + " NVML_ERROR_\\w+\\)\",\"2\":\"[^\"]+ \\(nvmlDeviceGetPersistenceMode:"
+                      + " NVML_ERROR_\\w+\\)\"}}"),
           response::body);
       for (int id = 0; id < 4; id++) {
         assertEquals(1, nvml.gpu(id).calls(Call.GET_PERSISTENCE_MODE), "GPU " + id);
@@ -262,7 +309,7 @@ class ReadEndpointsTest {
     try (TestServer server = TestServer.start(Transport.TCP)) {
       server.get("/gpu/get_power").assertOkMatching(POWER.formatted("\"0\":75000,\"1\":85000"));
       server.get("/gpu/get_power").assertOkMatching(POWER.formatted("\"0\":75000,\"1\":85000"));
-      assertEquals(1, nvml.gpu(0).calls(Call.GET_FIELD_VALUES));
+      assertTrue(nvml.gpu(0).calls(Call.GET_FIELD_VALUES) <= 3, "of each scope, and not each time");
       assertEquals(0, nvml.gpu(1).calls(Call.GET_POWER_USAGE));
     }
   }

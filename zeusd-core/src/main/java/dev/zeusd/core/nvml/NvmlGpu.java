@@ -4,28 +4,59 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.PowerLimitConstraints;
+import dev.zeusd.ffm.nvml.BackOff;
 import dev.zeusd.ffm.nvml.NvmlDevice;
 import dev.zeusd.ffm.nvml.NvmlException;
+import dev.zeusd.ffm.nvml.NvmlLibrary;
 import dev.zeusd.ffm.nvml.NvmlReturn;
-import java.util.HexFormat;
 
-/** A GPU behind NVML. */
+/**
+ * A GPU behind NVML.
+ *
+ * <p>What reads is asked with back-off while it fails: of the power whatever the failure, since a
+ * stream asks for that many times a second; else where NVML does not reach the GPU at all. Between
+ * two tries the last failure is the answer. What writes is always tried.
+ */
 final class NvmlGpu implements Gpu {
   private static final System.Logger LOG = System.getLogger(NvmlGpu.class.getName());
 
-  private static final long DESCRIBE_INTERVAL_NANOS = 1_000_000_000L;
-
   private final NvmlDevice device;
-  private boolean instantPower = true;
-
+  private final NvmlIdentity identity;
+  private final NvmlPower power;
+  private final Failures failures = new Failures();
+  private final Failures powerFailures = new Failures();
   private volatile GpuInfo info;
-  private boolean described;
-  private long lastDescribeNanos = System.nanoTime() - DESCRIBE_INTERVAL_NANOS;
 
   /** Nothing is asked yet. */
-  NvmlGpu(int id, NvmlDevice device) {
+  NvmlGpu(int id, NvmlLibrary library, NvmlDevice device) {
     this.device = device;
-    this.info = new GpuInfo(id, "unknown", "", false);
+    this.identity = new NvmlIdentity(id, device);
+    this.power = new NvmlPower(id, library, device);
+    this.info = GpuInfo.unknown(id);
+  }
+
+  /** What failed lately, and when to try again. */
+  private static final class Failures {
+    private final BackOff backOff = new BackOff(1, 100_000_000L, 5_000_000_000L);
+    private DeviceException last;
+
+    void throwWhileWaiting() {
+      if (last != null && backOff.isWaiting()) {
+        throw last;
+      }
+    }
+
+    void add(DeviceException failure) {
+      last = failure;
+      backOff.failed();
+    }
+
+    void end() {
+      if (last != null) {
+        last = null;
+        backOff.reset();
+      }
+    }
   }
 
   String knownUuid() {
@@ -34,67 +65,30 @@ final class NvmlGpu implements Gpu {
 
   @Override
   public void identify() {
-    try {
-      describe();
-    } catch (NvmlException e) {
-      LOG.log(
-          System.Logger.Level.WARNING, "GPU {0} does not answer: {1}", info.id(), e.getMessage());
-    }
+    describe();
   }
 
-  private void describe() throws NvmlException {
-    NvmlDevice.PciAddress pci = device.pciAddress();
-    info = new GpuInfo(info.id(), device.name(), text(pci), countsEnergy(device));
-    described = true;
+  private void describe() {
+    identity.ask();
+    power.findScope();
+    info = identity.info(power.scope());
   }
 
-  private static String text(NvmlDevice.PciAddress pci) {
-    HexFormat hex = HexFormat.of();
-    String domain =
-        pci.domain() > 0xffff ? Long.toHexString(pci.domain()) : hex.toHexDigits(pci.domain(), 4);
-    return domain
-        + ":"
-        + hex.toHexDigits((byte) pci.bus())
-        + ":"
-        + hex.toHexDigits((byte) pci.device())
-        + ".0";
-  }
-
-  /** After a call that worked; not after each, should the GPU never tell who it is. */
+  /** After a call that worked. */
   private void describeIfUnknown() {
-    if (described || System.nanoTime() - lastDescribeNanos < DESCRIBE_INTERVAL_NANOS) {
+    if (!identity.isDue()) {
       return;
     }
-    lastDescribeNanos = System.nanoTime();
-    try {
-      describe();
+    GpuInfo before = info;
+    describe();
+    if (!info.equals(before)) {
       LOG.log(
           System.Logger.Level.INFO,
           "GPU {0} answers now: {1} at {2}",
           info.id(),
           info.name(),
-          info.pciAddress());
-    } catch (NvmlException e) {
-      LOG.log(System.Logger.Level.DEBUG, "GPU {0} is not known yet: {1}", info.id(), e);
+          info.pciAddress().orElse("an unknown address"));
     }
-  }
-
-  private static boolean countsEnergy(NvmlDevice device) throws NvmlException {
-    try {
-      device.totalEnergyMj();
-      return true;
-    } catch (NvmlException e) {
-      if (lacks(e)) {
-        return false;
-      }
-      throw e;
-    }
-  }
-
-  private static boolean lacks(NvmlException e) {
-    return e.result() == NvmlReturn.NOT_SUPPORTED
-        || e.result() == NvmlReturn.FUNCTION_NOT_FOUND
-        || e.result() == NvmlReturn.ARGUMENT_VERSION_MISMATCH;
   }
 
   @Override
@@ -102,28 +96,49 @@ final class NvmlGpu implements Gpu {
     return info;
   }
 
-  @Override
-  public long powerMw() {
-    return get(instantPower ? this::instantPowerMw : device::powerUsageMw);
+  // ---- Readings ----
+
+  private interface Getter<T> {
+    T get() throws NvmlException;
   }
 
-  private long instantPowerMw() throws NvmlException {
+  @Override
+  public long powerMw() {
+    powerFailures.throwWhileWaiting();
     try {
-      return device.instantPowerMw();
-    } catch (NvmlException e) {
-      // A driver that does not know the field may call its number an invalid argument.
-      if (!lacks(e) && e.result() != NvmlReturn.INVALID_ARGUMENT) {
-        throw e;
+      long powerMw = power.powerMw();
+      powerFailures.end();
+      if (info.powerScope() != power.scope()) {
+        info = identity.info(power.scope());
       }
-      long powerMw = device.powerUsageMw();
-      instantPower = false;
-      LOG.log(
-          System.Logger.Level.INFO,
-          "GPU {0} has no instant power reading ({1}): reporting nvmlDeviceGetPowerUsage,"
-              + " which may be an average over one second",
-          info.id(),
-          e.getMessage());
+      describeIfUnknown();
       return powerMw;
+    } catch (NvmlException e) {
+      DeviceException failure = deviceException(e, e.getMessage());
+      powerFailures.add(failure);
+      throw failure;
+    }
+  }
+
+  private <T> T get(Getter<T> getter) {
+    failures.throwWhileWaiting();
+    return call(getter);
+  }
+
+  private <T> T call(Getter<T> getter) {
+    try {
+      T value = getter.get();
+      failures.end();
+      describeIfUnknown();
+      return value;
+    } catch (NvmlException e) {
+      DeviceException failure = deviceException(e, e.getMessage());
+      if (NvmlDevice.isGone(e.result())) {
+        failures.add(failure);
+      } else {
+        failures.end();
+      }
+      throw failure;
     }
   }
 
@@ -139,8 +154,8 @@ final class NvmlGpu implements Gpu {
 
   @Override
   public PowerLimitConstraints powerLimitConstraints() {
-    NvmlDevice.PowerLimits limits = get(device::powerLimitsMw);
-    return new PowerLimitConstraints(limits.minMw(), limits.maxMw());
+    NvmlDevice.Range limits = get(device::powerLimitsMw);
+    return new PowerLimitConstraints(limits.min(), limits.max());
   }
 
   @Override
@@ -148,9 +163,75 @@ final class NvmlGpu implements Gpu {
     return get(device::persistenceMode);
   }
 
+  // ---- Settings ----
+
+  private interface Command {
+    void run() throws NvmlException;
+  }
+
+  private void run(Command command) {
+    call(
+        () -> {
+          command.run();
+          return null;
+        });
+  }
+
+  /**
+   * A setting that is to be made.
+   *
+   * @param range the value asked for, or its lower and its upper end
+   */
+  private record Asked(String setting, NvmlDevice.Range range, String unit) {
+    String refusal(NvmlDevice.Range possible) {
+      boolean isPossible = range.min() >= possible.min() && range.max() <= possible.max();
+      return "%s %s %s is %s %s %s"
+          .formatted(
+              setting,
+              range.min() == range.max() ? range.min() : text(range),
+              unit,
+              isPossible ? "refused, although within" : "not within",
+              text(possible),
+              unit);
+    }
+
+    private static String text(NvmlDevice.Range range) {
+      return range.min() + " to " + range.max();
+    }
+  }
+
+  /** Runs what sets a value; a refusal of the value says what is possible. */
+  private void set(Asked asked, Command command, Getter<NvmlDevice.Range> possible) {
+    run(
+        () -> {
+          try {
+            command.run();
+          } catch (NvmlException e) {
+            if (e.result() != NvmlReturn.INVALID_ARGUMENT
+                && e.result() != NvmlReturn.FREQ_NOT_SUPPORTED) {
+              throw e;
+            }
+            throw deviceException(e, refusal(asked, possible, e));
+          }
+        });
+  }
+
+  private static String refusal(
+      Asked asked, Getter<NvmlDevice.Range> possible, NvmlException refused) {
+    String inWords = refused.getMessage();
+    try {
+      return asked.refusal(possible.get()) + inWords.substring(inWords.lastIndexOf(" ("));
+    } catch (NvmlException e) {
+      return inWords;
+    }
+  }
+
   @Override
   public void setPowerLimit(long powerLimitMw) {
-    run(() -> device.setPowerLimitMw(powerLimitMw));
+    set(
+        new Asked("power limit", new NvmlDevice.Range(powerLimitMw, powerLimitMw), "mW"),
+        () -> device.setPowerLimitMw(powerLimitMw),
+        device::powerLimitsMw);
   }
 
   @Override
@@ -160,12 +241,18 @@ final class NvmlGpu implements Gpu {
 
   @Override
   public void setGpuLockedClocks(long minClockMhz, long maxClockMhz) {
-    run(() -> device.setGpuLockedClocksMhz(minClockMhz, maxClockMhz));
+    set(
+        new Asked("GPU clock", new NvmlDevice.Range(minClockMhz, maxClockMhz), "MHz"),
+        () -> device.setGpuLockedClocksMhz(minClockMhz, maxClockMhz),
+        device::gpuClocksMhz);
   }
 
   @Override
   public void setMemLockedClocks(long minClockMhz, long maxClockMhz) {
-    run(() -> device.setMemoryLockedClocksMhz(minClockMhz, maxClockMhz));
+    set(
+        new Asked("memory clock", new NvmlDevice.Range(minClockMhz, maxClockMhz), "MHz"),
+        () -> device.setMemoryLockedClocksMhz(minClockMhz, maxClockMhz),
+        device::memoryClocksMhz);
   }
 
   @Override
@@ -178,40 +265,13 @@ final class NvmlGpu implements Gpu {
     run(device::resetMemoryLockedClocks);
   }
 
-  private interface NvmlGetter<T> {
-    T get() throws NvmlException;
-  }
-
-  private interface NvmlCommand {
-    void run() throws NvmlException;
-  }
-
-  private <T> T get(NvmlGetter<T> getter) {
-    try {
-      T value = getter.get();
-      describeIfUnknown();
-      return value;
-    } catch (NvmlException e) {
-      throw deviceException(e);
-    }
-  }
-
-  private void run(NvmlCommand command) {
-    get(
-        () -> {
-          command.run();
-          return null;
-        });
-  }
-
   /** The one place where results of NVML become errors of a device. */
-  private static DeviceException deviceException(NvmlException e) {
+  private static DeviceException deviceException(NvmlException e, String message) {
     return switch (e.result()) {
-      case INVALID_ARGUMENT, FREQ_NOT_SUPPORTED ->
-          new DeviceException.InvalidArgument(e.getMessage(), e);
-      case NOT_SUPPORTED, FUNCTION_NOT_FOUND -> new DeviceException.NotSupported(e.getMessage(), e);
-      case NO_PERMISSION -> new DeviceException.NoPermission(e.getMessage(), e);
-      default -> new DeviceException.Failed(e.getMessage(), e);
+      case INVALID_ARGUMENT, FREQ_NOT_SUPPORTED -> new DeviceException.InvalidArgument(message, e);
+      case NOT_SUPPORTED, FUNCTION_NOT_FOUND -> new DeviceException.NotSupported(message, e);
+      case NO_PERMISSION -> new DeviceException.NoPermission(message, e);
+      default -> new DeviceException.Failed(message, e);
     };
   }
 }

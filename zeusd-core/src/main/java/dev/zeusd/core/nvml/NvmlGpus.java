@@ -38,7 +38,7 @@ public final class NvmlGpus implements AutoCloseable {
       int count = library.deviceCount();
       List<NvmlGpu> gpus = new ArrayList<>(count);
       for (int id = 0; id < count; id++) {
-        gpus.add(new NvmlGpu(id, library.device(id)));
+        gpus.add(new NvmlGpu(id, library, library.device(id)));
       }
       return new NvmlGpus(library, versionOf(library), List.copyOf(gpus));
     } catch (NvmlException e) {
@@ -84,7 +84,7 @@ public final class NvmlGpus implements AutoCloseable {
       for (int index = 0; index < listed.size(); index++) {
         String uuid = listed.get(index).orElse("");
         if (!uuid.isEmpty() && known.add(uuid)) {
-          all.add(new NvmlGpu(all.size(), library.device(index, uuid)));
+          all.add(new NvmlGpu(all.size(), library, library.device(index, uuid)));
         }
       }
       gpus = List.copyOf(all);

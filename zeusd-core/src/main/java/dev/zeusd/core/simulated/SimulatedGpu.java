@@ -4,8 +4,10 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.PowerLimitConstraints;
+import dev.zeusd.core.device.PowerScope;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.LongSupplier;
 
 /**
@@ -31,7 +33,13 @@ public final class SimulatedGpu implements Gpu {
   /** A GPU whose time is {@code nanoTime}'s; ids shift the minute, so that GPUs differ. */
   SimulatedGpu(int id, LongSupplier nanoTime) {
     this.info =
-        new GpuInfo(id, "Simulated GPU", String.format("0000:%02x:00.0", 0x19 + 0x10 * id), true);
+        new GpuInfo(
+            id,
+            "Simulated GPU",
+            Optional.of(String.format("GPU-51330000-0000-4000-8000-%012x", id)),
+            Optional.of(String.format("0000:%02x:00.0", 0x19 + 0x10 * id)),
+            Optional.of(true),
+            PowerScope.GPU);
     this.power = new PowerCycle(nanoTime, this::demandMw);
   }
 

@@ -30,7 +30,7 @@ class PublicationOrderTest {
                 new Class<?>[] {Gpu.class},
                 (proxy, method, arguments) ->
                     switch (method.getName()) {
-                      case "info" -> new GpuInfo(id, "GPU", "", false);
+                      case "info" -> GpuInfo.unknown(id);
                       case "powerMw" -> powerMw.getAsLong();
                       default -> throw new AssertionError(method);
                     });

@@ -15,8 +15,8 @@ import java.util.Optional;
  *
  * <p>For one thread at a time: its calls share a piece of native memory, so that reading power
  * allocates nothing. Errors of NVML come as {@link NvmlException}, and so does what the driver
- * leaves untouched or answers with all bits set. NVML counts in {@code unsigned int}; here all
- * values are {@code long} and not negative, but for the energy counter.
+ * leaves untouched and, but for the energy, what has all bits set. NVML counts in {@code unsigned
+ * int}; here all values are {@code long} and not negative, but for the energy counter.
  *
  * <p>After NVML was initialised anew, such as after a reload of the driver, the GPU is looked for
  * where it was, and then everywhere, because indices may have changed. It is recognised by its UUID
@@ -24,6 +24,9 @@ import java.util.Optional;
  */
 public final class NvmlDevice {
   private static final int MAX_CLOCKS = 1024;
+
+  /** No energy that a counter shows by itself. */
+  private static final long UNTOUCHED = 0x5EED_5EED_5EED_5EEDL;
 
   private final NvmlLibrary library;
   private final CallGate.Caller caller = new CallGate.Caller();
@@ -146,13 +149,13 @@ public final class NvmlDevice {
 
   /** Energy since the driver was loaded, in mJ, as unsigned 64 bits. */
   public long totalEnergyMj() throws NvmlException {
-    words.set(JAVA_LONG, 0, -1);
+    words.set(JAVA_LONG, 0, UNTOUCHED);
     run(
         NvmlFunction.GET_TOTAL_ENERGY,
         (calls, device) -> calls.call(NvmlFunction.GET_TOTAL_ENERGY, device, words));
     long energyMj = words.get(JAVA_LONG, 0);
-    if (energyMj == -1) {
-      throw new NvmlException(NvmlFunction.GET_TOTAL_ENERGY, "all bits set");
+    if (energyMj == UNTOUCHED) {
+      throw new NvmlException(NvmlFunction.GET_TOTAL_ENERGY, "nothing");
     }
     return energyMj;
   }
@@ -361,16 +364,18 @@ public final class NvmlDevice {
       if (elsewhere.isPresent()) {
         return elsewhere.get();
       }
-      throw e;
+      // So the driver calls an index that it does not have.
+      throw e.result() == NvmlReturn.INVALID_ARGUMENT ? notListed() : e;
     }
-    return search(calls)
-        .orElseThrow(
-            () ->
-                new NvmlException(
-                    "the driver no longer lists the GPU "
-                        + (uuid.isEmpty() ? "that was here" : uuid)
-                        + "; nvidia-smi -L shows those that it does",
-                    NvmlReturn.GPU_NOT_FOUND));
+    return search(calls).orElseThrow(this::notListed);
+  }
+
+  private NvmlException notListed() {
+    return new NvmlException(
+        "the driver no longer lists the GPU "
+            + (uuid.isEmpty() ? "with index " + index : uuid)
+            + "; nvidia-smi -L shows those that it does",
+        NvmlReturn.GPU_NOT_FOUND);
   }
 
   /**

@@ -11,8 +11,11 @@ import java.lang.foreign.MemorySegment;
  * answer. For one thread at a time; allocates nothing after it was made.
  */
 final class PowerField {
-  /** No GPU, and no module that carries some, draws 100 kW. */
-  private static final long MAX_MW = 100_000_000;
+  /** Above are only marks for "none": all bits of an unsigned int, and its last few values. */
+  private static final long MAX_MW = 0xFFFF_FFEFL;
+
+  /** The same mark of signed values. */
+  private static final long ALL_BITS_BUT_THE_SIGN = 0x7FFF_FFFFL;
 
   /** What no driver writes: so a part of the answer that it left untouched is seen. */
   private static final int UNTOUCHED = 0x5EED5EED;
@@ -62,7 +65,7 @@ final class PowerField {
 
   /** The same power, unless nothing can draw it. */
   static long plausible(NvmlFunction function, long powerMw) throws NvmlException {
-    if (powerMw < 0 || powerMw > MAX_MW) {
+    if (powerMw < 0 || powerMw > MAX_MW || powerMw == ALL_BITS_BUT_THE_SIGN) {
       throw new NvmlException(function, powerMw < 0 ? "a negative power or none" : powerMw + " mW");
     }
     return powerMw;

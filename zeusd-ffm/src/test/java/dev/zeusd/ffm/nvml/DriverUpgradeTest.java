@@ -72,7 +72,9 @@ class DriverUpgradeTest {
     assertTrue(child.value("told1").endsWith("/libnvidia-ml.so.1"), child.output());
     for (String when : new String[] {"kernel", "again"}) {
       String error = child.value(when);
-      assertTrue(error.startsWith("LIB_RM_VERSION_MISMATCH opening NVML: the NVIDIA driver was upg"), error);
+      assertTrue(
+          error.startsWith("LIB_RM_VERSION_MISMATCH opening NVML: the NVIDIA driver was upg"),
+          error);
       assertTrue(error.contains("restart zeusd"), error);
     }
     return child;

@@ -260,7 +260,15 @@ class NvmlReloadTest {
 
   /** Also with a handle and an identity that are as good as ever. */
   @ParameterizedTest
-  @CsvSource({"15, true", "15, false", "28, true", "28, false", "1, false", "9, false", "18, false"})
+  @CsvSource({
+    "15, true",
+    "15, false",
+    "28, true",
+    "28, false",
+    "1, false",
+    "9, false",
+    "18, false"
+  })
   void aGpuInTroubleIsAskedByItselfWhileOthersAnswer(int code, boolean alsoItsHandle)
       throws Exception {
     nvml.deviceCount(8);

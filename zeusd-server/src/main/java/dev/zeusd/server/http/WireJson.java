@@ -4,6 +4,7 @@ import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.PowerLimitConstraints;
+import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.PowerSample;
@@ -13,11 +14,13 @@ import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
+import jakarta.json.JsonValue;
 import java.nio.charset.StandardCharsets;
 import java.util.Collection;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 
@@ -52,12 +55,7 @@ final class WireJson {
     JsonArrayBuilder gpuObjects = Json.createArrayBuilder();
     for (GpuInfo gpu : gpus) {
       gpuIds.add(gpu.id());
-      gpuObjects.add(
-          Json.createObjectBuilder()
-              .add("id", gpu.id())
-              .add("name", gpu.name())
-              .add("pci_address", gpu.pciAddress())
-              .add("cumulative_energy_available", gpu.cumulativeEnergyAvailable()));
+      gpuObjects.add(gpu(gpu));
     }
     JsonArrayBuilder cpuIds = Json.createArrayBuilder();
     JsonArrayBuilder dramAvailable = Json.createArrayBuilder();
@@ -88,6 +86,24 @@ final class WireJson {
       json.add("problems", Json.createArrayBuilder(problems));
     }
     return bytes(json.build());
+  }
+
+  /** What the driver does not tell is null. */
+  private static JsonObjectBuilder gpu(GpuInfo gpu) {
+    JsonObjectBuilder json = Json.createObjectBuilder().add("id", gpu.id()).add("name", gpu.name());
+    json.add("uuid", orNull(gpu.uuid().map(Json::createValue)));
+    json.add("pci_address", orNull(gpu.pciAddress().map(Json::createValue)));
+    json.add(
+        "cumulative_energy_available",
+        orNull(gpu.cumulativeEnergyAvailable().map(has -> has ? JsonValue.TRUE : JsonValue.FALSE)));
+    if (gpu.powerScope() == PowerScope.MODULE) {
+      json.add("power_scope", "module");
+    }
+    return json;
+  }
+
+  private static JsonValue orNull(Optional<? extends JsonValue> value) {
+    return value.isPresent() ? value.get() : JsonValue.NULL;
   }
 
   /** When these were read: the newest of their times or, if there are none, now. */
