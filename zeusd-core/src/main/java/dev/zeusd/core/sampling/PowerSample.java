@@ -5,7 +5,7 @@ public sealed interface PowerSample permits GpuPowerSample, CpuPowerSample {
   /** The device's id. */
   int id();
 
-  /** When the hardware was read, in ms since 1970; never goes back within a device. */
+  /** When the hardware was read, in ms since 1970, by {@link TimestampClock#SYSTEM}. */
   long timestampMs();
 
   /** Whether the other reading of the same device shows the same power. */

@@ -288,7 +288,6 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     private boolean scheduled;
     private boolean failing;
     private long lastReadNanos;
-    private long lastTimestampMs;
 
     /**
      * The first tick comes at once, off the schedule; one that is due right after it is left out.
@@ -479,9 +478,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     }
 
     private long timestampMs() {
-      // The wall clock may be set back; what a client sees of one device is not.
-      lastTimestampMs = Math.max(lastTimestampMs, System.currentTimeMillis());
-      return lastTimestampMs;
+      return TimestampClock.SYSTEM.nowMs();
     }
 
     CompletableFuture<S> readOnce() {

@@ -7,6 +7,7 @@ import static dev.zeusd.server.ApiGroup.GPU_READ;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
 import java.util.ArrayList;
@@ -77,7 +78,8 @@ public final class DiscoveryService {
         "/time",
         (request, response) -> {
           Query.of(request, Set.of());
-          Routes.sendJson(request, response, WireJson.time(System.currentTimeMillis()));
+          // For comparison with the timestamps of readings, so of the same clock.
+          Routes.sendJson(request, response, WireJson.time(TimestampClock.SYSTEM.nowMs()));
         });
     auth.ifPresent(
         filter ->

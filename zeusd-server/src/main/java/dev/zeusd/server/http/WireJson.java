@@ -8,6 +8,7 @@ import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.PowerSample;
+import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
 import jakarta.json.Json;
@@ -109,7 +110,7 @@ final class WireJson {
   /** When these were read: the newest of their times or, if there are none, now. */
   private static long timestampMs(Collection<? extends PowerSample> samples) {
     if (samples.isEmpty()) {
-      return System.currentTimeMillis();
+      return TimestampClock.SYSTEM.nowMs();
     }
     long newestMs = Long.MIN_VALUE;
     for (PowerSample sample : samples) {

@@ -1,0 +1,130 @@
+package dev.zeusd.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.zeusd.server.raw.EventStream;
+import dev.zeusd.server.raw.RawConnection;
+import dev.zeusd.server.raw.RawResponse;
+import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A daemon whose wall clock is set while it runs; the machine's own stays as it is. */
+class WallClockTest {
+  private static final long HOUR_MS = 3_600_000;
+  private static final Pattern TIMESTAMP = Pattern.compile("\"timestamp_ms\":(\\d+)");
+
+  /** Moves the wall clock by the seconds that stand in a file, as a process sees it. */
+  private static final String CLOCK =
+      """
+      #define _GNU_SOURCE
+      #include <dlfcn.h>
+      #include <fcntl.h>
+      #include <stdlib.h>
+      #include <sys/mman.h>
+      #include <time.h>
+
+      static volatile long *offset;
+      static int (*real)(clockid_t, struct timespec *);
+
+      __attribute__((constructor)) static void start(void) {
+        int file = open(getenv("WALL_CLOCK_OFFSET"), O_RDONLY);
+        offset = mmap(0, sizeof *offset, PROT_READ, MAP_SHARED, file, 0);
+        real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+      }
+
+      int clock_gettime(clockid_t clock, struct timespec *time) {
+        int status = real(clock, time);
+        if (status == 0 && clock == CLOCK_REALTIME) time->tv_sec += *offset;
+        return status;
+      }
+      """;
+
+  @TempDir private Path directory;
+
+  private void setBy(long seconds) throws IOException {
+    ByteBuffer bytes = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.nativeOrder());
+    // In place: the process has it mapped.
+    try (FileChannel file =
+        FileChannel.open(
+            directory.resolve("offset"), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      file.write(bytes.putLong(0, seconds), 0);
+    }
+  }
+
+  private Map<String, String> environment() throws Exception {
+    setBy(0);
+    Path library = directory.resolve("libclock.so");
+    Process cc =
+        new ProcessBuilder("cc", "-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", "" + library)
+            .inheritIO()
+            .redirectInput(ProcessBuilder.Redirect.PIPE)
+            .start();
+    try (var source = cc.outputWriter()) {
+      source.write(CLOCK);
+    }
+    assertEquals(0, cc.waitFor());
+    return Map.of(
+        "LD_PRELOAD", library.toString(), "WALL_CLOCK_OFFSET", "" + directory.resolve("offset"));
+  }
+
+  private static long timestampMs(String json) {
+    Matcher matcher = TIMESTAMP.matcher(json);
+    assertTrue(matcher.find(), json);
+    return Long.parseLong(matcher.group(1));
+  }
+
+  private static long get(UnixDomainSocketAddress address, String target) throws IOException {
+    try (RawConnection connection = RawConnection.open(address)) {
+      RawResponse response = connection.get(target);
+      assertEquals(200, response.status());
+      return timestampMs(response.body());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gpu", "cpu"})
+  void timestampsGoOnWhereTheWallClockIsSetBack(String kind) throws Exception {
+    assumeTrue(ZeusdProcess.IMAGE.isEmpty());
+    Path socket = directory.resolve("zeusd.sock");
+    UnixDomainSocketAddress address = UnixDomainSocketAddress.of(socket);
+    try (ZeusdProcess zeusd =
+        ZeusdProcess.start(
+            directory, environment(), "serve", "--simulate", "--socket-path", "" + socket)) {
+      zeusd.awaitListening();
+      try (EventStream stream =
+          RawConnection.open(address).stream("/" + kind + "/stream_power?" + kind + "_ids=0")) {
+        long last = timestampMs(stream.nextData());
+        long first = last;
+        long startNanos = System.nanoTime();
+        setBy(-3600);
+        for (int i = 0; i < 12; i++) {
+          long now = timestampMs(stream.nextData());
+          assertTrue(now > last, now + " after " + last);
+          last = now;
+        }
+        long passedMs = (System.nanoTime() - startNanos) / 1_000_000;
+        assertEquals(passedMs, last - first, 500);
+        // What clients compare it with goes with it.
+        long oneShot = get(address, "/" + kind + "/get_power");
+        assertTrue(oneShot >= last, oneShot + " after " + last);
+        assertEquals(oneShot, get(address, "/time"), 5_000);
+        assertTrue(System.currentTimeMillis() - get(address, "/time") < HOUR_MS / 2);
+        setBy(7200);
+        assertEquals(System.currentTimeMillis() + 2 * HOUR_MS, get(address, "/time"), 5_000);
+      }
+    }
+  }
+}
