@@ -40,8 +40,9 @@ public final class Node implements AutoCloseable {
   private final Devices<Gpu, GpuPowerSample> gpus;
   private final Devices<Cpu, CpuPowerSample> cpus;
 
+  private final NvmlOpener nvml = new NvmlOpener();
+
   private Node(NodeConfig config) {
-    NvmlOpener nvml = new NvmlOpener();
     gpus =
         new Devices<>(
             "GPU",
@@ -127,6 +128,7 @@ public final class Node implements AutoCloseable {
       return found(nvml);
     } catch (NvmlException | TimeoutException e) {
       if (wanted == GpuBackend.NVML) {
+        opener.close();
         throw new NodeException("NVML is not usable: " + e.getMessage(), e);
       }
       return noGpus(wanted, opener, "no GPUs: " + e.getMessage());
@@ -220,6 +222,7 @@ public final class Node implements AutoCloseable {
     List<DeviceWorker<?>> workers = new ArrayList<>(gpus.endSampling());
     workers.addAll(cpus.endSampling());
     DeviceWorker.closeAll(workers);
+    nvml.close();
     gpus.closeBackend();
     cpus.closeBackend();
   }

@@ -4,7 +4,8 @@ package dev.zeusd.core;
 public final class NodeException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  NodeException(String message, Throwable cause) {
+  /** With a message that says why and what to do. */
+  public NodeException(String message, Throwable cause) {
     super(message, cause);
   }
 }

@@ -83,6 +83,32 @@ class NodeTest {
   }
 
   @Test
+  void whereNativeAccessIsDeniedTheMessageNamesTheFlag() throws Exception {
+    assumeTrue(Runtime.version().feature() >= 24, "Java cannot be told to deny it before");
+    ChildJvm.Result child =
+        ChildJvm.run(OpenNvmlOrNone.class, nvml.environment(), ChildJvm.DENY_NATIVE_ACCESS);
+    assertEquals(0, child.exitCode(), child.output());
+    for (String backend : List.of("AUTO", "NVML")) {
+      String message = child.value(backend);
+      assertTrue(message.contains("--enable-native-access=ALL-UNNAMED"), message);
+    }
+    assertEquals("0 GPUs", child.value("NONE"));
+  }
+
+  /** Opens a node with each of three backends. */
+  static final class OpenNvmlOrNone {
+    public static void main(String[] args) {
+      for (GpuBackend backend : List.of(GpuBackend.AUTO, GpuBackend.NVML, GpuBackend.NONE)) {
+        try (Node node = Node.open(NVML.withGpuBackend(backend))) {
+          System.out.println(backend + "=" + node.gpus().size() + " GPUs");
+        } catch (NodeException e) {
+          System.out.println(backend + "=" + e.getMessage());
+        }
+      }
+    }
+  }
+
+  @Test
   void withoutADriverAutoOpensWithoutGpusAndNvmlDoesNot() {
     nvml.driverUnloaded(true);
     try (TestLog log = new TestLog(Node.class.getName());
@@ -138,6 +164,22 @@ class NodeTest {
     } finally {
       nvml.delay(INIT, Duration.ZERO);
       node.close();
+    }
+  }
+
+  @Test
+  void aDriverThatAnswersAfterTheNodeClosedIsShutDown() throws Exception {
+    nvml.driverUnloaded(true);
+    Node node = Node.open(AUTO);
+    nvml.driverUnloaded(false).delay(INIT, Duration.ofMinutes(1));
+    try {
+      Await.until("it looks again", () -> node.gpus().isEmpty() && nvml.inFlight() == 1);
+      long before = nvml.calls(SHUTDOWN);
+      node.close();
+      nvml.delay(INIT, Duration.ZERO);
+      Await.until("it is shut down", () -> nvml.calls(SHUTDOWN) == before + 1);
+    } finally {
+      nvml.delay(INIT, Duration.ZERO);
     }
   }
 

@@ -266,4 +266,37 @@ class ControlTest {
       nvml.gpu(0).delay(Call.SET_POWER_LIMIT, Duration.ZERO);
     }
   }
+
+  /** One client's writes, 50 s of them, against everybody's reads. */
+  @Test
+  void readsTakeTurnsWithWritesThatWait() throws Exception {
+    nvml.gpu(1).delay(Call.SET_POWER_LIMIT, Duration.ofMillis(50));
+    String write = "/gpu/set_power_limit?gpu_ids=1&power_limit_mw=200000&block=false";
+    try (TestServer both =
+            TestServer.start(
+                Transport.UDS,
+                EnumSet.of(ApiGroup.GPU_CONTROL, ApiGroup.GPU_READ),
+                Optional.empty());
+        RawConnection writer = both.connect();
+        RawConnection reader = both.connect()) {
+      int refused = 0;
+      for (int i = 0; i < 1040; i++) {
+        writer.send(RawConnection.request("POST", write));
+        refused += writer.readResponse().status() == 503 ? 1 : 0;
+      }
+      assertTrue(refused <= 20, refused + " writes refused");
+      long before = nvml.gpu(1).calls(Call.SET_POWER_LIMIT);
+      for (int i = 0; i < 3; i++) {
+        for (String read :
+            List.of("power", "power_limit", "persistence_mode", "cumulative_energy")) {
+          RawResponse response = reader.get("/gpu/get_" + read + "?gpu_ids=1");
+          assertEquals(200, response.status(), response::toString);
+        }
+      }
+      long between = nvml.gpu(1).calls(Call.SET_POWER_LIMIT) - before;
+      assertTrue(between <= 12 + 3, between + " writes during 12 reads");
+    } finally {
+      nvml.gpu(1).delay(Call.SET_POWER_LIMIT, Duration.ZERO);
+    }
+  }
 }

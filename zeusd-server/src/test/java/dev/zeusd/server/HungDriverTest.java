@@ -3,6 +3,7 @@ package dev.zeusd.server;
 import static dev.zeusd.server.raw.RawConnection.request;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.ffm.fake.FakeNvml;
@@ -10,6 +11,9 @@ import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 
 /** A driver call that does not return. */
@@ -52,6 +56,67 @@ class HungDriverTest {
       behindIt.get(LIMIT + 1).assertOk("{\"1\":{\"power_limit_mw\":300000}}");
       assertEquals(before + 2, nvml.gpu(1).calls(Call.GET_POWER_LIMIT));
     }
+  }
+
+  /** The driver answers after it was given up, and before that was said to the client. */
+  @Test
+  void isNotAnsweredTwice() throws Exception {
+    int carriers = Runtime.getRuntime().availableProcessors();
+    assumeTrue(carriers > 1, "nobody asks by itself on one carrier");
+    Limits shortLimits = new Limits(100, Duration.ofSeconds(30), Duration.ofMillis(300));
+    AtomicBoolean over = new AtomicBoolean();
+    try (TestServer server = TestServer.start(Transport.UDS, shortLimits);
+        RawConnection warm = server.connect()) {
+      for (int i = 0; i < 200; i++) {
+        warm.get(LIMIT + 1);
+      }
+      for (int round = 0; round < 6; round++) {
+        try (RawConnection inTheCall = server.connect()) {
+          nvml.gpu(1).delay(Call.GET_POWER_LIMIT, Duration.ofSeconds(60));
+          long before = nvml.gpu(1).calls(Call.GET_POWER_LIMIT);
+          inTheCall.send(request("GET", LIMIT + 1));
+          Await.until("it hangs", () -> nvml.gpu(1).calls(Call.GET_POWER_LIMIT) > before);
+          // Virtual threads wait for a second to run: so does the one that answers for the handler,
+          // which itself is pinned to its carrier and answers as soon as the driver does.
+          List<Thread> crowd = keepCarriersBusy(over);
+          Thread.sleep(1200);
+          nvml.gpu(1).delay(Call.GET_POWER_LIMIT, Duration.ZERO);
+          inTheCall.endOutput();
+          String all = inTheCall.readAll();
+          over.set(true);
+          for (Thread each : crowd) {
+            each.join();
+          }
+          over.set(false);
+          // None at all where the device did not count as quick, on a busy machine.
+          assertTrue(all.indexOf("HTTP/1.1") == all.lastIndexOf("HTTP/1.1"), all);
+          for (int i = 0; i < 200; i++) {
+            warm.get(LIMIT + 1);
+          }
+        }
+      }
+    } finally {
+      over.set(true);
+    }
+  }
+
+  private static List<Thread> keepCarriersBusy(AtomicBoolean over) {
+    List<Thread> crowd = new ArrayList<>();
+    for (int i = 0; i < 100; i++) {
+      crowd.add(
+          Thread.ofVirtual()
+              .start(
+                  () -> {
+                    while (!over.get()) {
+                      long end = System.nanoTime() + 10_000_000;
+                      while (!over.get() && System.nanoTime() - end < 0) {
+                        Thread.onSpinWait();
+                      }
+                      Thread.yield();
+                    }
+                  }));
+    }
+    return crowd;
   }
 
   private static void assertNoAnswer(RawResponse response) {

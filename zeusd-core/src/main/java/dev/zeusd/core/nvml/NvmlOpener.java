@@ -1,6 +1,8 @@
 package dev.zeusd.core.nvml;
 
+import dev.zeusd.core.NodeException;
 import dev.zeusd.ffm.nvml.NvmlException;
+import dev.zeusd.ffm.nvml.NvmlLibrary;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -13,31 +15,45 @@ import java.util.concurrent.TimeoutException;
  *
  * <p>Thread-safe.
  */
-public final class NvmlOpener {
+public final class NvmlOpener implements AutoCloseable {
   /** Many GPUs that nobody uses take up to 20 s to wake up. */
   private static final Duration WAIT = Duration.ofSeconds(30);
 
-  /** Not over when it was last looked at, or null. */
+  private final Duration wait;
+
+  // Guarded by this.
+  /** Whose end nobody has seen, or null. */
   private CompletableFuture<NvmlGpus> opening;
+
+  private boolean closed;
+
+  /** Opens nothing yet. */
+  public NvmlOpener() {
+    this(WAIT);
+  }
+
+  NvmlOpener(Duration wait) {
+    this.wait = wait;
+  }
 
   /**
    * As {@link NvmlGpus#open}.
    *
+   * @throws NodeException if this JVM may not call native code
    * @throws TimeoutException if that is not over within 30 s, or the calling thread is interrupted;
-   *     the next call waits for the same
+   *     the next call waits for the same. Also after {@link #close}
    */
-  public synchronized NvmlGpus open() throws NvmlException, TimeoutException {
-    if (opening == null) {
-      opening = start();
-    }
+  public NvmlGpus open() throws NvmlException, TimeoutException {
+    CompletableFuture<NvmlGpus> current = startOrJoin();
     try {
-      NvmlGpus gpus = opening.get(WAIT.toSeconds(), TimeUnit.SECONDS);
-      opening = null;
+      NvmlGpus gpus = current.get(wait.toNanos(), TimeUnit.NANOSECONDS);
+      take(current);
       return gpus;
     } catch (ExecutionException e) {
-      opening = null;
+      take(current);
       switch (e.getCause()) {
         case NvmlException cause -> throw cause;
+        case IllegalCallerException cause -> throw denied(cause);
         case RuntimeException cause -> throw cause;
         case Error cause -> throw cause;
         case null, default -> throw new IllegalStateException(e);
@@ -46,7 +62,48 @@ public final class NvmlOpener {
       Thread.currentThread().interrupt();
       throw new TimeoutException("interrupted");
     } catch (TimeoutException e) {
-      throw new TimeoutException("NVML does not answer within " + WAIT.toSeconds() + " s");
+      throw new TimeoutException("NVML does not answer within " + wait.toSeconds() + " s");
+    }
+  }
+
+  private static NodeException denied(IllegalCallerException cause) {
+    Module caller = NvmlLibrary.class.getModule();
+    return new NodeException(
+        "NVML is not usable: this Java is not allowed to call native code; start it with"
+            + " --enable-native-access="
+            + (caller.isNamed() ? caller.getName() : "ALL-UNNAMED")
+            + ", or open a node without NVML",
+        cause);
+  }
+
+  private synchronized CompletableFuture<NvmlGpus> startOrJoin() throws TimeoutException {
+    failIfClosed();
+    if (opening == null) {
+      opening = start();
+    }
+    return opening;
+  }
+
+  /** From here on the caller is responsible for what it came to. */
+  private synchronized void take(CompletableFuture<NvmlGpus> over) throws TimeoutException {
+    failIfClosed();
+    if (opening == over) {
+      opening = null;
+    }
+  }
+
+  private void failIfClosed() throws TimeoutException {
+    if (closed) {
+      throw new TimeoutException("closed");
+    }
+  }
+
+  /** What is being opened is closed as soon as it is open, whenever that may be. */
+  @Override
+  public synchronized void close() {
+    closed = true;
+    if (opening != null) {
+      opening.thenAccept(NvmlGpus::close);
     }
   }
 

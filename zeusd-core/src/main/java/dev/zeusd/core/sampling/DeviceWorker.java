@@ -25,15 +25,15 @@ import java.util.function.Supplier;
 
 /**
  * The one thread of one device. Whatever touches the device runs here: commands in the order they
- * arrived, and timed work (the sampler's ticks). So a device is never called twice at a time, and a
- * driver call that takes long holds up nothing but its own device: it does not pin the carrier of a
- * virtual thread.
+ * arrived, reads, and timed work (the sampler's ticks). So a device is never called twice at a
+ * time, and a driver call that takes long holds up nothing but its own device: it does not pin the
+ * carrier of a virtual thread.
  *
  * <p>The one exception are {@link #runOrSubmit} and {@link #runOrShare}: while the device is idle,
  * and has been quick, the caller may ask it by itself, since waking this thread and being woken by
  * it takes ten times as long as such a call.
  *
- * <p>Timed work that is due and waiting commands take turns, so neither starves the other.
+ * <p>Timed work that is due, reads and commands that wait take turns, so none starves another.
  *
  * <p>Thread-safe. Without work the thread sleeps until it is called.
  *
@@ -84,8 +84,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
   /** The caller that asks the device by itself now, or null. */
   private volatile Thread guest;
 
-  private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
-  private final AtomicInteger waiting = new AtomicInteger();
+  private final Lane commands = new Lane("commands");
+  private final Lane reads = new Lane("reads");
 
   /** Those of {@link #runOrShare} that have not begun, and that more callers may join. */
   private final Map<Function<? super D, ?>, SharedRead<?>> waitingReads = new ConcurrentHashMap<>();
@@ -109,11 +109,24 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   private record Timer(long due, Timed work) {}
 
-  /** A command: run it, or refuse it when the worker closes before its turn. */
+  /** Something to do: run it, or refuse it when the worker closes before its turn. */
   private interface Task {
     void run();
 
     default void refuse() {}
+  }
+
+  /** What waits for its turn, in the order it came. */
+  private static final class Lane {
+    final String what;
+    final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
+
+    /** Those that somebody else submitted; from the call until they hold the lock. */
+    final AtomicInteger waiting = new AtomicInteger();
+
+    Lane(String what) {
+      this.what = what;
+    }
   }
 
   /** Starts the thread {@code name}. */
@@ -141,40 +154,42 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * @throws DeviceException.Unavailable if too many calls wait already
    */
   public <T> CompletableFuture<T> submit(Function<? super D, ? extends T> call) {
-    Command<T> command = new Command<>(call);
-    enqueue(command);
-    // Reads that are asked for from here on come after it.
-    if (!waitingReads.isEmpty()) {
-      waitingReads.clear();
-    }
-    return command.result;
+    return enqueue(new Command<>(commands, call));
   }
 
   /**
    * As {@link #submit}, but asks the device here and now, on the calling thread, if it is idle and
-   * its calls have been quick. Nothing that was submitted before is overtaken.
+   * its calls have been quick, or if this is within another call of it. Nothing else that was
+   * submitted before is overtaken.
    *
    * <p>Should the driver hang in just this call, the caller hangs with it; {@link #isAskedBy}
    * tells.
    */
   public <T> CompletableFuture<T> runOrSubmit(Function<? super D, ? extends T> call) {
+    if (isMyTurn()) {
+      return runNow(call);
+    }
     return isIdleAndQuick() ? runAsGuest(call) : submit(call);
   }
 
   /**
-   * As {@link #runOrSubmit}, for what only reads. If the same object {@code read} waits for its
-   * turn already, and no command has been submitted since, its value is for this caller, too: what
-   * many ask of a slow device does not add up, and yet no value is older than the question.
+   * As {@link #runOrSubmit}, for what only reads: it takes turns with the commands that wait,
+   * however many they are. If the same object {@code read} waits for its turn already, its value is
+   * for this caller, too: what many ask of a slow device does not add up, and yet no value is older
+   * than the question.
    *
    * @throws DeviceException.Unavailable if it has been waiting for longer than {@link #ANSWER_TIME}
    */
   public <T> CompletableFuture<T> runOrShare(Function<? super D, ? extends T> read) {
+    if (isMyTurn()) {
+      return runNow(read);
+    }
     if (isIdleAndQuick()) {
       return runAsGuest(read);
     }
-    if (recentNanos <= QUICK_NANOS && waiting.get() < FEW_WAITING) {
+    if (recentNanos <= QUICK_NANOS && reads.waiting.get() < FEW_WAITING) {
       // To find out who else waits would take as long as the read.
-      return submit(read);
+      return enqueue(new Command<>(reads, read));
     }
     @SuppressWarnings("unchecked")
     SharedRead<T> shared = (SharedRead<T>) waitingReads.computeIfAbsent(read, this::share);
@@ -192,26 +207,41 @@ public final class DeviceWorker<D> implements AutoCloseable {
     return shared;
   }
 
+  /** Whether this is within a call of the device, which would wait for itself. */
+  private boolean isMyTurn() {
+    return calling.isHeldByCurrentThread();
+  }
+
+  private <T> CompletableFuture<T> runNow(Function<? super D, ? extends T> call) {
+    try {
+      return CompletableFuture.completedFuture(call.apply(device));
+    } catch (Throwable e) {
+      return CompletableFuture.failedFuture(e);
+    }
+  }
+
+  private boolean isIdle() {
+    return commands.waiting.get() == 0 && reads.waiting.get() == 0;
+  }
+
   private boolean isIdleAndQuick() {
     return recentNanos <= QUICK_NANOS && tryBecomeGuest();
   }
 
   private <T> CompletableFuture<T> runAsGuest(Function<? super D, ? extends T> call) {
     try {
-      return CompletableFuture.completedFuture(timed(() -> call.apply(device)));
-    } catch (RuntimeException e) {
-      return CompletableFuture.failedFuture(e);
+      return timed(() -> runNow(call));
     } finally {
       leave();
     }
   }
 
   private boolean tryBecomeGuest() {
-    for (int look = 0; look < LOOKS_FOR_IDLE && !closed && waiting.get() == 0; look++) {
+    for (int look = 0; look < LOOKS_FOR_IDLE && !closed && isIdle(); look++) {
       if (calling.tryLock()) {
         guest = Thread.currentThread();
         // A command counts as waiting until it holds the lock, so none is overtaken.
-        if (waiting.get() == 0 && (!guest.isVirtual() || CARRIERS_TO_PIN.tryAcquire())) {
+        if (isIdle() && (!guest.isVirtual() || CARRIERS_TO_PIN.tryAcquire())) {
           return true;
         }
         guest = null;
@@ -235,7 +265,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
     return guest == thread;
   }
 
-  private <T> T timed(Supplier<T> call) {
+  /** Calls the device, for which it is the caller's turn; tells how quick it is. */
+  <T> T timed(Supplier<T> call) {
     long start = System.nanoTime();
     try {
       return call.get();
@@ -245,12 +276,13 @@ public final class DeviceWorker<D> implements AutoCloseable {
   }
 
   /**
-   * Runs {@code call} on the device's thread and waits for its value.
+   * Runs {@code call} on the device's thread and waits for its value; within another call of the
+   * device, it runs at once.
    *
    * @throws DeviceException what the device threw, or why it was not asked, as {@link #submit}
    */
   public <T> T call(Function<? super D, ? extends T> call) {
-    return await(submit(call));
+    return await(isMyTurn() ? runNow(call) : submit(call));
   }
 
   /**
@@ -259,6 +291,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * for a read that is shared.
    *
    * @throws DeviceException.Unavailable then, or if the calling thread is interrupted
+   * @throws IllegalStateException if this is within a call of the device, before whose end the
+   *     other one does not begin
    */
   public static <T> T await(CompletableFuture<T> result) {
     return await(result, System.nanoTime() + ANSWER_TIME.toNanos());
@@ -266,6 +300,12 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   /** As {@link #await(CompletableFuture)}, but until a moment of {@link System#nanoTime}. */
   public static <T> T await(CompletableFuture<T> result, long deadlineNanos) {
+    if (result instanceof Answer<?> answer && !result.isDone() && answer.worker.isMyTurn()) {
+      throw new IllegalStateException(
+          answer.worker.name
+              + ": a call that was submitted begins after this one, which cannot wait for it;"
+              + " use call");
+    }
     try {
       return result.isDone()
           ? result.join()
@@ -296,25 +336,38 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   /** Runs {@code action} on the worker's thread, without a limit on how many wait. */
   void execute(Consumer<? super D> action) {
-    push(() -> action.accept(device));
+    push(commands, () -> action.accept(device));
   }
 
-  /** Runs {@code work} at {@code dueNanos}; from within calls on the worker's thread only. */
+  /** Runs {@code work} at {@code dueNanos}, on the worker's thread. */
   void schedule(long dueNanos, Timed work) {
-    timers.add(new Timer(dueNanos, work));
-  }
-
-  private void enqueue(Task task) {
-    if (waiting.incrementAndGet() > QUEUE_CAPACITY) {
-      waiting.decrementAndGet();
-      throw new DeviceException.Unavailable(
-          name + " is busy: " + QUEUE_CAPACITY + " commands wait for it already; try again later");
+    Timer timer = new Timer(dueNanos, work);
+    if (Thread.currentThread() == thread) {
+      timers.add(timer);
+    } else {
+      execute(device -> timers.add(timer));
     }
-    push(task);
   }
 
-  private void push(Task task) {
-    tasks.add(task);
+  /** Ends with what the device answers. */
+  <T> CompletableFuture<T> newAnswer() {
+    return new Answer<>(this);
+  }
+
+  private <T> CompletableFuture<T> enqueue(Command<T> command) {
+    Lane lane = command.lane;
+    if (lane.waiting.incrementAndGet() > QUEUE_CAPACITY) {
+      lane.waiting.decrementAndGet();
+      throw new DeviceException.Unavailable(
+          "%s is busy: %d %s wait for it already; try again later"
+              .formatted(name, QUEUE_CAPACITY, lane.what));
+    }
+    push(lane, command);
+    return command.result;
+  }
+
+  private void push(Lane lane, Task task) {
+    lane.tasks.add(task);
     if (closed) {
       refuseAll();
     } else if (parked) {
@@ -325,19 +378,26 @@ public final class DeviceWorker<D> implements AutoCloseable {
   private void loop() {
     try {
       while (!closed) {
-        boolean ticked = runDueTimer();
-        Task task = tasks.poll();
-        if (task != null) {
-          run(task);
-        } else if (!ticked) {
+        boolean worked = runDueTimer();
+        worked |= runNext(reads);
+        worked |= runNext(commands);
+        if (!worked) {
           park();
         }
       }
     } finally {
-      // Also when an Error ends the thread: nobody shall wait for it in vain.
+      // Whatever ends the thread: nobody shall wait for it in vain.
       closed = true;
       refuseAll();
     }
+  }
+
+  private boolean runNext(Lane lane) {
+    Task task = lane.tasks.poll();
+    if (task != null) {
+      run(task);
+    }
+    return task != null;
   }
 
   private boolean runDueTimer() {
@@ -360,7 +420,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
     calling.lock();
     try {
       task.run();
-    } catch (RuntimeException e) {
+    } catch (Throwable e) {
+      // Also an Error: it was raised by one call, and the others know nothing of it.
       System.getLogger(DeviceWorker.class.getName())
           .log(System.Logger.Level.ERROR, "{0}: unexpected exception", name, e);
     } finally {
@@ -371,7 +432,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
   private void park() {
     parked = true;
     // Looked at once more after the flag is up: a task added in between sees the flag or is seen.
-    if (tasks.isEmpty() && !closed) {
+    if (commands.tasks.isEmpty() && reads.tasks.isEmpty() && !closed) {
       Timer timer = timers.peek();
       if (timer == null) {
         LockSupport.park(this);
@@ -383,9 +444,11 @@ public final class DeviceWorker<D> implements AutoCloseable {
   }
 
   private void refuseAll() {
-    Task task;
-    while ((task = tasks.poll()) != null) {
-      task.refuse();
+    for (Lane lane : List.of(reads, commands)) {
+      Task task;
+      while ((task = lane.tasks.poll()) != null) {
+        task.refuse();
+      }
     }
   }
 
@@ -420,7 +483,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
     private final long sinceNanos = System.nanoTime();
 
     SharedRead(Function<? super D, ? extends T> read) {
-      super(read);
+      super(reads, read);
     }
 
     @Override
@@ -430,34 +493,47 @@ public final class DeviceWorker<D> implements AutoCloseable {
     }
   }
 
-  private class Command<T> implements Task {
-    final Function<? super D, ? extends T> call;
-    final CompletableFuture<T> result = new CompletableFuture<>();
+  /** What a call ends with; others that are made from it know as well what they wait for. */
+  private static final class Answer<T> extends CompletableFuture<T> {
+    final DeviceWorker<?> worker;
 
-    Command(Function<? super D, ? extends T> call) {
+    Answer(DeviceWorker<?> worker) {
+      this.worker = worker;
+    }
+
+    @Override
+    public <U> CompletableFuture<U> newIncompleteFuture() {
+      return new Answer<>(worker);
+    }
+  }
+
+  private class Command<T> implements Task {
+    final Lane lane;
+    final Function<? super D, ? extends T> call;
+    final CompletableFuture<T> result = newAnswer();
+
+    Command(Lane lane, Function<? super D, ? extends T> call) {
+      this.lane = lane;
       this.call = call;
     }
 
     @Override
     public void run() {
-      waiting.decrementAndGet();
+      lane.waiting.decrementAndGet();
       if (result.isDone()) {
         // Whoever waited has given up.
         return;
       }
       try {
         result.complete(timed(() -> call.apply(device)));
-      } catch (RuntimeException e) {
+      } catch (Throwable e) {
         result.completeExceptionally(e);
-      } catch (Error e) {
-        result.completeExceptionally(e);
-        throw e;
       }
     }
 
     @Override
     public void refuse() {
-      waiting.decrementAndGet();
+      lane.waiting.decrementAndGet();
       result.completeExceptionally(new DeviceException.Unavailable(name + " is closed"));
     }
   }

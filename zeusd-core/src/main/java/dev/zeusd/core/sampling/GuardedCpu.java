@@ -44,7 +44,8 @@ public final class GuardedCpu implements Cpu {
     GuardedCpu guarded = new GuardedCpu(cpu, System::nanoTime, null);
     int id = cpu.info().id();
     DeviceWorker<Cpu> worker = new DeviceWorker<>(id, "CPU " + id, guarded);
-    guarded.scheduler = worker::schedule;
+    guarded.scheduler =
+        (dueNanos, work) -> worker.schedule(dueNanos, due -> worker.timed(() -> work.run(due)));
     return worker;
   }
 
@@ -114,7 +115,7 @@ public final class GuardedCpu implements Cpu {
           LOG.log(System.Logger.Level.INFO, "{0}: its energy can be read again", name);
         }
         return energyUj;
-      } catch (RuntimeException e) {
+      } catch (Throwable e) {
         if (!failing) {
           failing = true;
           LOG.log(
@@ -131,7 +132,7 @@ public final class GuardedCpu implements Cpu {
     public long run(long dueNanos) {
       try {
         read();
-      } catch (RuntimeException e) {
+      } catch (Throwable e) {
         // The next one may succeed; it has been logged.
       }
       return due();

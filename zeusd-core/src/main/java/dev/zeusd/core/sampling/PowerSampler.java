@@ -458,13 +458,14 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
 
     private S readLoggingFailures() {
       try {
-        S sample = reader.read(worker.device(), this::timestampMs);
+        S sample = worker.timed(() -> reader.read(worker.device(), this::timestampMs));
         if (failing) {
           failing = false;
           LOG.log(System.Logger.Level.INFO, "{0}: power can be read again", name);
         }
         return sample;
-      } catch (RuntimeException e) {
+      } catch (Throwable e) {
+        // Whatever it is: the next tick tries again.
         if (!failing) {
           failing = true;
           LOG.log(
@@ -489,7 +490,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       if (running != null) {
         return CompletableFuture.completedFuture(running);
       }
-      CompletableFuture<S> result = new CompletableFuture<>();
+      CompletableFuture<S> result = worker.newAnswer();
       PowerReader<D, S> own = readers.get();
       CompletableFuture<Void> firstRead =
           worker.submit(
@@ -516,7 +517,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
           System.nanoTime() + periodNanos,
           due -> {
             try {
-              S sample = own.read(worker.device(), this::timestampMs);
+              S sample = worker.timed(() -> own.read(worker.device(), this::timestampMs));
               if (sample != null) {
                 result.complete(sample);
               } else if (reads > 1) {
@@ -525,7 +526,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
               } else {
                 throw new DeviceException.Failed("the energy counter goes back all the time", null);
               }
-            } catch (RuntimeException e) {
+            } catch (Throwable e) {
               result.completeExceptionally(e);
             }
             return NEVER;

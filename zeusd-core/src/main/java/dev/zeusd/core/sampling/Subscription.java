@@ -15,6 +15,8 @@ import java.util.concurrent.locks.LockSupport;
  * @param <S> the samples
  */
 public final class Subscription<S extends PowerSample> implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(Subscription.class.getName());
+
   private final PowerSampler<?, S> sampler;
 
   /** Indices within the sampler, ascending. */
@@ -27,6 +29,7 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
   private boolean closed;
 
   private final Runnable onNews;
+  private volatile boolean onNewsFailed;
   private volatile Thread waiter;
 
   Subscription(PowerSampler<?, S> sampler, int[] devices, Runnable onNews) {
@@ -154,7 +157,15 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     if (thread != null) {
       LockSupport.unpark(thread);
     }
-    onNews.run();
+    try {
+      onNews.run();
+    } catch (Throwable e) {
+      // It is the subscriber's own affair; those that are served after it know nothing of it.
+      if (!onNewsFailed) {
+        onNewsFailed = true;
+        LOG.log(System.Logger.Level.ERROR, "a subscriber fails to be told of news", e);
+      }
+    }
   }
 
   int[] devices() {

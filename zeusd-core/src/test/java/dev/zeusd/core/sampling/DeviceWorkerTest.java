@@ -20,6 +20,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 import java.util.logging.Level;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -180,23 +181,111 @@ class DeviceWorkerTest {
   }
 
   @Test
-  void anErrorEndsTheThreadButLeavesNobodyWaiting() throws Exception {
+  void anErrorGoesToItsCallerAndEndsNothing() throws Exception {
     Thread thread = worker.call(device -> Thread.currentThread());
-    thread.setUncaughtExceptionHandler((t, e) -> {}); // else its trace is in the test's output
+    for (Error error : List.of(new AssertionError("a bug"), new OutOfMemoryError("for the test"))) {
+      block();
+      CompletableFuture<Object> failing =
+          worker.submit(
+              device -> {
+                throw error;
+              });
+      CompletableFuture<String> behind = worker.submit(device -> "on");
+      release.countDown();
+      assertSame(error, assertThrows(CompletionException.class, failing::join).getCause());
+      assertEquals("on", behind.join());
+      assertSame(
+          error,
+          assertThrows(
+              Error.class,
+              () ->
+                  worker.call(
+                      device -> {
+                        throw error;
+                      })));
+    }
+    assertSame(thread, worker.call(device -> Thread.currentThread()));
+  }
+
+  @Test
+  void anErrorOfTimedWorkEndsNothing() throws Exception {
+    CountDownLatch ran = new CountDownLatch(1);
+    worker.schedule(
+        System.nanoTime(),
+        due -> {
+          throw new AssertionError("a bug");
+        });
+    worker.schedule(
+        System.nanoTime() + 1_000_000,
+        due -> {
+          ran.countDown();
+          return DeviceWorker.Timed.NEVER;
+        });
+    assertTrue(ran.await(20, TimeUnit.SECONDS));
+    assertEquals("on", worker.call(device -> "on"));
+  }
+
+  // ---- A call within a call ----
+
+  @Test
+  void aCallWithinACallOfTheSameDeviceRunsAtOnce() {
+    assertEquals("inner", worker.call(device -> worker.call(inner -> "inner")));
+    assertEquals("inner", worker.call(d -> worker.runOrSubmit(inner -> "inner").join()));
+    assertEquals("inner", worker.call(d -> worker.runOrShare(inner -> "inner").join()));
+    assertEquals("inner", worker.runOrSubmit(d -> worker.call(inner -> "inner")).join());
+    assertEquals("inner", worker.runOrSubmit(d -> worker.runOrShare(i -> "inner").join()).join());
+    DeviceException thrown = new DeviceException.NotSupported("no", null);
+    assertSame(
+        thrown,
+        assertThrows(
+            DeviceException.class,
+            () ->
+                worker.call(
+                    device ->
+                        worker.call(
+                            inner -> {
+                              throw thrown;
+                            }))));
+    assertEquals("on", worker.call(device -> "on"));
+  }
+
+  @Test
+  void whatIsSubmittedWithinACallIsNotWaitedForInVain() {
+    for (int i = 0; i < 2; i++) {
+      boolean onItsThread = i == 0;
+      long start = System.nanoTime();
+      IllegalStateException e =
+          assertThrows(
+              IllegalStateException.class,
+              () -> {
+                Function<String, String> outer =
+                    device -> DeviceWorker.await(worker.submit(inner -> "later"));
+                DeviceWorker.await(onItsThread ? worker.submit(outer) : worker.runOrSubmit(outer));
+              });
+      assertTrue(e.getMessage().startsWith("GPU 7: a call that was submitted"), e.getMessage());
+      assertTrue(System.nanoTime() - start < 9_000_000_000L, "without the time of a hung driver");
+    }
+    assertEquals("on", worker.call(device -> "on"));
+  }
+
+  // ---- Turns ----
+
+  @Test
+  void readsTakeTurnsWithCommandsThatWait() throws Exception {
     block();
-    CompletableFuture<Object> failing =
-        worker.submit(
-            device -> {
-              throw new OutOfMemoryError("for the test");
-            });
-    CompletableFuture<String> behind = worker.submit(device -> "never");
+    int full = CAPACITY;
+    AtomicInteger done = new AtomicInteger();
+    List<CompletableFuture<Integer>> commands =
+        IntStream.range(0, full).mapToObj(i -> worker.submit(d -> done.incrementAndGet())).toList();
+    assertThrows(DeviceException.Unavailable.class, () -> worker.submit(d -> 0));
+    List<CompletableFuture<Integer>> reads =
+        IntStream.range(0, 5).mapToObj(i -> worker.runOrShare(device -> done.get())).toList();
     release.countDown();
-    assertInstanceOf(
-        OutOfMemoryError.class, assertThrows(CompletionException.class, failing::join).getCause());
-    assertUnavailable(behind);
-    thread.join(20_000);
-    assertFalse(thread.isAlive());
-    assertThrows(DeviceException.Unavailable.class, () -> worker.call(device -> "never"));
+    for (int i = 0; i < reads.size(); i++) {
+      assertTrue(DeviceWorker.await(reads.get(i)) <= i + 1, "one command at most for each read");
+    }
+    commands.forEach(CompletableFuture::join);
+    assertEquals(full, done.get());
   }
 
   @Test

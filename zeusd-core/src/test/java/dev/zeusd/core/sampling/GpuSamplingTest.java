@@ -568,4 +568,52 @@ class GpuSamplingTest {
     }
     assertThrows(DeviceException.Unavailable.class, () -> DeviceWorker.await(sampler.read(0)));
   }
+
+  /** Fails whenever it is told something. */
+  private static void failingListener() {
+    throw new IllegalStateException("the subscriber's own fault");
+  }
+
+  @Test
+  void aSubscriberThatFailsWhenItIsToldSilencesNobody() throws Exception {
+    countingPower();
+    PowerSampler<Gpu, GpuPowerSample> sampler = open(100);
+    try (TestLog log = new TestLog(Subscription.class.getName());
+        Subscription<GpuPowerSample> before = sampler.subscribe(ALL)) {
+      firstOfEach(before, 4);
+      Subscription<GpuPowerSample> failing =
+          sampler.subscribe(ALL, GpuSamplingTest::failingListener);
+      Subscription<GpuPowerSample> error =
+          sampler.subscribe(
+              List.of(0),
+              () -> {
+                throw new StackOverflowError();
+              });
+      try (Subscription<GpuPowerSample> after = sampler.subscribe(ALL)) {
+        for (int i = 0; i < 20; i++) {
+          assertTrue(!before.poll(LONG).isEmpty());
+          assertTrue(!after.poll(LONG).isEmpty());
+        }
+      }
+      assertTrue(!failing.poll(LONG).isEmpty(), "it has its values even so");
+      failing.close();
+      error.close();
+      assertEquals(2, log.lines(Level.SEVERE).size(), "each is logged once");
+    }
+    Await.quiet("nobody is left", nvml::totalCalls);
+  }
+
+  @Test
+  void aSubscriberThatFailsWhenItIsToldDoesNotKeepTheNodeOpen() {
+    countingPower();
+    try (TestLog log = new TestLog(Subscription.class.getName())) {
+      Subscription<GpuPowerSample> failing =
+          open(100).subscribe(ALL, GpuSamplingTest::failingListener);
+      node.close();
+      node = null;
+      assertTrue(failing.isClosed());
+      assertEquals(nvml.calls(INIT), nvml.calls(SHUTDOWN));
+      assertEquals(1, log.lines(Level.SEVERE).size());
+    }
+  }
 }

@@ -280,4 +280,34 @@ class RaplGuardTest {
       }
     }
   }
+
+  /** Through files and the package's own thread; a wrap takes 100 ms at least. */
+  @Test
+  void whoAsksByItselfStartsTheGuardToo(@TempDir Path other) throws Exception {
+    RaplTree.Zone small = new RaplTree(other).zone(0, "package-0").range(100 * JOULE).energy(0);
+    AtomicInteger counted = new AtomicInteger();
+    try (RaplCpus quick =
+            open(
+                other,
+                () -> {
+                  counted.incrementAndGet();
+                  return System.nanoTime();
+                });
+        DeviceWorker<Cpu> worker = GuardedCpu.startWorker(quick.cpus().getFirst())) {
+      Thread itsThread = worker.call(cpu -> Thread.currentThread());
+      Await.until(
+          "it sleeps, and the package counts as quick",
+          () ->
+              itsThread.getState() == Thread.State.WAITING
+                  && worker.runOrSubmit(cpu -> Thread.currentThread()).join() != itsThread);
+      assertEquals(0, worker.runOrSubmit(Cpu::cpuEnergyUj).get());
+      for (int step = 1; step <= 21; step++) {
+        small.energy(step * 50 * JOULE % (100 * JOULE));
+        int before = counted.get();
+        // The second one begins after the file was written.
+        Await.until("the guard reads", () -> counted.get() >= before + 2);
+      }
+      assertEquals(1050 * JOULE, worker.runOrSubmit(Cpu::cpuEnergyUj).get());
+    }
+  }
 }

@@ -4,16 +4,20 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
@@ -58,6 +62,73 @@ class RunOrSubmitTest {
     makeSlow();
     assertNotSame(Thread.currentThread(), asker(), "a slow device is asked on its own thread");
     untilQuick();
+  }
+
+  @Test
+  void anErrorIsTheCallersAlone() throws InterruptedException {
+    untilQuick();
+    AssertionError error = new AssertionError("a bug");
+    CompletableFuture<String> failed =
+        worker.runOrSubmit(
+            device -> {
+              throw error;
+            });
+    assertSame(error, assertThrows(CompletionException.class, failed::join).getCause());
+    assertFalse(worker.isAskedBy(Thread.currentThread()));
+    assertEquals("the device", worker.call(device -> device));
+    untilQuick();
+  }
+
+  @Test
+  void timedWorkTellsHowQuickADeviceIs() throws Exception {
+    AtomicInteger ticks = new AtomicInteger();
+    DeviceWorker<Gpu> gpu =
+        PublicationOrderTest.worker(
+            0,
+            () -> {
+              try {
+                Thread.sleep(20);
+              } catch (InterruptedException e) {
+                throw new AssertionError(e);
+              }
+              return ticks.incrementAndGet();
+            });
+    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(List.of(gpu), 20);
+    try (Subscription<GpuPowerSample> power = sampler.subscribe(List.of(0))) {
+      while (ticks.get() < 5) {
+        power.poll(Duration.ofSeconds(20));
+      }
+      // It is idle in between.
+      for (int i = 0; i < 20; i++) {
+        assertNotSame(
+            Thread.currentThread(), gpu.runOrSubmit(device -> Thread.currentThread()).join());
+        power.poll(Duration.ofMillis(7));
+      }
+    } finally {
+      gpu.close();
+    }
+  }
+
+  /** As {@code runOrSubmit(Cpu::cpuEnergyUj)} does, which starts the guard. */
+  @Test
+  void timedWorkThatACallerSchedulesRuns() throws Exception {
+    untilQuick();
+    CountDownLatch ran = new CountDownLatch(3);
+    Thread scheduler =
+        worker
+            .runOrSubmit(
+                device -> {
+                  worker.schedule(
+                      System.nanoTime() + 1_000_000,
+                      due -> {
+                        ran.countDown();
+                        return ran.getCount() > 0 ? due + 1_000_000 : DeviceWorker.Timed.NEVER;
+                      });
+                  return Thread.currentThread();
+                })
+            .join();
+    assertSame(Thread.currentThread(), scheduler, "not the device's thread");
+    assertTrue(ran.await(20, TimeUnit.SECONDS), "nobody wakes the device's thread");
   }
 
   @Test
@@ -260,24 +331,24 @@ class RunOrSubmitTest {
     assertEquals(2, second.join());
   }
 
-  /** SPEC: commands of a device run in the order in which they arrived. */
+  /** Reads take turns with commands that wait, but none is older than what has happened. */
   @Test
-  void nobodySharesAReadFromBeforeAWrite() throws Exception {
+  void nobodySharesAReadFromBeforeAWriteThatIsDone() throws Exception {
     keepSlowAndBusy();
     AtomicInteger setting = new AtomicInteger(1);
     Function<String, Integer> read = device -> setting.get();
     CompletableFuture<Integer> before = worker.runOrShare(read);
-    worker.submit(
-        device -> {
-          setting.set(2);
-          return device;
-        });
-    CompletableFuture<Integer> after = worker.runOrShare(read);
-    CompletableFuture<Integer> alsoAfter = worker.runOrShare(read);
+    CompletableFuture<CompletableFuture<Integer>> after =
+        worker
+            .submit(
+                device -> {
+                  setting.set(2);
+                  return "done";
+                })
+            .thenApply(done -> worker.runOrShare(read));
     release.countDown();
     assertEquals(1, before.join());
-    assertEquals(2, after.join());
-    assertEquals(2, alsoAfter.join());
+    assertEquals(2, after.join().join());
   }
 
   @Test

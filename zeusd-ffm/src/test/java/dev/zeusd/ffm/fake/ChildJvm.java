@@ -16,6 +16,9 @@ import java.util.concurrent.TimeUnit;
 public final class ChildJvm {
   private static final long LIMIT_SECONDS = 60;
 
+  /** For a JVM that may not call native code. */
+  public static final String DENY_NATIVE_ACCESS = "--illegal-native-access=deny";
+
   private ChildJvm() {}
 
   /** How a child ended; {@code output} is stdout and stderr together. */
@@ -46,7 +49,10 @@ public final class ChildJvm {
       throws IOException, InterruptedException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-Xmx128m"));
+    command.add("-Xmx128m");
+    if (!List.of(jvmArguments).contains(DENY_NATIVE_ACCESS)) {
+      command.add("--enable-native-access=ALL-UNNAMED");
+    }
     command.addAll(List.of(jvmArguments));
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);

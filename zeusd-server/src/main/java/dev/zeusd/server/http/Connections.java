@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * The connections that are open, and how long each may be what it is. Helidon keeps them to itself,
@@ -58,6 +59,13 @@ public final class Connections implements SocketOptions, Filter {
     forgetAt = Math.min(FORGET_THRESHOLD, limits.connections());
   }
 
+  /** Only one may write the answer to a request: whoever begins first. */
+  private enum Answerer {
+    NOBODY_YET,
+    HANDLER,
+    WATCH
+  }
+
   private static final class Connection {
     final SocketChannel channel;
 
@@ -69,6 +77,12 @@ public final class Connections implements SocketOptions, Filter {
 
     /** Works on its requests. */
     private volatile Thread handler;
+
+    /** Held by whoever begins to answer, and by the watch until it has answered. */
+    private final ReentrantLock answering = new ReentrantLock();
+
+    /** Who answers the present request. */
+    private volatile Answerer answerer = Answerer.NOBODY_YET;
 
     Connection(SocketChannel channel) {
       this.channel = channel;
@@ -82,23 +96,53 @@ public final class Connections implements SocketOptions, Filter {
       return System.nanoTime() - stateNanos;
     }
 
-    /** Says that a device does not answer, and closes; the client may not take it, either. */
-    void answerFor(int id) {
-      if (streams) {
+    void beginRequest() {
+      handler = Thread.currentThread();
+      answerer = Answerer.NOBODY_YET;
+      stateNanos = System.nanoTime() & ~1;
+    }
+
+    void endRequest() {
+      stateNanos = System.nanoTime() | 1;
+    }
+
+    /** For the handler, before the first byte of its answer. */
+    void beginAnswer() {
+      answering.lock();
+      try {
+        if (answerer == Answerer.WATCH) {
+          throw new CloseConnectionException("it was answered for the handler, which took long");
+        }
+        answerer = Answerer.HANDLER;
+      } finally {
+        answering.unlock();
+      }
+    }
+
+    /**
+     * Says that a device does not answer, and closes; unless the handler comes back just now, and
+     * answers by itself.
+     *
+     * @param requestNanos when the request began
+     */
+    void answerFor(long requestNanos, int gpuId) {
+      if (answerer == Answerer.WATCH) {
+        // What was said at the last look is not taken.
         close();
         return;
       }
-      streams = true;
-      Thread.ofVirtual()
-          .start(
-              () -> {
-                try {
-                  channel.write(ByteBuffer.wrap(ErrorMapper.noAnswer(id)));
-                } catch (IOException e) {
-                  // The client is gone.
-                }
-                close();
-              });
+      answering.lock();
+      try {
+        if (stateNanos == requestNanos && answerer == Answerer.NOBODY_YET) {
+          answerer = Answerer.WATCH;
+          channel.write(ByteBuffer.wrap(ErrorMapper.noAnswer(gpuId)));
+          close();
+        }
+      } catch (IOException e) {
+        close();
+      } finally {
+        answering.unlock();
+      }
     }
 
     void close() {
@@ -115,8 +159,8 @@ public final class Connections implements SocketOptions, Filter {
   public void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
     Connection connection = connection(request);
     boolean hasBody = hasBody(request);
-    connection.handler = Thread.currentThread();
-    connection.stateNanos = System.nanoTime() & ~1;
+    connection.beginRequest();
+    response.beforeSend(connection::beginAnswer);
     try {
       if (hasBody) {
         response.header(HeaderValues.CONNECTION_CLOSE);
@@ -129,7 +173,7 @@ public final class Connections implements SocketOptions, Filter {
       }
       chain.proceed();
     } finally {
-      connection.stateNanos = System.nanoTime() | 1;
+      connection.endRequest();
     }
   }
 
@@ -249,7 +293,7 @@ public final class Connections implements SocketOptions, Filter {
     try {
       do {
         Thread.sleep(shorter.dividedBy(LOOKS_PER_LIMIT));
-        open.values().stream().filter(this::isTooSlow).forEach(this::end);
+        open.values().forEach(this::endIfTooSlow);
         forgetClosed();
       } while (!areAllGone());
     } catch (InterruptedException e) {
@@ -264,19 +308,20 @@ public final class Connections implements SocketOptions, Filter {
         : ageNanos > limits.toSendRequest().toNanos();
   }
 
-  /**
-   * A handler that hangs in the driver cannot answer, so that is done here: nothing has been
-   * written for its request, since what a device says comes before the answer.
-   */
-  private void end(Connection connection) {
-    if (!connection.hasRequest()) {
-      connection.close();
+  private void endIfTooSlow(Connection connection) {
+    long sinceNanos = connection.stateNanos;
+    if (!isTooSlow(connection)) {
       return;
     }
+    Thread handler = connection.handler;
+    // A handler that hangs in the driver cannot answer, so that is done here. The client may not
+    // take it, and is not waited for.
     node.gpus().stream()
-        .filter(gpu -> gpu.isAskedBy(connection.handler))
+        .filter(gpu -> connection.hasRequest() && gpu.isAskedBy(handler))
         .findFirst()
-        .ifPresentOrElse(gpu -> connection.answerFor(gpu.id()), connection::close);
+        .ifPresentOrElse(
+            gpu -> Thread.ofVirtual().start(() -> connection.answerFor(sinceNanos, gpu.id())),
+            connection::close);
   }
 
   private synchronized boolean areAllGone() {

@@ -195,6 +195,18 @@ public final class RawConnection implements AutoCloseable {
     return count;
   }
 
+  /** All that comes until the server ends the connection. */
+  public String readAll() throws IOException {
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    StringBuilder all = new StringBuilder();
+    while (received.hasRemaining() || fill(deadline)) {
+      all.append(printable());
+      received.position(received.limit());
+    }
+    assertTrue(ended, "the connection is still open");
+    return all.toString();
+  }
+
   private String readLine(Duration timeout) throws IOException {
     long deadline = System.nanoTime() + timeout.toNanos();
     StringBuilder line = new StringBuilder();

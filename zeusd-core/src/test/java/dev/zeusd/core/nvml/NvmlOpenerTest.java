@@ -1,0 +1,53 @@
+package dev.zeusd.core.nvml;
+
+import static dev.zeusd.ffm.fake.FakeNvml.Call.INIT;
+import static dev.zeusd.ffm.fake.FakeNvml.Call.SHUTDOWN;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.zeusd.core.Await;
+import dev.zeusd.ffm.fake.FakeNvml;
+import java.time.Duration;
+import java.util.concurrent.TimeoutException;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** NVML that takes its time to open. */
+@Timeout(60)
+class NvmlOpenerTest {
+  private final FakeNvml nvml = FakeNvml.inProcess().reset();
+  private final NvmlOpener opener = new NvmlOpener(Duration.ofMillis(50));
+
+  @AfterEach
+  void letGo() {
+    nvml.delay(INIT, Duration.ZERO);
+    opener.close();
+  }
+
+  @Test
+  void whatOpensAfterTheCloseIsShutDown() throws Exception {
+    nvml.delay(INIT, Duration.ofMinutes(1));
+    assertThrows(TimeoutException.class, opener::open);
+    assertThrows(TimeoutException.class, opener::open);
+    opener.close();
+    nvml.delay(INIT, Duration.ZERO);
+    Await.until("it is shut down", () -> nvml.calls(SHUTDOWN) == 1);
+    assertEquals(1, nvml.calls(INIT), "nobody opened it twice");
+  }
+
+  @Test
+  void whatWasOpenedIsItsOwners() throws Exception {
+    nvml.delay(INIT, Duration.ofMinutes(1));
+    assertThrows(TimeoutException.class, opener::open);
+    nvml.delay(INIT, Duration.ZERO);
+    Await.until("it has opened", () -> nvml.inFlight() == 0);
+    try (NvmlGpus gpus = opener.open()) {
+      opener.close();
+      assertEquals(0, nvml.calls(SHUTDOWN));
+      assertEquals(4, gpus.gpus().size());
+      assertThrows(TimeoutException.class, opener::open);
+    }
+    assertEquals(1, nvml.calls(SHUTDOWN));
+  }
+}
