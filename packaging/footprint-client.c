@@ -74,7 +74,7 @@ static int connect_or_fail(void) {
 
 static void send_request(int fd, const char *target) {
     char request[512];
-    int length = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: zeusd\r\n\r\n", target);
+    int length = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", target);
     if (length >= (int)sizeof request)
         fail("the target is too long");
     if (write(fd, request, (size_t)length) != length)

@@ -109,7 +109,7 @@ final class AotTraining {
   private static void exchange(SocketChannel channel, String request, String header)
       throws IOException {
     if (!request.isEmpty()) {
-      String text = request + " HTTP/1.1\r\nHost: zeusd\r\n" + header + "\r\n";
+      String text = request + " HTTP/1.1\r\nHost: localhost\r\n" + header + "\r\n";
       channel.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.US_ASCII)));
     }
     if (channel.read(ByteBuffer.allocate(65536)) < 0) {

@@ -143,7 +143,7 @@ final class CrowdMember {
     if (expects == Expects.NOTHING) {
       askAtNanos = now;
       expects = Expects.STATUS;
-      String request = "GET " + target() + " HTTP/1.1\r\nHost: zeusd\r\n\r\n";
+      String request = "GET " + target() + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
       channel.write(ByteBuffer.wrap(request.getBytes(StandardCharsets.US_ASCII)));
     }
   }

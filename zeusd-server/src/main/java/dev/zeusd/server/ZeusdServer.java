@@ -11,6 +11,7 @@ import dev.zeusd.server.http.GpuReadService;
 import dev.zeusd.server.http.HttpSelector;
 import dev.zeusd.server.http.PowerStreams;
 import dev.zeusd.server.http.Routes;
+import dev.zeusd.server.http.WebPages;
 import io.helidon.webserver.ErrorHandling;
 import io.helidon.webserver.WebServer;
 import io.helidon.webserver.WebServerConfig;
@@ -113,7 +114,9 @@ public final class ZeusdServer implements AutoCloseable {
     Connections connections = new Connections(node, limits);
     PowerStreams streams = new PowerStreams(config.streamFormat(), connections, limits.streams());
     Optional<AuthFilter> auth = config.tokens().map(AuthFilter::new);
-    Routes routes = new Routes(config.groups(), auth, connections);
+    boolean isOpenToBrowsers = config.listen() instanceof Listen.Tcp && auth.isEmpty();
+    WebPages webPages = new WebPages(config.web(), isOpenToBrowsers);
+    Routes routes = new Routes(config.groups(), auth, connections, webPages);
     new DiscoveryService(node, config.groups(), auth).addTo(routes);
     new GpuReadService(node, streams).addTo(routes);
     new GpuControlService(node).addTo(routes);

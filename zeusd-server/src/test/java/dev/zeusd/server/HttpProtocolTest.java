@@ -353,28 +353,28 @@ class HttpProtocolTest {
     for (String malformed :
         new String[] {
           "hello\r\n\r\n",
-          "GET /time\r\nHost: zeusd\r\n\r\n",
-          "GET  /time HTTP/1.1\r\nHost: zeusd\r\n\r\n",
-          "G\0T /time HTTP/1.1\r\nHost: zeusd\r\n\r\n",
-          "GET /gpu/get_power?gpu_ids=0, 1 HTTP/1.1\r\nHost: zeusd\r\n\r\n",
-          "GET /time HTTP/1.1\nHost: zeusd\n\n",
+          "GET /time\r\nHost: localhost\r\n\r\n",
+          "GET  /time HTTP/1.1\r\nHost: localhost\r\n\r\n",
+          "G\0T /time HTTP/1.1\r\nHost: localhost\r\n\r\n",
+          "GET /gpu/get_power?gpu_ids=0, 1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+          "GET /time HTTP/1.1\nHost: localhost\n\n",
           "GET /time HTTP/1.1\r\n\r\n",
-          "GET /time HTTP/1.1\r\nHost: zeusd\r\nNo colon\r\n\r\n",
-          "GET /%zz HTTP/1.1\r\nHost: zeusd\r\n\r\n",
-          "GET /gpu/get_power?gpu_ids=<0> HTTP/1.1\r\nHost: zeusd\r\n\r\n",
-          "GET /gpu/get_power?gpu_ids=\u00ff HTTP/1.1\r\nHost: zeusd\r\n\r\n",
-          "GET /time HTTP/1.1\r\nHost: zeusd\r\nContent-Length: many\r\n\r\n"
+          "GET /time HTTP/1.1\r\nHost: localhost\r\nNo colon\r\n\r\n",
+          "GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+          "GET /gpu/get_power?gpu_ids=<0> HTTP/1.1\r\nHost: localhost\r\n\r\n",
+          "GET /gpu/get_power?gpu_ids=\u00ff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+          "GET /time HTTP/1.1\r\nHost: localhost\r\nContent-Length: many\r\n\r\n"
         }) {
       assertRefused(transport, 400, malformed);
     }
     for (String malformed :
         new String[] {
-          "GET /time HTTP/1.0\nHost: zeusd\n\n",
+          "GET /time HTTP/1.0\nHost: localhost\n\n",
           "GET  /time HTTP/1.0\r\n\r\n",
-          "GET /time HTTP/1.0\r\nHost: zeusd\r\nHost: zeusd\r\n\r\n",
+          "GET /time HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
           "GET /time HTTP/1.0\r\nNo colon\r\n\r\n",
-          "GET http:///time HTTP/1.1\r\nHost: zeusd\r\n\r\n",
-          "GET http://a@b/time HTTP/1.1\r\nHost: zeusd\r\n\r\n",
+          "GET http:///time HTTP/1.1\r\nHost: localhost\r\n\r\n",
+          "GET http://a@b/time HTTP/1.1\r\nHost: localhost\r\n\r\n",
           "GET http://localhost/time HTTP/1.1\r\n\r\n"
         }) {
       assertRefused(transport, 400, malformed);

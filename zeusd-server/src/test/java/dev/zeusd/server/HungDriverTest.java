@@ -47,7 +47,9 @@ class HungDriverTest {
         server.get(LIMIT + 0).assertOk("{\"0\":{\"power_limit_mw\":300000}}");
       }
       assertNoAnswer(behindIt.readResponse());
-      assertNoAnswer(both.readResponse());
+      RawResponse partial = both.readResponse();
+      assertNoAnswer(partial);
+      assertTrue(partial.body().startsWith("{\"0\":{\"power_limit_mw\":300000},"), partial::body);
       assertNoAnswer(inTheCall.readResponse());
       assertEquals(0, inTheCall.drain(RawConnection.PATIENCE));
       assertEquals(before + 1, nvml.gpu(1).calls(Call.GET_POWER_LIMIT));
@@ -123,6 +125,6 @@ class HungDriverTest {
     assertEquals(503, response.status());
     assertEquals("10", response.header("retry-after"));
     assertTrue(
-        response.body().startsWith("{\"errors\":{\"1\":\"no answer within 10 s"), response::body);
+        response.body().contains("\"errors\":{\"1\":\"no answer within 10 s"), response::body);
   }
 }

@@ -40,7 +40,7 @@ class LimitsTest {
       long start = System.nanoTime();
       slow.add(server.connect());
       slow.add(server.connect().send("GET /ti"));
-      slow.add(server.connect().send("GET /time HTTP/1.1\r\nHost: zeusd\r\nX-Slow: "));
+      slow.add(server.connect().send("GET /time HTTP/1.1\r\nHost: localhost\r\nX-Slow: "));
       slow.add(server.connect());
       slow.getLast().get("/time");
       slow.add(server.connect());

@@ -293,12 +293,40 @@ class ReadEndpointsTest {
           response
               .body()
               .matches(
-                  "\\{\"errors\":\\{\"0\":\"[^\"]+ \\(nvmlDeviceGetPersistenceMode:"
+                  "\\{\"1\":\\{\"enabled\":false},\"3\":\\{\"enabled\":false},"
+                      + "\"errors\":\\{\"0\":\"[^\"]+ \\(nvmlDeviceGetPersistenceMode:"
                       + " NVML_ERROR_\\w+\\)\",\"2\":\"[^\"]+ \\(nvmlDeviceGetPersistenceMode:"
                       + " NVML_ERROR_\\w+\\)\"}}"),
           response::body);
       for (int id = 0; id < 4; id++) {
         assertEquals(1, nvml.gpu(id).calls(Call.GET_PERSISTENCE_MODE), "GPU " + id);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void tellsWhatWasReadBesideWhatFailed(Transport transport) throws IOException {
+    String lost = "\"errors\":\\{\"1\":\"[^\"]+\"}}";
+    nvml.gpu(1).error(Call.GET_FIELD_VALUES, 999).error(Call.GET_POWER_USAGE, 999);
+    nvml.gpu(1).error(Call.GET_TOTAL_ENERGY, 999).error(Call.GET_POWER_LIMIT, 999);
+    nvml.gpu(1).error(Call.GET_POWER_LIMIT_CONSTRAINTS, 999);
+    try (TestServer server = TestServer.start(transport)) {
+      for (String[] expected :
+          new String[][] {
+            {"get_power", "\\{\"timestamp_ms\":\\d{13},\"power_mw\":\\{\"0\":75000},"},
+            {"get_cumulative_energy", "\\{\"0\":\\{\"energy_mj\":\\d+},"},
+            {"get_power_limit", "\\{\"0\":\\{\"power_limit_mw\":300000},"},
+            {
+              "get_power_limit_constraints",
+              "\\{\"0\":\\{\"min_power_limit_mw\":100000,\"max_power_limit_mw\":400000},"
+            }
+          }) {
+        RawResponse response = server.get("/gpu/" + expected[0]);
+        assertEquals(500, response.status(), response::toString);
+        assertTrue(response.body().matches(expected[1] + lost), response::body);
+        String alone = server.get("/gpu/" + expected[0] + "?gpu_ids=1").body();
+        assertTrue(alone.matches("\\{" + lost), alone);
       }
     }
   }

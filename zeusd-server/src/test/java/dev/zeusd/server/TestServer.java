@@ -83,8 +83,18 @@ final class TestServer implements AutoCloseable {
         openNode(20),
         true,
         listen ->
-            new ServerConfig(
-                listen, Set.of(ApiGroup.GPU_READ), StreamFormat.SAMPLE, Optional.empty(), limits));
+config(listen).withLimits(limits));
+  }
+
+  /** At TCP or a Unix socket, with this access for web pages. */
+  static TestServer start(Transport transport, Optional<Tokens> tokens, WebAccess web)
+      throws IOException {
+    Set<ApiGroup> groups = Set.of(ApiGroup.GPU_READ, ApiGroup.GPU_CONTROL);
+    return start(
+        transport,
+        openNode(20),
+        true,
+        listen -> new ServerConfig(listen, groups, StreamFormat.SAMPLE, tokens).withWeb(web));
   }
 
   /** Without GPUs, on the RAPL zones in {@code raplDir}. */

@@ -7,12 +7,12 @@ import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuEnergy;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.sampling.CpuPowerSample;
+import dev.zeusd.server.http.FanOut.Outcome;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.util.Collection;
 import java.util.OptionalLong;
 import java.util.Set;
-import java.util.SortedMap;
 
 /** The group cpu-read. */
 public final class CpuReadService {
@@ -36,8 +36,9 @@ public final class CpuReadService {
         "/cpu/get_power",
         (request, response) -> {
           Collection<Integer> wanted = cpus.wanted(Query.of(request, Set.of(CPU_IDS)), CPU_IDS);
-          SortedMap<Integer, CpuPowerSample> samples = FanOut.all(wanted, node.cpuPower()::read);
-          Routes.sendJson(request, response, WireJson.cpuPower(samples.values()));
+          Outcome<CpuPowerSample> power = FanOut.all(wanted, node.cpuPower()::read);
+          byte[] json = power.json(samples -> WireJson.cpuPower(samples.values()));
+          Routes.sendJson(request, response, json);
         });
     routes.stream(
         CPU_READ,
@@ -58,9 +59,9 @@ public final class CpuReadService {
     Collection<Integer> wanted = cpus.wanted(query, CPU_IDS);
     boolean cpu = query.bool("cpu");
     boolean dram = query.bool("dram");
-    SortedMap<Integer, Energy> energies =
+    Outcome<Energy> energies =
         FanOut.all(wanted, id -> cpus.get(id).submit(device -> read(device, cpu, dram)));
-    Routes.sendJson(request, response, WireJson.cpuEnergy(energies));
+    Routes.sendJson(request, response, energies.json(WireJson::cpuEnergy));
   }
 
   private static Energy read(Cpu device, boolean cpu, boolean dram) {

@@ -45,7 +45,12 @@ public final class ErrorMapper {
               if (status.equals(Status.SERVICE_UNAVAILABLE_503)) {
                 response.header(RETRY_AFTER);
               }
-              send(request, response, status, WireJson.deviceErrors(e.byId()));
+              byte[] errors = WireJson.deviceErrors(e.byId());
+              send(
+                  request,
+                  response,
+                  status,
+                  e.others().map(others -> WireJson.joined(others, errors)).orElse(errors));
             })
         .error(
             HttpException.class,

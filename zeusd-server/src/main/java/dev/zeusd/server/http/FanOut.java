@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
@@ -81,15 +82,50 @@ final class FanOut {
     }
   }
 
-  /** The devices that failed, by id; the calls of the others have happened all the same. */
+  /**
+   * What came of the calls.
+   *
+   * @param values by ascending id
+   * @param failures of the other devices
+   */
+  record Outcome<T>(SortedMap<Integer, T> values, Map<Integer, DeviceException> failures) {
+    /**
+     * The body of the answer.
+     *
+     * @param form writes the values
+     * @throws DeviceErrors if at least one device failed, with the values of the others
+     */
+    byte[] json(Function<SortedMap<Integer, T>, byte[]> form) {
+      if (failures.isEmpty()) {
+        return form.apply(values);
+      }
+      throw new DeviceErrors(
+          failures, values.isEmpty() ? Optional.empty() : Optional.of(form.apply(values)));
+    }
+
+    /**
+     * Where there is nothing to tell but failures.
+     *
+     * @throws DeviceErrors if at least one device failed
+     */
+    void requireSuccess() {
+      if (!failures.isEmpty()) {
+        throw new DeviceErrors(failures, Optional.empty());
+      }
+    }
+  }
+
+  /** Devices that failed, by id; the calls of the others have happened all the same. */
   static final class DeviceErrors extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     private final transient Map<Integer, DeviceException> byId;
+    private final transient Optional<byte[]> others;
 
-    DeviceErrors(Map<Integer, DeviceException> byId) {
+    DeviceErrors(Map<Integer, DeviceException> byId, Optional<byte[]> others) {
       super(describe(byId), null, false, false);
       this.byId = byId;
+      this.others = others;
     }
 
     private static String describe(Map<Integer, DeviceException> byId) {
@@ -101,16 +137,15 @@ final class FanOut {
     Map<Integer, DeviceException> byId() {
       return byId;
     }
+
+    /** The answer without them, as JSON, if any other device was read. */
+    Optional<byte[]> others() {
+      return others;
+    }
   }
 
-  /**
-   * Starts {@code call} for every id, then waits for all, together no longer than for one.
-   *
-   * @return the values by ascending id
-   * @throws DeviceErrors if at least one device failed
-   */
-  static <T> SortedMap<Integer, T> all(
-      Collection<Integer> ids, IntFunction<CompletableFuture<T>> call) {
+  /** Starts {@code call} for every id, then waits for all, together no longer than for one. */
+  static <T> Outcome<T> all(Collection<Integer> ids, IntFunction<CompletableFuture<T>> call) {
     List<CompletableFuture<T>> running = new ArrayList<>(ids.size());
     for (int id : ids) {
       running.add(start(call, id));
@@ -126,10 +161,7 @@ final class FanOut {
         failures.put(id, e);
       }
     }
-    if (!failures.isEmpty()) {
-      throw new DeviceErrors(failures);
-    }
-    return values;
+    return new Outcome<>(values, failures);
   }
 
   private static <T> CompletableFuture<T> start(IntFunction<CompletableFuture<T>> call, int id) {

@@ -119,7 +119,7 @@ public final class GpuControlService {
           if (block) {
             runAll(ids, action, what, startNanos, response);
           } else {
-            FanOut.all(ids, id -> queue(id, action, what, startNanos));
+            FanOut.all(ids, id -> queue(id, action, what, startNanos)).requireSuccess();
             response.send();
           }
         });
@@ -136,11 +136,12 @@ public final class GpuControlService {
       // rest.
       int last = Collections.max(ids);
       FanOut.all(
-          ids,
-          id -> {
-            DeviceWorker<Gpu> gpu = gpus.get(id);
-            return id == last ? gpu.runOrSubmit(doing(action)) : gpu.submit(doing(action));
-          });
+              ids,
+              id -> {
+                DeviceWorker<Gpu> gpu = gpus.get(id);
+                return id == last ? gpu.runOrSubmit(doing(action)) : gpu.submit(doing(action));
+              })
+          .requireSuccess();
     } catch (DeviceErrors e) {
       log(System.Logger.Level.WARNING, what, "failed, " + e.getMessage(), startNanos);
       throw e;

@@ -5,10 +5,10 @@ import static dev.zeusd.server.ApiGroup.GPU_READ;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.GpuPowerSample;
+import dev.zeusd.server.http.FanOut.Outcome;
 import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.ServerRequest;
 import java.util.Collection;
-import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.function.Function;
@@ -35,8 +35,9 @@ public final class GpuReadService {
         "/gpu/get_power",
         (request, response) -> {
           Collection<Integer> wanted = wantedIds(request);
-          SortedMap<Integer, GpuPowerSample> samples = FanOut.all(wanted, node.gpuPower()::read);
-          Routes.sendJson(request, response, WireJson.gpuPower(samples.values()));
+          Outcome<GpuPowerSample> power = FanOut.all(wanted, node.gpuPower()::read);
+          byte[] json = power.json(samples -> WireJson.gpuPower(samples.values()));
+          Routes.sendJson(request, response, json);
         });
     routes.stream(
         GPU_READ,
@@ -59,11 +60,11 @@ public final class GpuReadService {
         reading(Gpu::persistenceMode, WireJson::gpuPersistenceModes));
   }
 
-  private <T> Handler reading(Function<Gpu, T> read, Function<Map<Integer, T>, byte[]> json) {
+  private <T> Handler reading(Function<Gpu, T> read, Function<SortedMap<Integer, T>, byte[]> json) {
     return (request, response) -> {
       Collection<Integer> wanted = wantedIds(request);
-      SortedMap<Integer, T> values = FanOut.all(wanted, id -> gpus.get(id).runOrShare(read));
-      Routes.sendJson(request, response, json.apply(values));
+      Outcome<T> outcome = FanOut.all(wanted, id -> gpus.get(id).runOrShare(read));
+      Routes.sendJson(request, response, outcome.json(json));
     };
   }
 

@@ -33,7 +33,7 @@ public final class Routes {
    * Routes of which those of the groups {@code enabled} can be reached, with a token if there is
    * {@code auth}.
    */
-  public Routes(Set<ApiGroup> enabled, Optional<AuthFilter> auth, Connections connections) {
+  public Routes(Set<ApiGroup> enabled, Optional<AuthFilter> auth, Connections connections, WebPages webPages) {
     this.enabled = enabled;
     this.auth = auth;
     this.connections = connections;
@@ -51,6 +51,7 @@ public final class Routes {
           }
         });
     routing.addFilter(connections);
+    routing.addFilter(webPages);
   }
 
   /** HTTP/1.0 closes unless asked not to; and also after what it does not know. */

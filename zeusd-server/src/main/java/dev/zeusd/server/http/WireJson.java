@@ -17,6 +17,7 @@ import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
 import jakarta.json.JsonValue;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.EnumSet;
 import java.util.List;
@@ -44,6 +45,14 @@ final class WireJson {
     JsonObjectBuilder byId = Json.createObjectBuilder();
     errors.forEach((id, e) -> byId.add(id.toString(), String.valueOf(e.getMessage())));
     return bytes(Json.createObjectBuilder().add("errors", byId).build());
+  }
+
+  /** One object with the members of both, of which neither may be empty. */
+  static byte[] joined(byte[] first, byte[] second) {
+    byte[] both = Arrays.copyOf(first, first.length + second.length - 1);
+    both[first.length - 1] = ',';
+    System.arraycopy(second, 1, both, first.length, second.length - 1);
+    return both;
   }
 
   static byte[] discovery(

@@ -239,14 +239,14 @@ public final class HostileRequests {
   public String large() {
     int mega = 1 << 20;
     return switch (random.nextInt(7)) {
-      case 0 -> "GET /time HTTP/1.1\r\nHost: zeusd\r\nX: " + "x".repeat(10 * mega) + CRLF + CRLF;
-      case 1 -> "GET /time HTTP/1.1\r\nHost: zeusd\r\n" + "X: y\r\n".repeat(mega) + CRLF;
+      case 0 -> "GET /time HTTP/1.1\r\nHost: localhost\r\nX: " + "x".repeat(10 * mega) + CRLF + CRLF;
+      case 1 -> "GET /time HTTP/1.1\r\nHost: localhost\r\n" + "X: y\r\n".repeat(mega) + CRLF;
       case 2 -> "GET /gpu/get_power?" + "gpu_ids=0&".repeat(mega) + " HTTP/1.1\r\n\r\n";
       case 3 -> "GET /gpu/get_power?gpu_ids=" + "0,".repeat(mega) + "0 HTTP/1.1\r\n\r\n";
       case 4 -> "G".repeat(10 * mega);
       case 5 -> "\r\n".repeat(mega);
       default ->
-          "POST /time HTTP/1.1\r\nHost: zeusd\r\nContent-Length: 1\r\n\r\n" + "x".repeat(mega);
+          "POST /time HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n" + "x".repeat(mega);
     };
   }
 
@@ -283,12 +283,12 @@ public final class HostileRequests {
     }
     // A write that is not waited for has its effect later, when the test has moved on.
     String all = String.join("&", parameters).replace("block=false", "block=no");
-    return right.substring(0, query) + all + " HTTP/1.1\r\nHost: zeusd\r\n\r\n";
+    return right.substring(0, query) + all + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
   }
 
   private String sensible() {
     String method = random.nextInt(4) == 0 ? "POST" : "GET";
-    return method + " " + target() + " HTTP/1.1\r\nHost: zeusd\r\n\r\n";
+    return method + " " + target() + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
   }
 
   private String target() {
@@ -307,7 +307,7 @@ public final class HostileRequests {
         + oneOf(PATHS)
         + "?"
         + query(random.nextInt(300))
-        + " HTTP/1.1\r\nHost: zeusd\r\n\r\n";
+        + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
   }
 
   private String malformed() {
@@ -315,7 +315,7 @@ public final class HostileRequests {
     String version =
         oneOf(List.of("HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/1.1 ", "http/1.1", ""));
     String line = oneOf(METHODS) + space + target() + space + version + lineEnd();
-    String host = random.nextInt(4) == 0 ? "" : "Host: zeusd" + lineEnd();
+    String host = random.nextInt(4) == 0 ? "" : "Host: localhost" + lineEnd();
     return line + host + repeated(() -> oneOf(HEADERS) + lineEnd(), 6) + lineEnd();
   }
 

@@ -62,7 +62,7 @@ public final class RawConnection implements AutoCloseable {
   /** A request without a body; headers are whole lines. */
   public static String request(String method, String target, String... headerLines) {
     StringBuilder request = new StringBuilder(method + " " + target + " HTTP/1.1\r\n");
-    request.append("Host: zeusd\r\n");
+    request.append("Host: localhost\r\n");
     for (String line : headerLines) {
       request.append(line).append("\r\n");
     }
