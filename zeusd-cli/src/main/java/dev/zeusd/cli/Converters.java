@@ -4,14 +4,18 @@ import dev.zeusd.core.GpuBackend;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.StreamFormat;
+import dev.zeusd.server.WebAccess;
 import java.net.InetSocketAddress;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -68,6 +72,32 @@ final class Converters {
           .map(name -> oneOf(ApiGroup.values(), ApiGroup::wireName, name))
           .toList();
     }
+  }
+
+  /** Several at once, as for {@link Groups}. */
+  static final class HostNames implements ITypeConverter<List<String>> {
+    @Override
+    public List<String> convert(String text) {
+      return checked(text, names -> new WebAccess(names, Set.of()));
+    }
+  }
+
+  /** Several at once, as for {@link Groups}. */
+  static final class Origins implements ITypeConverter<List<String>> {
+    @Override
+    public List<String> convert(String text) {
+      return checked(text, origins -> new WebAccess(Set.of(), origins));
+    }
+  }
+
+  private static List<String> checked(String text, Consumer<Set<String>> check) {
+    List<String> items = Arrays.asList(text.split(",", -1));
+    try {
+      check.accept(new LinkedHashSet<>(items));
+    } catch (IllegalArgumentException e) {
+      throw new TypeConversionException(e.getMessage());
+    }
+    return items;
   }
 
   static final class Backend implements ITypeConverter<GpuBackend> {

@@ -8,6 +8,7 @@ import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.Listen;
 import dev.zeusd.server.ServerConfig;
 import dev.zeusd.server.StreamFormat;
+import dev.zeusd.server.WebAccess;
 import dev.zeusd.server.ZeusdServer;
 import dev.zeusd.server.auth.Tokens;
 import io.helidon.service.registry.GlobalServiceRegistry;
@@ -92,6 +93,24 @@ final class ServeCommand implements Callable<Integer> {
       description =
           "[tcp] Address to listen at, an IPv6 one as [::1]:4938 [default: ${DEFAULT-VALUE}]")
   private InetSocketAddress tcpBindAddress;
+
+  @Option(
+      names = "--allowed-host",
+      paramLabel = "<NAME>[,<NAME>...]",
+      converter = Converters.HostNames.class,
+      description =
+          "[tcp] Names that clients may call this daemon by, beside localhost and IP addresses;"
+              + " any with --signing-key-path")
+  private List<String> allowedHosts = List.of();
+
+  @Option(
+      names = "--allowed-origin",
+      paramLabel = "<ORIGIN>[,<ORIGIN>...]",
+      converter = Converters.Origins.class,
+      description =
+          "Origins of web pages that may use this daemon, such as https://dashboard.example:3000"
+              + " [default: only its own]")
+  private List<String> allowedOrigins = List.of();
 
   @Option(
       names = "--num-workers",
@@ -200,10 +219,11 @@ final class ServeCommand implements Callable<Integer> {
     Thread.ofPlatform().daemon().name("prepare").start(ZeusdServer::prepare);
     ServerConfig serverConfig =
         new ServerConfig(
-            listen(),
-            groups,
-            streamFormat,
-            Optional.ofNullable(signingKeyPath).map(Tokens::withKeyFile));
+                listen(),
+                groups,
+                streamFormat,
+                Optional.ofNullable(signingKeyPath).map(Tokens::withKeyFile))
+            .withWeb(new WebAccess(Set.copyOf(allowedHosts), Set.copyOf(allowedOrigins)));
     Node node = Node.open(nodeConfig(groups));
     try {
       ZeusdServer server = ZeusdServer.start(node, serverConfig);

@@ -51,7 +51,10 @@ public record WebAccess(Set<String> hosts, Set<String> origins) {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "'" + text + "' is not an origin, such as https://dashboard.example:3000"));
+                    "'"
+                        + text
+                        + "' is not an origin, such as https://dashboard.example:3000, without a"
+                        + " path"));
   }
 
   /** The same name: DNS ends every name with a dot, which is mostly left out. */
@@ -80,7 +83,9 @@ public record WebAccess(Set<String> hosts, Set<String> origins) {
     return !origins.isEmpty() && origin(origin).filter(origins::contains).isPresent();
   }
 
-  /** Whether pages of {@code origin} come from where a request with this {@code Host} is sent to. */
+  /**
+   * Whether pages of {@code origin} come from where a request with this {@code Host} is sent to.
+   */
   public static boolean isSameOrigin(String origin, String hostHeader) {
     Optional<String> own = origin("http://" + hostHeader);
     return own.isPresent() && own.equals(origin(origin));

@@ -256,7 +256,9 @@ class DriverFaultsTest {
       RawResponse failed = connection.get("/gpu/get_power_limit");
       assertEquals(500, failed.status());
       assertTrue(
-          failed.body().matches("\\{\"0\":.*,\"1\":.*,\"errors\":\\{\"2\":\"[^\"]+\",\"3\":\"[^\"]+\"}}"),
+          failed
+              .body()
+              .matches("\\{\"0\":.*,\"1\":.*,\"errors\":\\{\"2\":\"[^\"]+\",\"3\":\"[^\"]+\"}}"),
           failed.body());
       awaitSamples(stream, Set.of(0, 1));
       assertEquals(discovered, connection.get("/discover").body());

@@ -78,12 +78,7 @@ final class TestServer implements AutoCloseable {
 
   /** With these limits for clients. */
   static TestServer start(Transport transport, Limits limits) throws IOException {
-    return start(
-        transport,
-        openNode(20),
-        true,
-        listen ->
-config(listen).withLimits(limits));
+    return start(transport, openNode(20), true, listen -> config(listen).withLimits(limits));
   }
 
   /** At TCP or a Unix socket, with this access for web pages. */

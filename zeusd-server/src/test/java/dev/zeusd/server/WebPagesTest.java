@@ -221,7 +221,14 @@ class WebPagesTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"null", "*", "dashboard.example", "http://", "http://x/path", "http://a, http://b"})
+      strings = {
+        "null",
+        "*",
+        "dashboard.example",
+        "http://",
+        "http://x/path",
+        "http://a, http://b"
+      })
   void takesOnlyOriginsAsOrigins(String origin) {
     Set<String> origins = Set.of(origin);
     assertThrows(IllegalArgumentException.class, () -> new WebAccess(Set.of(), origins));

@@ -33,7 +33,11 @@ public final class Routes {
    * Routes of which those of the groups {@code enabled} can be reached, with a token if there is
    * {@code auth}.
    */
-  public Routes(Set<ApiGroup> enabled, Optional<AuthFilter> auth, Connections connections, WebPages webPages) {
+  public Routes(
+      Set<ApiGroup> enabled,
+      Optional<AuthFilter> auth,
+      Connections connections,
+      WebPages webPages) {
     this.enabled = enabled;
     this.auth = auth;
     this.connections = connections;

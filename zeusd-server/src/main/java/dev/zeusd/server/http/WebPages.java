@@ -22,9 +22,9 @@ import java.util.Set;
  * the pages in that are allowed to.
  *
  * <p>A browser tells where a request comes from by {@code Origin}, which it leaves out of simple
- * GETs, and by {@code Sec-Fetch-Site}. It tells neither when a name of the page's own site points to
- * this machine (DNS rebinding); then {@code Host} shows that name. Other clients send none of the
- * first two.
+ * GETs, and by {@code Sec-Fetch-Site}. It tells neither when a name of the page's own site points
+ * to this machine (DNS rebinding); then {@code Host} shows that name. Other clients send none of
+ * the first two.
  */
 public final class WebPages implements Filter {
   private static final HeaderName SEC_FETCH_SITE = HeaderNames.create("Sec-Fetch-Site");
@@ -77,10 +77,10 @@ public final class WebPages implements Filter {
       String host = request.headers().first(HeaderNames.HOST).orElse("");
       if (!host.equals(lastAllowedHost)) {
         if (!access.allowsHost(host)) {
-        throw refused(
-            "the name '%s' is not known to be this daemon's: use its IP address, or start it with"
-                + " --allowed-host %s",
-            host, host.replaceFirst(":\\d*$", ""));
+          throw refused(
+              "the name '%s' is not known to be this daemon's: use its IP address, or start it with"
+                  + " --allowed-host %s",
+              host, host.replaceFirst(":\\d*$", ""));
         }
         lastAllowedHost = host;
       }

@@ -239,7 +239,8 @@ public final class HostileRequests {
   public String large() {
     int mega = 1 << 20;
     return switch (random.nextInt(7)) {
-      case 0 -> "GET /time HTTP/1.1\r\nHost: localhost\r\nX: " + "x".repeat(10 * mega) + CRLF + CRLF;
+      case 0 ->
+          "GET /time HTTP/1.1\r\nHost: localhost\r\nX: " + "x".repeat(10 * mega) + CRLF + CRLF;
       case 1 -> "GET /time HTTP/1.1\r\nHost: localhost\r\n" + "X: y\r\n".repeat(mega) + CRLF;
       case 2 -> "GET /gpu/get_power?" + "gpu_ids=0&".repeat(mega) + " HTTP/1.1\r\n\r\n";
       case 3 -> "GET /gpu/get_power?gpu_ids=" + "0,".repeat(mega) + "0 HTTP/1.1\r\n\r\n";
