@@ -1,0 +1,52 @@
+"""A simulated zeusd to check others against, and ports for it and them."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Daemon:
+    """`zeusd serve --simulate` with these options, until the end of the `with`."""
+
+    def __init__(self, image: str, *options: str):
+        command = [os.path.join(image, "bin", "zeusd"), "serve", "--simulate", *options]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+    def __enter__(self) -> "Daemon":
+        return self
+
+    def __exit__(self, *unused) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def wait_until(what: str, condition, seconds: float = 60):
+    """The first value of `condition` that is not false; it may throw meanwhile."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+            last = value
+        except OSError as e:
+            last = e
+        if time.monotonic() > deadline:
+            sys.exit(f"not within {seconds} s: {what}: {last}")
+        time.sleep(0.1)
+
+
+def answers(url: str):
+    return lambda: urllib.request.urlopen(url, timeout=5).status == 200
