@@ -16,7 +16,6 @@ import io.helidon.service.registry.ServiceRegistryConfig;
 import io.helidon.service.registry.ServiceRegistryManager;
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.EnumSet;
@@ -146,9 +145,11 @@ final class ServeCommand implements Callable<Integer> {
       converter = Converters.Groups.class,
       description = {
         "API groups to enable, comma-separated or repeated [default: ${DEFAULT-VALUE}]",
-        "  gpu-control: set power limit, clocks, persistence mode; needs root",
+        "  gpu-control: set power limit, clocks, persistence mode;",
+        "               needs root or CAP_SYS_ADMIN",
         "  gpu-read:    power and energy of GPUs",
-        "  cpu-read:    power and energy of CPUs (RAPL); needs root"
+        "  cpu-read:    power and energy of CPUs (RAPL); needs root,",
+        "               CAP_DAC_READ_SEARCH or readable counters"
       })
   private List<ApiGroup> enable;
 
@@ -192,6 +193,15 @@ final class ServeCommand implements Callable<Integer> {
   private Path raplDir;
 
   @Option(
+      names = "--state-dir",
+      paramLabel = "<DIR>",
+      defaultValue = "/var/lib/zeusd",
+      converter = Converters.FilePath.class,
+      description =
+          "Where is kept what must outlive the daemon, made if need be [default: ${DEFAULT-VALUE}]")
+  private Path stateDir;
+
+  @Option(
       names = "--simulate",
       description = "Simulated devices instead of real ones; needs neither hardware nor root")
   private boolean simulate;
@@ -208,8 +218,9 @@ final class ServeCommand implements Callable<Integer> {
   public Integer call() throws InterruptedException, IOException {
     Logging.setUp(logLevel);
     Set<ApiGroup> groups = EnumSet.copyOf(enable);
+    NodeConfig nodeConfig = nodeConfig(groups);
     if (!simulate) {
-      requireRoot(groups);
+      Privileges.own().require(groups, nodeConfig.raplDirs());
     }
     if (numWorkers != null) {
       // The only way to size it, and only before the first virtual thread.
@@ -224,7 +235,7 @@ final class ServeCommand implements Callable<Integer> {
                 streamFormat,
                 Optional.ofNullable(signingKeyPath).map(Tokens::withKeyFile))
             .withWeb(new WebAccess(Set.copyOf(allowedHosts), Set.copyOf(allowedOrigins)));
-    Node node = Node.open(nodeConfig(groups));
+    Node node = Node.open(nodeConfig);
     try {
       ZeusdServer server = ZeusdServer.start(node, serverConfig);
       Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, node), "shutdown"));
@@ -284,25 +295,6 @@ final class ServeCommand implements Callable<Integer> {
     Runtime.getRuntime().halt(0);
   }
 
-  private static void requireRoot(Set<ApiGroup> groups) throws IOException {
-    List<String> needing =
-        groups.stream().filter(ApiGroup::needsRoot).map(ApiGroup::wireName).toList();
-    if (!needing.isEmpty() && effectiveUid() != 0) {
-      throw new StartupException(
-          String.join(" and ", needing)
-              + " need root; run with sudo, or use --enable gpu-read (reading GPUs needs no root)");
-    }
-  }
-
-  private static int effectiveUid() throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-      if (line.startsWith("Uid:")) {
-        return Integer.parseInt(line.split("\\s+")[2]);
-      }
-    }
-    throw new IOException("/proc/self/status shows no Uid");
-  }
-
   private Listen listen() {
     return switch (mode) {
       case TCP -> new Listen.Tcp(tcpBindAddress);
@@ -326,7 +318,8 @@ final class ServeCommand implements Callable<Integer> {
         .withGpuBackend(gpus ? backend : GpuBackend.NONE)
         .withGpuPowerPollHz(gpuPowerPollHz)
         .withCpuBackend(cpus ? cpuBackend : CpuBackend.NONE)
-        .withCpuPowerPollHz(cpuPowerPollHz);
+        .withCpuPowerPollHz(cpuPowerPollHz)
+        .withStateDir(stateDir);
   }
 
   private String where(ZeusdServer server) {

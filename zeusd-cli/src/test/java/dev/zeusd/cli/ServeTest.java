@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
@@ -302,9 +303,37 @@ class ServeTest {
         ZeusdProcess control =
             ZeusdProcess.start(
                 directory, environment, prefix, classPath, "serve", "--enable=gpu-control")) {
-      all.assertFails("gpu-control", "cpu-read", "need root", "--enable gpu-read");
+      all.assertFails(
+          "gpu-control needs root or CAP_SYS_ADMIN",
+          "cpu-read needs root, CAP_DAC_READ_SEARCH or energy counters that it can read",
+          "--enable gpu-read");
       control.assertFails("gpu-control", "--enable gpu-read");
       assertFalse(control.err().contains("cpu-read"), control::toString);
+    }
+    RaplTree.Zone zone = new RaplTree(directory.resolve("rapl")).zone(0, "package-0");
+    String[] cpuRead = {
+      "serve", "--enable=cpu-read", "--rapl-dir=" + directory.resolve("rapl"),
+      "--mode=tcp", "--tcp-bind-address=127.0.0.1:0", "--state-dir=" + directory.resolve("state")
+    };
+    if (isRoot()) {
+      Files.setPosixFilePermissions(
+          zone.energyFile(), PosixFilePermissions.fromString("r--------"));
+      try (ZeusdProcess cpus =
+          ZeusdProcess.start(directory, environment, prefix, classPath, cpuRead)) {
+        cpus.assertFails("cpu-read needs root, CAP_DAC_READ_SEARCH", "--enable gpu-read");
+      }
+      List<String> withCapability = new ArrayList<>(prefix);
+      withCapability.addAll(
+          List.of("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"));
+      try (ZeusdProcess cpus =
+          ZeusdProcess.start(directory, environment, withCapability, classPath, cpuRead)) {
+        assertReadsCpuEnergy(cpus);
+      }
+    }
+    Files.setPosixFilePermissions(zone.energyFile(), PosixFilePermissions.fromString("r--r--r--"));
+    try (ZeusdProcess cpus =
+        ZeusdProcess.start(directory, environment, prefix, classPath, cpuRead)) {
+      assertReadsCpuEnergy(cpus);
     }
     try (ZeusdProcess reading =
         ZeusdProcess.start(directory, environment, prefix, classPath, TCP)) {
@@ -312,6 +341,11 @@ class ServeTest {
       get(loopback(port), "/gpu/get_power_limit?gpu_ids=0")
           .assertOk("{\"0\":{\"power_limit_mw\":300000}}");
     }
+  }
+
+  private static void assertReadsCpuEnergy(ZeusdProcess zeusd) throws Exception {
+    get(loopback(zeusd.awaitPort()), "/cpu/get_cumulative_energy?cpu=true&dram=false")
+        .assertOk("{\"0\":{\"cpu_energy_uj\":0,\"dram_energy_uj\":null}}");
   }
 
   private static boolean isRoot() throws IOException {

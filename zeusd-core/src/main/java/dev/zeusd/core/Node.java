@@ -18,6 +18,7 @@ import dev.zeusd.ffm.nvml.NvmlException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -158,10 +159,18 @@ public final class Node implements AutoCloseable {
       case NONE -> Found.always(List.of());
       case SIMULATED -> Found.always(SimulatedCpu.typicalNode());
       case RAPL -> {
-        RaplCpus rapl = RaplCpus.open(config.raplDirs(), BootClock.system());
+        RaplCpus rapl =
+            RaplCpus.open(config.raplDirs(), BootClock.system(), () -> openState(config));
         yield found(rapl);
       }
     };
+  }
+
+  private static Optional<StateDirectory> openState(NodeConfig config) {
+    return config
+        .stateDir()
+        .flatMap(
+            dir -> StateDirectory.open(dir, "CPU energy begins anew when the daemon is restarted"));
   }
 
   private static Found<Cpu> found(RaplCpus rapl) {

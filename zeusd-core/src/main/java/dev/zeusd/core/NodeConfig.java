@@ -3,6 +3,7 @@ package dev.zeusd.core;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * What a {@link Node} opens.
@@ -13,13 +14,16 @@ import java.util.Objects;
  * @param cpuPowerPollHz how often a CPU's power is read while somebody wants it, 1 to 1000 a second
  * @param raplDirs directories that may hold the RAPL zones {@code intel-rapl:N}: each time that
  *     CPUs are looked for, the first one that has any is taken; none needs to exist
+ * @param stateDir directory for what must outlive the process, made if need be; without it, CPU
+ *     energy begins anew with each process
  */
 public record NodeConfig(
     GpuBackend gpuBackend,
     int gpuPowerPollHz,
     CpuBackend cpuBackend,
     int cpuPowerPollHz,
-    List<Path> raplDirs) {
+    List<Path> raplDirs,
+    Optional<Path> stateDir) {
   /** The highest rate at which power is read, in Hz. */
   public static final int MAX_POLL_HZ = 1000;
 
@@ -38,6 +42,7 @@ public record NodeConfig(
     Objects.requireNonNull(gpuBackend);
     Objects.requireNonNull(cpuBackend);
     raplDirs = List.copyOf(raplDirs);
+    Objects.requireNonNull(stateDir);
     checkPollHz("gpuPowerPollHz", gpuPowerPollHz);
     checkPollHz("cpuPowerPollHz", cpuPowerPollHz);
   }
@@ -54,7 +59,8 @@ public record NodeConfig(
    * else in {@code /sys/class/powercap/intel-rapl}.
    */
   public static NodeConfig defaults() {
-    return new NodeConfig(GpuBackend.AUTO, 20, CpuBackend.RAPL, 10, USUAL_RAPL_DIRS);
+    return new NodeConfig(
+        GpuBackend.AUTO, 20, CpuBackend.RAPL, 10, USUAL_RAPL_DIRS, Optional.empty());
   }
 
   /** Simulated devices, at the same rates: needs no hardware and no privilege. */
@@ -64,26 +70,33 @@ public record NodeConfig(
 
   /** The same with another source of GPUs. */
   public NodeConfig withGpuBackend(GpuBackend backend) {
-    return new NodeConfig(backend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, raplDirs);
+    return new NodeConfig(backend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, raplDirs, stateDir);
   }
 
   /** The same with another rate for GPUs, in Hz. */
   public NodeConfig withGpuPowerPollHz(int pollHz) {
-    return new NodeConfig(gpuBackend, pollHz, cpuBackend, cpuPowerPollHz, raplDirs);
+    return new NodeConfig(gpuBackend, pollHz, cpuBackend, cpuPowerPollHz, raplDirs, stateDir);
   }
 
   /** The same with another source of CPUs. */
   public NodeConfig withCpuBackend(CpuBackend backend) {
-    return new NodeConfig(gpuBackend, gpuPowerPollHz, backend, cpuPowerPollHz, raplDirs);
+    return new NodeConfig(gpuBackend, gpuPowerPollHz, backend, cpuPowerPollHz, raplDirs, stateDir);
   }
 
   /** The same with another rate for CPUs, in Hz. */
   public NodeConfig withCpuPowerPollHz(int pollHz) {
-    return new NodeConfig(gpuBackend, gpuPowerPollHz, cpuBackend, pollHz, raplDirs);
+    return new NodeConfig(gpuBackend, gpuPowerPollHz, cpuBackend, pollHz, raplDirs, stateDir);
   }
 
   /** The same with {@code dir} as the only directory that may hold RAPL zones. */
   public NodeConfig withRaplDir(Path dir) {
-    return new NodeConfig(gpuBackend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, List.of(dir));
+    return new NodeConfig(
+        gpuBackend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, List.of(dir), stateDir);
+  }
+
+  /** The same with a directory for what must outlive the process. */
+  public NodeConfig withStateDir(Path dir) {
+    return new NodeConfig(
+        gpuBackend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, raplDirs, Optional.of(dir));
   }
 }

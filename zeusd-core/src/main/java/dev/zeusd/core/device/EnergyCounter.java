@@ -17,6 +17,20 @@ public interface EnergyCounter {
   EnergyReading read();
 
   /**
+   * As {@link #read}, for a value that somebody is told. Where the counter has a place to save it,
+   * it is never less, even after this process was killed and another one counts, until the machine
+   * is booted anew.
+   */
+  default EnergyReading readToTell() {
+    return read();
+  }
+
+  /** Whether an earlier process has told this counter, so that it has to be watched for wraps. */
+  default boolean isContinued() {
+    return false;
+  }
+
+  /**
    * How far apart two reads may be, in ns, so that no wrap is missed; may change with a read. No
    * hardware is asked.
    */

@@ -3,7 +3,10 @@ package dev.zeusd.core.rapl;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.EnergyCounter;
 import dev.zeusd.core.device.EnergyReading;
+import dev.zeusd.core.rapl.SavedCounters.Saved;
+import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /**
  * The energy counter of one RAPL zone, made endless: it starts at the value of the first read, and
@@ -21,6 +24,14 @@ import java.nio.file.Path;
  * <p>A rise is what was used, unless that is out of the question, {@link #IMPOSSIBLE_RISE} times as
  * much as for a wrap: then the counter was reset as well, or is another one now.
  *
+ * <p>A counter whose energy was told goes on where an earlier process has left it, by the same
+ * rules. It is saved before it is told for the first time, and after each wrap and reset, so that
+ * what comes later can be worked out from the raw counter; and every few minutes, or after {@link
+ * #UNSAVED_UJ}, since a counter that was not watched for as long as a wrap takes, or that was reset
+ * meanwhile, could be anywhere. Then, and only then, {@link #MOST_UNSAVED_UJ} is taken for what may
+ * have been told and not saved by a process that was killed, so that energy rather leaps by that
+ * than goes back.
+ *
  * <p>Where the range is unknown, or a value above it shows that it is wrong, a wrap counts as a
  * reset.
  */
@@ -36,6 +47,14 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
    */
   private static final long SLACK_UJ = 100_000_000;
 
+  /** Energy that is told without being saved: 1 kJ, for each kW of the highest power. */
+  private static final long UNSAVED_UJ = 1_000_000_000;
+
+  /**
+   * The same when saving takes its time: two seconds from one to the next, and some for the disk.
+   */
+  private static final long MOST_UNSAVED_UJ = 4 * UNSAVED_UJ;
+
   /** Bounds of the guard's period; real zones, of 65 to 262 kJ, are within. */
   private static final long SHORTEST_SILENCE_NANOS = 1_000_000_000L;
 
@@ -50,6 +69,13 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
   private final NumberFile rangeFile;
   private final long highestPowerUjPerNs;
   private final BootClock clock;
+  private final SavedCounters savedCounters;
+
+  /** Its name among them. */
+  private final String zoneName;
+
+  /** What is saved of this one. */
+  private Optional<Saved> saved;
 
   private long rangeUj = UNKNOWN;
   private long rangeTriedNanos;
@@ -68,11 +94,49 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
    *     per wrap at this power, so that wraps are found up to twice as much. The largest packages
    *     are specified for 500 W.
    */
-  RaplCounter(Path zone, long highestPowerUjPerNs, BootClock clock) {
+  RaplCounter(Path zone, long highestPowerUjPerNs, BootClock clock, SavedCounters savedCounters) {
     this.energyFile = new NumberFile(zone.resolve("energy_uj"));
     this.rangeFile = new NumberFile(zone.resolve("max_energy_range_uj"));
     this.highestPowerUjPerNs = highestPowerUjPerNs;
     this.clock = clock;
+    this.savedCounters = savedCounters;
+    this.zoneName = realPath(zone).toString();
+    this.saved = savedCounters.of(zoneName);
+  }
+
+  /** The same however somebody got there. */
+  private static Path realPath(Path zone) {
+    try {
+      return zone.toRealPath();
+    } catch (IOException e) {
+      return zone.toAbsolutePath();
+    }
+  }
+
+  @Override
+  public boolean isContinued() {
+    return saved.isPresent();
+  }
+
+  @Override
+  public EnergyReading readToTell() {
+    EnergyReading reading = read();
+    Saved now = toSave(energyUj + MOST_UNSAVED_UJ * highestPowerUjPerNs);
+    boolean underivable =
+        saved.isEmpty() || energyUj - lastRawUj != saved.get().energyUj() - saved.get().rawUj();
+    if (underivable) {
+      savedCounters.saveNow(zoneName, now);
+      saved = Optional.of(now);
+    } else if (energyUj - saved.get().energyUj() >= UNSAVED_UJ * highestPowerUjPerNs
+        || lastNanos - saved.get().bootNanos() >= maxSilenceNanos() / 2) {
+      savedCounters.saveSoon(zoneName, now);
+      saved = Optional.of(now);
+    }
+    return reading;
+  }
+
+  private Saved toSave(long toldUj) {
+    return new Saved(energyUj, toldUj, lastRawUj, rangeUj, lastNanos, lastSleptNanos);
   }
 
   @Override
@@ -90,7 +154,11 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
       if (rangeIsWanted || rangeUj == UNKNOWN && now - rangeTriedNanos > UNKNOWN_SILENCE_NANOS) {
         readRange(now);
       }
-      count(rawUj, now, clock.sleptNanos());
+      if (lastRawUj == UNKNOWN && saved.isPresent()) {
+        goOn(saved.get(), rawUj, now, clock.sleptNanos());
+      } else {
+        count(rawUj, now, clock.sleptNanos());
+      }
       return new EnergyReading(energyUj, now, resets);
     } catch (DeviceException e) {
       // Whatever comes back may be another driver's.
@@ -128,6 +196,27 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
     }
   }
 
+  /** The first read of this process. */
+  private void goOn(Saved before, long rawUj, long now, long sleptNanos) {
+    energyUj = before.energyUj();
+    lastRawUj = before.rawUj();
+    lastNanos = before.bootNanos();
+    lastSleptNanos = before.sleptNanos();
+    long passedNanos = now - lastNanos;
+    boolean sameCounter = before.rangeUj() == rangeUj;
+    boolean watched =
+        passedNanos >= 0 && passedNanos < rangeUj / highestPowerUjPerNs && sameCounter;
+    int resetsBefore = resets;
+    if (sameCounter && passedNanos >= 0) {
+      count(rawUj, now, sleptNanos);
+    } else {
+      keep(rawUj, now, sleptNanos);
+    }
+    if (!watched || resets != resetsBefore) {
+      energyUj = Math.max(energyUj, before.toldUj());
+    }
+  }
+
   private void count(long rawUj, long now, long sleptNanos) {
     long asleepNanos = sleptNanos - lastSleptNanos;
     long awakeNanos = now - lastNanos - asleepNanos;
@@ -145,6 +234,10 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
     } else {
       resets++;
     }
+    keep(rawUj, now, sleptNanos);
+  }
+
+  private void keep(long rawUj, long now, long sleptNanos) {
     lastRawUj = rawUj;
     lastNanos = now;
     lastSleptNanos = sleptNanos;
@@ -162,6 +255,9 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
 
   @Override
   public void close() {
+    if (saved.isPresent() && lastRawUj != UNKNOWN) {
+      savedCounters.saveSoon(zoneName, toSave(energyUj));
+    }
     energyFile.close();
     rangeFile.close();
   }

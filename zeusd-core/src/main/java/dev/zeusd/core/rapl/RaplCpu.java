@@ -13,11 +13,17 @@ final class RaplCpu implements Cpu, AutoCloseable {
   private final Optional<RaplCounter> dramCounter;
 
   /** What the zone {@code zone} counts; nothing is read yet. */
-  RaplCpu(int id, CpuInfo.Domain domain, Path zone, Optional<Path> dramZone, BootClock clock) {
+  RaplCpu(
+      int id,
+      CpuInfo.Domain domain,
+      Path zone,
+      Optional<Path> dramZone,
+      BootClock clock,
+      SavedCounters saved) {
     this.info = new CpuInfo(id, dramZone.isPresent(), domain);
-    this.cpuCounter = new RaplCounter(zone, highestPowerUjPerNs(domain), clock);
+    this.cpuCounter = new RaplCounter(zone, highestPowerUjPerNs(domain), clock, saved);
     this.dramCounter =
-        dramZone.map(dram -> new RaplCounter(dram, highestPowerUjPerNs(domain), clock));
+        dramZone.map(dram -> new RaplCounter(dram, highestPowerUjPerNs(domain), clock, saved));
   }
 
   /** What no zone of that kind draws for long: 1 kW a package, 10 kW a platform. */

@@ -1,5 +1,6 @@
 package dev.zeusd.core.rapl;
 
+import dev.zeusd.core.StateDirectory;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import java.io.IOException;
@@ -15,6 +16,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -47,11 +49,17 @@ public final class RaplCpus implements AutoCloseable {
 
   private volatile List<String> problems = List.of();
 
+  private final Supplier<SavedCounters> savedLoader;
+
+  /** Loaded with the first CPU. */
+  private volatile SavedCounters saved = SavedCounters.none();
+
   /** Where the CPUs are; empty before the first was found. */
   private Optional<Path> dir = Optional.empty();
 
-  private RaplCpus(List<Path> candidates, BootClock clock) {
+  private RaplCpus(List<Path> candidates, BootClock clock, Supplier<SavedCounters> savedLoader) {
     this.candidates = candidates;
+    this.savedLoader = savedLoader;
     this.clock = clock;
   }
 
@@ -62,7 +70,18 @@ public final class RaplCpus implements AutoCloseable {
    * @param clock asked right after each read of a counter
    */
   public static RaplCpus open(List<Path> candidates, BootClock clock) {
-    RaplCpus rapl = new RaplCpus(List.copyOf(candidates), clock);
+    return open(candidates, clock, Optional::empty);
+  }
+
+  /**
+   * The same, with a place where energy is saved.
+   *
+   * @param state opens it; asked when the first CPU is found
+   */
+  public static RaplCpus open(
+      List<Path> candidates, BootClock clock, Supplier<Optional<StateDirectory>> state) {
+    RaplCpus rapl =
+        new RaplCpus(List.copyOf(candidates), clock, () -> new SavedCounters(state.get()));
     rapl.lookForMore();
     return rapl;
   }
@@ -121,20 +140,36 @@ public final class RaplCpus implements AutoCloseable {
         : Optional.empty();
   }
 
+  /** A zone that is there: its folder, its number and its kind. */
+  private record Zone(Path dir, int id, CpuInfo.Domain domain) {}
+
   private void addNew(Path candidate, Set<String> seen) throws IOException {
+    List<Zone> zones = newZones(candidate, seen);
+    if (cpus.isEmpty() && !zones.isEmpty()) {
+      saved = savedLoader.get();
+    }
+    Stream<RaplCpu> added =
+        zones.stream()
+            .map(
+                zone -> {
+                  Optional<Path> dram = dramZone(candidate, zone.dir, seen);
+                  return new RaplCpu(zone.id, zone.domain, zone.dir, dram, clock, saved);
+                });
+    cpus = Stream.concat(cpus.stream(), added).toList();
+  }
+
+  private List<Zone> newZones(Path candidate, Set<String> seen) throws IOException {
     Set<Integer> known = cpus.stream().map(cpu -> cpu.info().id()).collect(Collectors.toSet());
-    List<RaplCpu> found = new ArrayList<>();
+    List<Zone> zones = new ArrayList<>();
     for (Path zone : list(candidate)) {
       Matcher matcher = ZONE.matcher(zone.getFileName().toString());
       if (matcher.matches() && !known.contains(Integer.parseInt(matcher.group(1)))) {
         int id = Integer.parseInt(matcher.group(1));
-        domain(name(zone, seen))
-            .map(domain -> new RaplCpu(id, domain, zone, dramZone(candidate, zone, seen), clock))
-            .ifPresent(found::add);
+        domain(name(zone, seen)).ifPresent(domain -> zones.add(new Zone(zone, id, domain)));
       }
     }
-    found.sort(Comparator.comparingInt(cpu -> cpu.info().id()));
-    cpus = Stream.concat(cpus.stream(), found.stream()).toList();
+    zones.sort(Comparator.comparingInt(Zone::id));
+    return zones;
   }
 
   private static Optional<CpuInfo.Domain> domain(String name) {
@@ -186,6 +221,21 @@ public final class RaplCpus implements AutoCloseable {
     }
   }
 
+  /** Whether a zone in one of these directories has a counter that this process may read. */
+  public static boolean hasReadableCounter(List<Path> dirs) {
+    return dirs.stream().anyMatch(RaplCpus::hasReadableCounter);
+  }
+
+  private static boolean hasReadableCounter(Path dir) {
+    try {
+      return list(dir).stream()
+          .filter(zone -> ZONE.matcher(zone.getFileName().toString()).matches())
+          .anyMatch(zone -> Files.isReadable(zone.resolve("energy_uj")));
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
   /** In the order in which they were found, at one time by id; may be empty. */
   public List<Cpu> cpus() {
     return List.copyOf(cpus);
@@ -201,9 +251,10 @@ public final class RaplCpus implements AutoCloseable {
     return problems;
   }
 
-  /** Closes the counters' files. */
+  /** Saves what was counted and closes the counters' files. */
   @Override
   public void close() {
     cpus.forEach(RaplCpu::close);
+    saved.close();
   }
 }

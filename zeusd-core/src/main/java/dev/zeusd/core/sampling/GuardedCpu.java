@@ -9,8 +9,8 @@ import java.util.function.LongSupplier;
 
 /**
  * A CPU whose counters are read now and then once somebody asked for energy, so that no wrap is
- * missed between two requests. Each counter is guarded from its own first request on; power
- * readings start no guard.
+ * missed between two requests. Each counter is guarded from its own first request on, or from the
+ * start if the first one came to an earlier process; power readings start no guard.
  *
  * <p>Everything happens on the package's thread, as with any {@link Cpu}.
  */
@@ -46,7 +46,14 @@ public final class GuardedCpu implements Cpu {
     DeviceWorker<Cpu> worker = new DeviceWorker<>(id, "CPU " + id, guarded);
     guarded.scheduler =
         (dueNanos, work) -> worker.schedule(dueNanos, due -> worker.timed(() -> work.run(due)));
+    worker.execute(device -> guarded.resume());
     return worker;
+  }
+
+  /** Goes on with what an earlier process guarded. */
+  private void resume() {
+    cpuGuard.resume();
+    dramGuard.ifPresent(Guard::resume);
   }
 
   @Override
@@ -96,6 +103,13 @@ public final class GuardedCpu implements Cpu {
       }
     }
 
+    private void resume() {
+      if (counter.isContinued()) {
+        started = true;
+        scheduler.schedule(nanoTime.getAsLong(), this);
+      }
+    }
+
     private void start() {
       if (!started && counter.maxSilenceNanos() != EnergyCounter.ANY_SILENCE) {
         started = true;
@@ -109,7 +123,7 @@ public final class GuardedCpu implements Cpu {
 
     private long read() {
       try {
-        long energyUj = counter.read().energyUj();
+        long energyUj = counter.readToTell().energyUj();
         if (failing) {
           failing = false;
           LOG.log(System.Logger.Level.INFO, "{0}: its energy can be read again", name);

@@ -53,7 +53,7 @@ class RaplCounterTest {
   @BeforeEach
   void open(@TempDir Path dir) {
     zone = new RaplTree(dir).zone(0, "package-0");
-    counter = new RaplCounter(zone.dir(), 1, clock);
+    counter = new RaplCounter(zone.dir(), 1, clock, SavedCounters.none());
   }
 
   @AfterEach

@@ -1,0 +1,81 @@
+package dev.zeusd.cli;
+
+import dev.zeusd.core.rapl.RaplCpus;
+import dev.zeusd.server.ApiGroup;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Collectors;
+
+/** What this process may do, as far as groups of the API depend on it. */
+final class Privileges {
+  // Bits of a capability set.
+  private static final int CAP_DAC_OVERRIDE = 1;
+  private static final int CAP_DAC_READ_SEARCH = 2;
+  private static final int CAP_SYS_ADMIN = 21;
+
+  private final boolean root;
+  private final long capabilities;
+
+  private Privileges(List<String> status) throws IOException {
+    this.root = field(status, "Uid", 2).equals("0");
+    this.capabilities = Long.parseUnsignedLong(field(status, "CapEff", 1), 16);
+  }
+
+  /** Those of this process. */
+  static Privileges own() throws IOException {
+    return new Privileges(Files.readAllLines(Path.of("/proc/self/status")));
+  }
+
+  private static String field(List<String> status, String name, int index) throws IOException {
+    for (String line : status) {
+      if (line.startsWith(name + ":")) {
+        return line.split("\\s+")[index];
+      }
+    }
+    throw new IOException("/proc/self/status shows no " + name);
+  }
+
+  /**
+   * Checks that what these groups need is there.
+   *
+   * @param raplDirs where CPUs are looked for
+   * @throws StartupException naming the groups, what they lack and the way out
+   */
+  void require(Collection<ApiGroup> groups, List<Path> raplDirs) {
+    String lacking =
+        groups.stream()
+            .sorted()
+            .map(group -> lacking(group, raplDirs))
+            .filter(Objects::nonNull)
+            .collect(Collectors.joining(", "));
+    if (!lacking.isEmpty()) {
+      throw new StartupException(
+          lacking + "; run with sudo, or use --enable gpu-read (reading GPUs needs no privilege)");
+    }
+  }
+
+  /** What a group needs and is not there, or null. */
+  private String lacking(ApiGroup group, List<Path> raplDirs) {
+    return switch (group) {
+      case GPU_CONTROL ->
+          root || has(CAP_SYS_ADMIN) ? null : group.wireName() + " needs root or CAP_SYS_ADMIN";
+      case CPU_READ ->
+          root
+                  || has(CAP_DAC_READ_SEARCH)
+                  || has(CAP_DAC_OVERRIDE)
+                  || RaplCpus.hasReadableCounter(raplDirs)
+              ? null
+              : group.wireName()
+                  + " needs root, CAP_DAC_READ_SEARCH or energy counters that it can read";
+      case GPU_READ -> null;
+    };
+  }
+
+  private boolean has(int capability) {
+    return (capabilities >> capability & 1) != 0;
+  }
+}

@@ -1,0 +1,190 @@
+package dev.zeusd.core;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.zip.CRC32;
+
+/**
+ * The directory with what must outlive the process: small files of text, each of them whole or not
+ * there, which are good until the machine is booted anew.
+ *
+ * <p>A file is written beside its place, forced to the disk and renamed. Its first line names the
+ * boot that it is of, and a checksum of the rest. One that is damaged is set aside under the name
+ * {@code NAME.damaged}, and taken as not there.
+ *
+ * <p>Thread-safe. Calls wait for the disk.
+ */
+public final class StateDirectory {
+  private static final System.Logger LOG = System.getLogger(StateDirectory.class.getName());
+  private static final Path BOOT_ID = Path.of("/proc/sys/kernel/random/boot_id");
+  private static final String FORMAT = "zeusd-state-1";
+
+  /** More than any of these files needs. */
+  private static final long MAX_BYTES = 1 << 20;
+
+  private static final int WRITABLE_BY_OTHERS = 0022;
+
+  private final Path dir;
+  private final String bootId;
+
+  private StateDirectory(Path dir, String bootId) {
+    this.dir = dir;
+    this.bootId = bootId;
+  }
+
+  /**
+   * Opens a directory, which is made if need be.
+   *
+   * @param without what cannot be had without it, for the warning
+   * @return empty, and a warning in the log, if it cannot be used
+   */
+  public static Optional<StateDirectory> open(Path dir, String without) {
+    try {
+      return Optional.of(open(dir, Files.readString(BOOT_ID).strip(), without));
+    } catch (IOException e) {
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "the state directory {0} cannot be used ({1}), so {2}",
+          dir,
+          reason(e),
+          without);
+      return Optional.empty();
+    }
+  }
+
+  /** The same on a boot of that id. */
+  static StateDirectory open(Path dir, String bootId, String without) throws IOException {
+    if (!Files.isDirectory(dir)) {
+      Files.createDirectories(
+          dir, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+    }
+    Map<String, Object> facts = Files.readAttributes(dir, "unix:uid,mode");
+    int owner = (Integer) facts.get("uid");
+    if (owner != 0 && owner != (Integer) Files.getAttribute(Path.of("/proc/self"), "unix:uid")) {
+      throw new IOException("it belongs to user " + owner);
+    }
+    if (((Integer) facts.get("mode") & WRITABLE_BY_OTHERS) != 0) {
+      throw new IOException("others may write to it; chmod go-w makes it fit");
+    }
+    if (!Files.isWritable(dir)) {
+      throw new AccessDeniedException(dir.toString());
+    }
+    return new StateDirectory(dir, bootId);
+  }
+
+  /** The lines of a file that {@link #write} has written on this boot; empty if there is none. */
+  public synchronized Optional<List<String>> read(String name) {
+    Path file = dir.resolve(name);
+    try {
+      BasicFileAttributes facts =
+          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      if (!facts.isRegularFile() || facts.size() > MAX_BYTES) {
+        throw new IOException("it is not a file of this program");
+      }
+      String text;
+      try (InputStream in = Files.newInputStream(file, LinkOption.NOFOLLOW_LINKS)) {
+        text = new String(in.readNBytes((int) MAX_BYTES), StandardCharsets.UTF_8);
+      }
+      return parse(text);
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    } catch (IOException e) {
+      setAside(name, reason(e));
+      return Optional.empty();
+    }
+  }
+
+  private Optional<List<String>> parse(String text) throws IOException {
+    int end = text.indexOf('\n');
+    String[] head = text.substring(0, Math.max(0, end)).split(" ");
+    if (head.length != 3 || !head[0].equals(FORMAT)) {
+      throw new IOException("its first line is not one of this program");
+    }
+    String body = text.substring(end + 1);
+    if (!head[2].equals(checksum(head[1], body))) {
+      throw new IOException("its checksum is wrong");
+    }
+    return head[1].equals(bootId) ? Optional.of(body.lines().toList()) : Optional.empty();
+  }
+
+  private static String checksum(String bootId, String body) {
+    CRC32 sum = new CRC32();
+    sum.update((bootId + "\n" + body).getBytes(StandardCharsets.UTF_8));
+    return Long.toHexString(sum.getValue());
+  }
+
+  /** Moves a file away that makes no sense, and says so. */
+  public synchronized void setAside(String name, String why) {
+    Path file = dir.resolve(name);
+    String done;
+    try {
+      Path aside = dir.resolve(name + ".damaged");
+      Files.move(file, aside, StandardCopyOption.REPLACE_EXISTING);
+      done = "it is now " + aside;
+    } catch (IOException e) {
+      done = "and it cannot be set aside: " + reason(e);
+    }
+    LOG.log(System.Logger.Level.WARNING, "{0} is damaged ({1}) and not used: {2}", file, why, done);
+  }
+
+  /**
+   * Replaces a file, or makes it.
+   *
+   * @throws IOException if that fails; what was there before still is
+   */
+  public synchronized void write(String name, List<String> lines) throws IOException {
+    StringBuilder body = new StringBuilder();
+    lines.forEach(line -> body.append(line).append('\n'));
+    String head = FORMAT + " " + bootId + " " + checksum(bootId, body.toString()) + "\n";
+    Path temporary = dir.resolve("." + name + ".new");
+    // What a process left that was killed while writing.
+    Files.deleteIfExists(temporary);
+    try (FileChannel channel =
+        FileChannel.open(
+            temporary,
+            Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))) {
+      ByteBuffer bytes = StandardCharsets.UTF_8.encode(head + body);
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
+      channel.force(true);
+    }
+    Files.move(temporary, dir.resolve(name), StandardCopyOption.ATOMIC_MOVE);
+    try (FileChannel entries = FileChannel.open(dir, StandardOpenOption.READ)) {
+      entries.force(true);
+    }
+  }
+
+  /** Where the files are. */
+  public Path dir() {
+    return dir;
+  }
+
+  private static String reason(IOException e) {
+    return switch (e) {
+      case AccessDeniedException denied -> "no permission";
+      case NoSuchFileException missing -> missing.getFile() + " is not there";
+      case FileSystemException other when other.getReason() != null -> other.getReason();
+      case FileSystemException other -> "it is in the way: " + other.getFile();
+      default -> String.valueOf(e.getMessage());
+    };
+  }
+}

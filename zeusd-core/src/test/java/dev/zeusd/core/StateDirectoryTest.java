@@ -1,0 +1,161 @@
+package dev.zeusd.core;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.Optional;
+import java.util.logging.Level;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class StateDirectoryTest {
+  private static final List<String> LINES = List.of("first", "zweite Zeile: äöü");
+
+  private Path dir;
+
+  @BeforeEach
+  void makeParent(@TempDir Path parent) {
+    dir = parent.resolve("lib/zeusd");
+  }
+
+  private StateDirectory open() {
+    return StateDirectory.open(dir, "nothing is kept").orElseThrow();
+  }
+
+  private List<String> files() throws IOException {
+    try (Stream<Path> files = Files.list(dir)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  @Test
+  void whatIsWrittenIsThereForTheNextProcess() throws IOException {
+    assertEquals(Optional.empty(), open().read("state"));
+    open().write("state", List.of("older"));
+    open().write("state", LINES);
+    assertEquals(Optional.of(LINES), open().read("state"));
+    assertEquals(List.of("state"), files());
+    assertEquals("rwx------", permissions(dir));
+    assertEquals("rw-------", permissions(dir.resolve("state")));
+  }
+
+  private static String permissions(Path file) throws IOException {
+    return PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+  }
+
+  @Test
+  void anotherBootHasItsOwn() throws IOException {
+    StateDirectory.open(dir, "boot-1", "").write("state", LINES);
+    try (TestLog log = new TestLog(StateDirectory.class.getName())) {
+      assertEquals(Optional.empty(), StateDirectory.open(dir, "boot-2", "").read("state"));
+      assertEquals(List.of(), log.lines(Level.WARNING));
+    }
+    assertEquals(Optional.of(LINES), StateDirectory.open(dir, "boot-1", "").read("state"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "garbage",
+        "zeusd-state-1\n",
+        "zeusd-state-1 a b\nx\n",
+        "zeusd-state-9 a b\n",
+        "\0\0\0\0\n\n"
+      })
+  void oneThatIsDamagedIsSetAside(String text) throws IOException {
+    open().write("state", LINES);
+    Files.writeString(dir.resolve("state"), text);
+    try (TestLog log = new TestLog(StateDirectory.class.getName())) {
+      assertEquals(Optional.empty(), open().read("state"));
+      assertEquals(1, log.lines(Level.WARNING).size());
+      assertTrue(
+          log.lines(Level.WARNING).getFirst().contains(dir.resolve("state") + " is damaged"));
+    }
+    assertEquals(List.of("state.damaged"), files());
+    open().write("state", LINES);
+    assertEquals(Optional.of(LINES), open().read("state"));
+  }
+
+  @Test
+  void aTornOrChangedFileIsDamaged() throws IOException {
+    open().write("state", LINES);
+    byte[] whole = Files.readAllBytes(dir.resolve("state"));
+    for (int length = 0; length < whole.length; length++) {
+      Files.write(dir.resolve("state"), java.util.Arrays.copyOf(whole, length));
+      assertEquals(Optional.empty(), open().read("state"), "the first " + length + " bytes");
+    }
+    for (int at = 0; at < whole.length; at++) {
+      byte[] changed = whole.clone();
+      changed[at] ^= 4;
+      Files.write(dir.resolve("state"), changed);
+      assertEquals(Optional.empty(), open().read("state"), "byte " + at);
+    }
+  }
+
+  @Test
+  @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void whatIsNoFileIsSetAsideToo() throws Exception {
+    StateDirectory state = open();
+    Path file = dir.resolve("state");
+    Path elsewhere = Files.writeString(dir.resolveSibling("elsewhere"), "not ours");
+    Files.createSymbolicLink(file, elsewhere);
+    assertEquals(Optional.empty(), state.read("state"));
+    Files.createDirectory(file);
+    assertEquals(Optional.empty(), state.read("state"));
+    assertEquals(0, new ProcessBuilder("mkfifo", file.toString()).start().waitFor());
+    Files.delete(dir.resolve("state.damaged"));
+    assertEquals(Optional.empty(), state.read("state"));
+    // A link in the place of the new file is replaced, not followed.
+    Files.createSymbolicLink(dir.resolve(".state.new"), elsewhere);
+    state.write("state", LINES);
+    assertEquals("not ours", Files.readString(elsewhere));
+    assertEquals(Optional.of(LINES), state.read("state"));
+  }
+
+  @Test
+  void oneThatOthersMayWriteToIsNotUsed() throws IOException {
+    Files.createDirectories(dir);
+    Files.setPosixFilePermissions(dir, PosixFilePermissions.fromString("rwxrwxr-x"));
+    assertRefused("others may write to it");
+  }
+
+  @Test
+  void oneThatCannotBeMadeIsNamed() throws IOException {
+    Files.createDirectories(dir.getParent());
+    Files.writeString(dir, "a file");
+    assertRefused(dir.toString());
+    dir = Path.of("/proc/zeusd");
+    assertRefused("/proc/zeusd");
+  }
+
+  private void assertRefused(String reason) {
+    try (TestLog log = new TestLog(StateDirectory.class.getName())) {
+      assertEquals(Optional.empty(), StateDirectory.open(dir, "nothing is kept"));
+      String line = log.lines(Level.WARNING).getFirst();
+      assertTrue(line.contains(reason), line);
+      assertTrue(line.contains("so nothing is kept"), line);
+      assertTrue(!line.contains("Exception"), line);
+    }
+  }
+
+  @Test
+  void aWriteThatFailsLeavesWhatWasThere() throws IOException {
+    StateDirectory state = open();
+    state.write("state", LINES);
+    Files.createDirectories(dir.resolve(".state.new/in the way"));
+    assertThrows(IOException.class, () -> state.write("state", List.of("newer")));
+    assertEquals(Optional.of(LINES), state.read("state"));
+  }
+}
