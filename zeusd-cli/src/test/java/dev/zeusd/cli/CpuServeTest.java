@@ -81,6 +81,7 @@ class CpuServeTest {
     zone.energy(50 * JOULE);
     try (ZeusdProcess zeusd = start()) {
       assertEquals(TYPICAL_RANGE_UJ + 50 * JOULE, energyUj());
+      assertTrue(zeusd.isAlive());
     }
   }
 
@@ -124,6 +125,7 @@ class CpuServeTest {
       Thread.sleep(1_200);
       zone.energy(1_700 * JOULE);
       assertEquals(3_700 * JOULE, energyUj(), "though it is as if it had risen by 200 J");
+      assertTrue(zeusd.isAlive());
     }
   }
 }
