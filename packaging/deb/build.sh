@@ -11,7 +11,7 @@ out=$2
 here=$(cd "$(dirname "$0")" && pwd -P)
 umask 022
 
-for part in bin/zeusd lib/runtime/bin/java lib/app/zeusd.jar; do
+for part in bin/zeusd lib/runtime/bin/java lib/app/zeusd.jar systemd/zeusd.service; do
   [ -e "$dist/$part" ] || {
     echo "build.sh: no $part in $dist; make an image with: mvn -Pdist package" >&2
     exit 1
@@ -62,10 +62,10 @@ chmod -R u=rwX,go=rX "$root/usr/lib/zeusd"
 ln -s ../lib/zeusd/bin/zeusd "$root/usr/bin/zeusd"
 
 # The service.
-put 755 "$here/../systemd/wait-until-listening" /usr/lib/zeusd/systemd/wait-until-listening
-put 755 "$here/../systemd/socket-link" /usr/lib/zeusd/systemd/socket-link
-put 644 "$here/../systemd/zeusd.service" /lib/systemd/system/zeusd.service
-put 644 "$here/../systemd/zeusd.default" /etc/default/zeusd
+mv "$root/usr/lib/zeusd/systemd/zeusd.service" "$work/"
+mv "$root/usr/lib/zeusd/systemd/zeusd.default" "$work/"
+put 644 "$work/zeusd.service" /lib/systemd/system/zeusd.service
+put 644 "$work/zeusd.default" /etc/default/zeusd
 
 # The documentation.
 "$here/../docs/generate.sh" "$dist" "$work/docs"

@@ -39,7 +39,8 @@ if [ $twice = yes ]; then
 fi
 
 # --- Into a root of its own. Nothing but dpkg's own files is there before.
-mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/log" "$root/tmp" "$root/etc"
+mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/log" "$root/tmp" \
+  "$root/etc/systemd/system" "$root/var/lib/systemd"
 touch "$root/var/lib/dpkg/status" "$root/etc/hostname" # dpkg takes empty directories away
 in_root() {
   dpkg --root="$root" --log="$work/dpkg.log" --force-script-chrootless --force-depends \

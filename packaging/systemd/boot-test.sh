@@ -1,12 +1,13 @@
 #!/bin/sh
 # Boots a small Debian with a real systemd, installs the package in it and lets guest-test.sh try the
-# service. Usage: boot-test.sh ZEUSD.deb
+# service. Usage: boot-test.sh ZEUSD.deb ZEUSD.tar.gz
 #
 # As root. Needs systemd-container and debootstrap, cc for two fake NVMLs, and, the first time, the
 # network: the Debian, 200 MB, is kept in ${XDG_CACHE_HOME:-~/.cache}/zeusd-ci. Where a machine cannot
 # boot it at all, this says so and is content, unless ZEUSD_CI_NEEDS_SYSTEMD is set.
 set -eu
 deb=$(readlink -f "$1")
+tarball=$(readlink -f "$2")
 here=$(cd "$(dirname "$0")" && pwd -P)
 root=$(cd "$here/../.." && pwd -P)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/zeusd-ci
@@ -64,6 +65,10 @@ int nvmlInit_v2(void) { for (;;) sleep(1000); }
 const char *nvmlErrorString(int result) { (void)result; return "?"; }' >"$work/hanging.c"
 cc -shared -fPIC -Wl,-soname,libnvidia-ml.so.1 -o "$opt/hanging-nvml/libnvidia-ml.so.1" "$work/hanging.c"
 cp "$deb" "$opt/zeusd.deb"
+cp "$tarball" "$opt/"
+# What the README tells to do, from its own text.
+"$root/docs/run-commands.py" --print packaging/README.md 'sudo apt install' >"$opt/install-package"
+"$root/docs/run-commands.py" --print packaging/README.md 'sudo tar' >"$opt/install-tarball"
 cp "$here/guest-test.sh" "$opt/"
 # A later version of the same.
 dpkg-deb -R "$deb" "$work/later"
@@ -78,7 +83,7 @@ nspawn=$!
 guest() {
   leader=$(cat "/proc/$nspawn/task/$nspawn/children")
   # shellcheck disable=SC2086 # a number and a space
-  nsenter --all -t $leader env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
+  nsenter --all -t $leader env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
 }
 tries=120
 until guest systemctl is-system-running 2>/dev/null | grep -q -e running -e degraded; do

@@ -41,11 +41,17 @@ nvml() { # folder of the library that the next start finds
   systemctl daemon-reload
 }
 
+printf '#!/bin/sh\nexec "$@"\n' >/usr/local/bin/sudo
+chmod 755 /usr/local/bin/sudo
 find / -xdev -path /opt/test -prune -o -path /proc -prune -o -path /var/log -prune -o -print | sort >/tmp/before
 
 # --- Installed, it runs, now and after each boot.
 nvml fake-nvml
-dpkg -i zeusd.deb >/dev/null
+export SYSTEMD_PAGER=""
+sh -eu install-package >/tmp/said 2>&1 || {
+  cat /tmp/said >&2
+  fail "the commands of packaging/README.md"
+}
 is ActiveState active
 is UnitFileState enabled
 answers /discover | grep -q '"gpu_ids":\[0,1,2,3\]' || fail "no GPUs: $(answers /discover)"
@@ -54,7 +60,7 @@ curl -sSf --max-time 10 -X POST --unix-socket /var/run/zeusd.sock \
   'http://localhost/gpu/set_power_limit?gpu_ids=0&power_limit_mw=250000&block=true' || fail "no limit set"
 [ "$(readlink /run/zeusd.sock)" = /run/zeusd/zeusd.sock ] || fail "/run/zeusd.sock is no link to the socket"
 [ "$(stat -c %a /run/zeusd/zeusd.sock)" = 666 ] || fail "mode of the socket"
-ok "dpkg -i: enabled, started, GPUs are there, a limit can be set"
+ok "installed as packaging/README.md says: enabled, started, GPUs are there, a limit can be set"
 
 # --- What it may do is what the unit says, also of the running process.
 pid=$(main_pid)
@@ -136,8 +142,9 @@ is ActiveState inactive
 is UnitFileState enabled
 ok "an upgrade restarts it if it runs, and leaves it stopped if it was"
 systemctl start zeusd
+pid=$(main_pid)
 dpkg -r zeusd >/dev/null 2>&1
-[ -z "$(pgrep -f zeusd.jar)" ] || fail "removed, and still running"
+[ ! -e "/proc/$pid" ] || fail "removed, and still running"
 [ ! -e /run/zeusd.sock ] || fail "removed, and its link is left"
 dpkg -i zeusd.deb >/dev/null
 is UnitFileState enabled
@@ -155,7 +162,21 @@ is ActiveState inactive
 systemctl enable --quiet --now zeusd
 dpkg -P zeusd >/dev/null 2>&1
 rm -r /etc/systemd/system/zeusd.service.d
+printf '#!/bin/sh\nexec "$@"\n' >/usr/local/bin/sudo
+chmod 755 /usr/local/bin/sudo
 find / -xdev -path /opt/test -prune -o -path /proc -prune -o -path /var/log -prune -o -print | sort >/tmp/after
-left=$(comm -13 /tmp/before /tmp/after | grep -v -e '^/tmp/' -e '^/var/lib/dpkg' -e '^/var/lib/systemd/\(timers\|linger\|coredump\)' -e '^/var/tmp' || true)
+left=$(comm -13 /tmp/before /tmp/after | grep -v -e '^/tmp/' -e '^/var/lib/\(apt\|dpkg\)' -e '^/var/lib/systemd/\(timers\|linger\|coredump\)' -e '^/var/tmp' || true)
 [ -z "$left" ] || fail "left after dpkg -P: $left"
 ok "dpkg -P leaves nothing"
+
+# --- Without the package.
+nvml fake-nvml
+sh -eu install-tarball >/tmp/said 2>&1 || {
+  cat /tmp/said >&2
+  fail "the commands of packaging/README.md"
+}
+is ActiveState active
+is UnitFileState enabled
+grep -q '"gpu_ids":\[0,1,2,3\]' /tmp/said || fail "no GPUs: $(cat /tmp/said)"
+grep -q '/usr/lib/zeusd/lib/zeusd-.*\.aot' "/proc/$(main_pid)/maps" || fail "its AOT cache is not used"
+ok "the tarball, installed as packaging/README.md says"

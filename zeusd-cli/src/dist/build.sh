@@ -18,6 +18,11 @@ cp -r target/app "$lib/app"
 rm -f "$lib/app/.built" "$lib/app/.built.new"
 cp src/dist/jvm.options "$lib/"
 cp ../LICENSE ../README.md ../CHANGELOG.md "$image/"
+# What a service of it needs, for those who install the tarball.
+install -m 755 ../packaging/healthcheck "$lib/"
+mkdir "$image/systemd"
+cp ../packaging/systemd/zeusd.service ../packaging/systemd/zeusd.default "$image/systemd/"
+install -m 755 ../packaging/systemd/wait-until-listening ../packaging/systemd/socket-link "$image/systemd/"
 
 # The SBOM that Maven made of the jars, and in it the Java runtime, which Maven knows nothing of. The
 # plugin does nothing when Maven is offline (-o).
