@@ -22,7 +22,7 @@ class HungDriverTest {
 
   /** Longer than a device may take, or requests that wait for one would be closed first. */
   private static final Limits LIMITS =
-      new Limits(100, Duration.ofSeconds(30), Duration.ofSeconds(12));
+      new Limits(100, Duration.ofMinutes(5), Duration.ofSeconds(12));
 
   private final FakeNvml nvml = TestServer.freshNvml();
 
