@@ -374,6 +374,7 @@ class HttpProtocolTest {
           "GET /time HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
           "GET /time HTTP/1.0\r\nNo colon\r\n\r\n",
           "GET http:///time HTTP/1.1\r\nHost: localhost\r\n\r\n",
+          "GET http://localhost\r\nA HTTP/1.1\r\nHost: localhost\r\n\r\n",
           "GET http://a@b/time HTTP/1.1\r\nHost: localhost\r\n\r\n",
           "GET http://localhost/time HTTP/1.1\r\n\r\n"
         }) {

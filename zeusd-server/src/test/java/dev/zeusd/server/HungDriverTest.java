@@ -121,6 +121,21 @@ class HungDriverTest {
     return crowd;
   }
 
+  @Test
+  void isAnsweredForWithoutABodyToAHead() throws Exception {
+    try (TestServer server = TestServer.start(Transport.TCP, LIMITS);
+        RawConnection inTheCall = server.connect()) {
+      for (int i = 0; i < 200; i++) {
+        inTheCall.get(LIMIT + 1);
+      }
+      nvml.gpu(1).delay(Call.GET_POWER_LIMIT, Duration.ofSeconds(60));
+      RawResponse head = inTheCall.send(request("HEAD", LIMIT + 1)).readHead();
+      nvml.gpu(1).delay(Call.GET_POWER_LIMIT, Duration.ZERO);
+      assertEquals(503, head.status());
+      assertEquals(0, inTheCall.drain(RawConnection.PATIENCE));
+    }
+  }
+
   private static void assertNoAnswer(RawResponse response) {
     assertEquals(503, response.status());
     assertEquals("10", response.header("retry-after"));

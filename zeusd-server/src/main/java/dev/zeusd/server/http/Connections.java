@@ -75,6 +75,9 @@ public final class Connections implements SocketOptions, Filter {
     /** Its answer never ends; those who write it see to stuck clients. */
     private volatile boolean streams;
 
+    /** Its request is a HEAD, whose answer has no body. */
+    private volatile boolean isHead;
+
     /** Works on its requests. */
     private volatile Thread handler;
 
@@ -135,7 +138,7 @@ public final class Connections implements SocketOptions, Filter {
       try {
         if (stateNanos == requestNanos && answerer == Answerer.NOBODY_YET) {
           answerer = Answerer.WATCH;
-          channel.write(ByteBuffer.wrap(ErrorMapper.noAnswer(gpuId)));
+          channel.write(ByteBuffer.wrap(ErrorMapper.noAnswer(gpuId, isHead)));
           close();
         }
       } catch (IOException e) {
@@ -159,6 +162,7 @@ public final class Connections implements SocketOptions, Filter {
   public void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
     Connection connection = connection(request);
     boolean hasBody = hasBody(request);
+    connection.isHead = Routes.isHead(request);
     connection.beginRequest();
     response.beforeSend(connection::beginAnswer);
     try {

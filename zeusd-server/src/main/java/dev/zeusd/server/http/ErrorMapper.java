@@ -121,14 +121,18 @@ public final class ErrorMapper {
   }
 
   /** A whole response, for a request whose handler is held up by a device. */
-  static byte[] noAnswer(int id) {
+  static byte[] noAnswer(int id, boolean isHead) {
     DeviceException e = DeviceWorker.noAnswer();
     Status status = status(e);
     String json = new String(WireJson.deviceErrors(Map.of(id, e)), StandardCharsets.UTF_8);
     String response =
         "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nRetry-After: %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
             .formatted(
-                status.code(), status.reasonPhrase(), RETRY_AFTER.get(), json.length(), json);
+                status.code(),
+                status.reasonPhrase(),
+                RETRY_AFTER.get(),
+                json.length(),
+                isHead ? "" : json);
     return response.getBytes(StandardCharsets.UTF_8);
   }
 

@@ -47,8 +47,10 @@ final class RequestHeads implements Supplier<byte[]> {
 
   private final DataReader source;
   private final int maxLineBytes;
-  private final ByteArrayOutputStream line = new ByteArrayOutputStream(256);
-  private final ByteArrayOutputStream out = new ByteArrayOutputStream(512);
+
+  // Most connections need neither.
+  private final ByteArrayOutputStream line = new ByteArrayOutputStream(0);
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream(0);
   private Place place = Place.BEFORE_REQUEST;
 
   // Of the head that is being read.
@@ -203,7 +205,7 @@ final class RequestHeads implements Supplier<byte[]> {
     }
     int start = target + scheme.length();
     int end = start;
-    while (end < requestLine.length() && "/?# ".indexOf(requestLine.charAt(end)) < 0) {
+    while (end < requestLine.length() && "/?# \r".indexOf(requestLine.charAt(end)) < 0) {
       end++;
     }
     hostOfTarget = Optional.of("Host: " + requestLine.substring(start, end) + "\r\n");
