@@ -19,7 +19,6 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -84,8 +83,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
   /** The caller that asks the device by itself now, or null. */
   private volatile Thread guest;
 
-  private final Lane commands = new Lane("commands");
+  private final Lane next = new Lane("actions");
   private final Lane reads = new Lane("reads");
+  private final Lane commands = new Lane("commands");
 
   /** Those of {@link #runOrShare} that have not begun, and that more callers may join. */
   private final Map<Function<? super D, ?>, SharedRead<?>> waitingReads = new ConcurrentHashMap<>();
@@ -212,6 +212,25 @@ public final class DeviceWorker<D> implements AutoCloseable {
     return calling.isHeldByCurrentThread();
   }
 
+  /** How long calls took lately. */
+  long recentNanos() {
+    return recentNanos;
+  }
+
+  /**
+   * Whether the device is idle; then it is the calling thread's turn to call it, until {@link
+   * #endTurn}.
+   */
+  boolean tryTurn() {
+    return !closed && calling.tryLock();
+  }
+
+  /** After a call that took so long. */
+  void endTurn(long tookNanos) {
+    noteTime(tookNanos);
+    calling.unlock();
+  }
+
   private <T> CompletableFuture<T> runNow(Function<? super D, ? extends T> call) {
     try {
       return CompletableFuture.completedFuture(call.apply(device));
@@ -271,8 +290,12 @@ public final class DeviceWorker<D> implements AutoCloseable {
     try {
       return call.get();
     } finally {
-      recentNanos = Math.max(System.nanoTime() - start, recentNanos - recentNanos / 8);
+      noteTime(System.nanoTime() - start);
     }
+  }
+
+  private void noteTime(long tookNanos) {
+    recentNanos = Math.max(tookNanos, recentNanos - recentNanos / 8);
   }
 
   /**
@@ -334,9 +357,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
             + " s, a driver call seems to hang; what was asked may still happen");
   }
 
-  /** Runs {@code action} on the worker's thread, without a limit on how many wait. */
-  void execute(Consumer<? super D> action) {
-    push(commands, () -> action.accept(device));
+  /** Runs {@code action} on the worker's thread, before all that waits for it. */
+  void executeNext(Runnable action) {
+    push(next, action::run);
   }
 
   /** Runs {@code work} at {@code dueNanos}, on the worker's thread. */
@@ -345,7 +368,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
     if (Thread.currentThread() == thread) {
       timers.add(timer);
     } else {
-      execute(device -> timers.add(timer));
+      executeNext(() -> timers.add(timer));
     }
   }
 
@@ -378,7 +401,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
   private void loop() {
     try {
       while (!closed) {
-        boolean worked = runDueTimer();
+        boolean worked = runNext(next);
+        worked |= runDueTimer();
         worked |= runNext(reads);
         worked |= runNext(commands);
         if (!worked) {
@@ -432,7 +456,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
   private void park() {
     parked = true;
     // Looked at once more after the flag is up: a task added in between sees the flag or is seen.
-    if (commands.tasks.isEmpty() && reads.tasks.isEmpty() && !closed) {
+    if (isEmpty() && !closed) {
       Timer timer = timers.peek();
       if (timer == null) {
         LockSupport.park(this);
@@ -443,8 +467,12 @@ public final class DeviceWorker<D> implements AutoCloseable {
     parked = false;
   }
 
+  private boolean isEmpty() {
+    return next.tasks.isEmpty() && reads.tasks.isEmpty() && commands.tasks.isEmpty();
+  }
+
   private void refuseAll() {
-    for (Lane lane : List.of(reads, commands)) {
+    for (Lane lane : List.of(next, reads, commands)) {
       Task task;
       while ((task = lane.tasks.poll()) != null) {
         task.refuse();

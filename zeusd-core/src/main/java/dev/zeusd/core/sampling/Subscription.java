@@ -1,12 +1,14 @@
 package dev.zeusd.core.sampling;
 
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /**
- * A subscriber's view of some devices: one slot for each, in which the latest value wins. So a slow
+ * A subscriber's interest in some devices, and how far it has read their {@link Board}. A slow
  * subscriber skips values and never grows.
  *
  * <p>{@link #poll} is for one thread at a time, virtual or platform; {@link #close} may come from
@@ -17,32 +19,46 @@ import java.util.concurrent.locks.LockSupport;
 public final class Subscription<S extends PowerSample> implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(Subscription.class.getName());
 
-  private final PowerSampler<?, S> sampler;
+  private final Supplier<Board<S>> source;
+  private final long freshNanos;
 
   /** Indices within the sampler, ascending. */
   private final int[] devices;
 
-  // Guarded by this.
-  private final Object[] pending;
-  private final Object[] seen;
-  private int pendingCount;
-  private boolean closed;
-
+  private final Bookmark<S> bookmark;
   private final Runnable onNews;
-  private volatile boolean onNewsFailed;
+  private final Consumer<Subscription<S>> onClose;
+  private final AtomicBoolean onNewsFailed = new AtomicBoolean();
+  private final AtomicBoolean closed = new AtomicBoolean();
   private volatile Thread waiter;
 
-  Subscription(PowerSampler<?, S> sampler, int[] devices, Runnable onNews) {
-    this.sampler = sampler;
+  /** Whether it is also told of values that have not changed. */
+  private volatile boolean wantsEveryRead = true;
+
+  /**
+   * A subscription that is open.
+   *
+   * @param source gives the newest board
+   * @param freshNanos how old a value may be that a newcomer is told
+   * @param devices indices, ascending
+   */
+  Subscription(
+      Supplier<Board<S>> source,
+      long freshNanos,
+      int[] devices,
+      Runnable onNews,
+      Consumer<Subscription<S>> onClose) {
+    this.source = source;
+    this.freshNanos = freshNanos;
     this.devices = devices;
+    this.bookmark = newBookmark();
     this.onNews = onNews;
-    this.pending = new Object[devices.length];
-    this.seen = new Object[devices.length];
+    this.onClose = onClose;
   }
 
   /**
-   * Waits until a value changed, and takes all that are pending: at most one for each device, by
-   * ascending id. The first value of a device counts as a change.
+   * Waits until a value changed, and takes all that have: at most one for each device, by ascending
+   * id. The first value of a device counts as a change.
    *
    * @return empty when {@code timeout} passed without a change, or after {@link #close}
    * @throws InterruptedException if the calling thread is interrupted
@@ -67,13 +83,41 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     }
   }
 
+  /** As {@link #poll}, without waiting. */
+  public List<S> pollNow() {
+    List<S> news = bookmark.take(board());
+    if (wantsEveryRead) {
+      wantsEveryRead = !bookmark.hasSeenAll();
+    }
+    return news;
+  }
+
   /** The current value of each device that has one now; a device that fails has none. */
   public List<S> current() {
-    List<S> samples = new ArrayList<>(devices.length);
-    for (int device : devices) {
-      sampler.current(device).ifPresent(samples::add);
-    }
-    return samples;
+    return current(board());
+  }
+
+  /** The value of each device that has one on this board of {@link #board}. */
+  public List<S> current(Board<S> board) {
+    return board.current(devices);
+  }
+
+  /** What is known now, for those who share this subscription. */
+  public Board<S> board() {
+    return source.get();
+  }
+
+  /** For another reader of the same devices, which has just come. */
+  public Bookmark<S> newBookmark() {
+    return new Bookmark<>(devices, freshNanos, NanoClock.SYSTEM);
+  }
+
+  /**
+   * Whether news is also what has not changed. It is at first, and must be while somebody who
+   * shares this subscription has not {@linkplain Bookmark#hasSeenAll seen all}.
+   */
+  public void wantEveryRead(boolean everyRead) {
+    wantsEveryRead = everyRead;
   }
 
   /** How many devices this was asked for. */
@@ -81,78 +125,29 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     return devices.length;
   }
 
-  /**
-   * What a subscriber that comes now would be told first: for one that shares this subscription
-   * with others. The value of a device that is not known, is older than a period, or is on its way
-   * to all of them, comes with a later {@link #poll}, even if it is what was told before.
-   */
-  public List<S> refresh() {
-    return sampler.refresh(this);
-  }
-
-  /** The samples of {@code known} by ascending id; the next ones of other devices are news. */
-  synchronized List<S> forgetAllBut(Batch<S> known) {
-    List<S> samples = new ArrayList<>(devices.length);
-    for (int i = 0; i < devices.length; i++) {
-      S sample = known.sample(devices[i]);
-      // A change that is pending or about to be published may be older than the sample.
-      if (sample == null
-          || pending[i] != null
-          || seen[i] != null && !sample.samePower((PowerSample) seen[i])) {
-        seen[i] = null;
-      } else {
-        samples.add(sample);
-      }
-    }
-    return samples;
-  }
-
   /** Whether {@link #close} was called. */
-  public synchronized boolean isClosed() {
-    return closed;
+  public boolean isClosed() {
+    return closed.get();
   }
 
-  /** As {@link #poll}, without waiting. */
-  @SuppressWarnings("unchecked")
-  public synchronized List<S> pollNow() {
-    if (pendingCount == 0) {
-      return List.of();
-    }
-    List<S> taken = new ArrayList<>(pendingCount);
-    for (int i = 0; i < pending.length; i++) {
-      if (pending[i] != null) {
-        taken.add((S) pending[i]);
-        pending[i] = null;
+  int[] devices() {
+    return devices;
+  }
+
+  /** Wakes this subscriber if there is something on this board that it wants. */
+  void tell(Board<S> before, Board<S> after) {
+    for (int device : devices) {
+      Board.Entry<S> entry = after.entry(device);
+      if (entry != null
+          && (entry.changedAt() == after.stamp()
+              || wantsEveryRead && entry != before.entry(device))) {
+        wake();
+        return;
       }
     }
-    pendingCount = 0;
-    return taken;
   }
 
-  /** Takes over what this subscriber wants of a batch, and wakes it. */
-  void offer(Batch<S> batch) {
-    boolean wake = false;
-    synchronized (this) {
-      for (int i = 0; i < devices.length; i++) {
-        S sample = batch.sample(devices[i]);
-        if (sample != null
-            && sample != seen[i]
-            && (seen[i] == null || batch.isChanged(devices[i]))) {
-          if (pending[i] == null) {
-            pendingCount++;
-          }
-          pending[i] = sample;
-          seen[i] = sample;
-          wake = true;
-        }
-      }
-    }
-    if (wake) {
-      wake();
-    }
-  }
-
-  private void wake() {
+  void wake() {
     Thread thread = waiter;
     if (thread != null) {
       LockSupport.unpark(thread);
@@ -161,27 +156,18 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
       onNews.run();
     } catch (Throwable e) {
       // It is the subscriber's own affair; those that are served after it know nothing of it.
-      if (!onNewsFailed) {
-        onNewsFailed = true;
+      if (!onNewsFailed.getAndSet(true)) {
         LOG.log(System.Logger.Level.ERROR, "a subscriber fails to be told of news", e);
       }
     }
   }
 
-  int[] devices() {
-    return devices;
-  }
-
   /** Ends the subscription; whoever polls returns at once. Idempotent. */
   @Override
   public void close() {
-    synchronized (this) {
-      if (closed) {
-        return;
-      }
-      closed = true;
+    if (!closed.getAndSet(true)) {
+      onClose.accept(this);
+      wake();
     }
-    sampler.unsubscribe(this);
-    wake();
   }
 }

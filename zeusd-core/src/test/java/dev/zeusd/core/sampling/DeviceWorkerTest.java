@@ -164,15 +164,13 @@ class DeviceWorkerTest {
   @Test
   void anExceptionOfTimedWorkIsLoggedAndTheWorkerGoesOn() throws Exception {
     try (TestLog log = new TestLog(DeviceWorker.class.getName())) {
-      worker.execute(
-          device ->
-              worker.schedule(
-                  System.nanoTime(),
-                  due -> {
-                    throw new IllegalStateException("timer");
-                  }));
-      worker.execute(
-          device -> {
+      worker.schedule(
+          System.nanoTime(),
+          due -> {
+            throw new IllegalStateException("timer");
+          });
+      worker.executeNext(
+          () -> {
             throw new IllegalStateException("action");
           });
       Await.until("both are logged", () -> log.lines(Level.SEVERE).size() == 2);

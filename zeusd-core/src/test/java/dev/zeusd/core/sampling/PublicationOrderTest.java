@@ -118,7 +118,7 @@ class PublicationOrderTest {
    * even been polled. Who joins the subscription then must not be told the second value first.
    */
   @Test
-  void whatARefreshTellsIsNotFollowedByAnOlderValue() throws Exception {
+  void whatANewcomerIsToldIsNotFollowedByAnOlderValue() throws Exception {
     CountDownLatch blocked0 = new CountDownLatch(1);
     AtomicInteger reads0 = new AtomicInteger();
     AtomicInteger reads1 = new AtomicInteger();
@@ -146,13 +146,12 @@ class PublicationOrderTest {
     PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(gpus, 2);
     try (Subscription<GpuPowerSample> shared = sampler.subscribe(List.of(0, 1))) {
       await(blocked0);
-      List<GpuPowerSample> told = new ArrayList<>(shared.refresh());
-      told.addAll(shared.pollNow());
+      Bookmark<GpuPowerSample> newcomer = shared.newBookmark();
+      List<GpuPowerSample> told = new ArrayList<>(newcomer.take(shared.board()));
       release.countDown();
       while (told.stream().noneMatch(sample -> sample.powerMw() == 20_000)) {
-        List<GpuPowerSample> more = shared.poll(Duration.ofSeconds(20));
-        assertTrue(!more.isEmpty(), "the second value never comes: " + told);
-        told.addAll(more);
+        assertTrue(!shared.poll(Duration.ofSeconds(20)).isEmpty(), "it never comes: " + told);
+        told.addAll(newcomer.take(shared.board()));
       }
       long lastMw = 0;
       for (GpuPowerSample sample : told) {

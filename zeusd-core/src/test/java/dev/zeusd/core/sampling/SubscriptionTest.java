@@ -21,21 +21,28 @@ import org.junit.jupiter.api.Timeout;
 class SubscriptionTest {
   private static final Duration EVER = Duration.ofHours(1);
 
-  private static Batch<GpuPowerSample> batch(GpuPowerSample... samples) {
-    Batch<GpuPowerSample> batch = new Batch<>(2);
-    for (GpuPowerSample sample : samples) {
-      batch.put(sample.gpuId(), sample, true);
+  /** Two devices, and one subscription to both. */
+  private static final class Publisher {
+    private volatile Board<GpuPowerSample> board = Board.ofNothing(2);
+    private long reads;
+    final Subscription<GpuPowerSample> subscription =
+        new Subscription<>(() -> board, Long.MAX_VALUE, new int[] {0, 1}, () -> {}, closed -> {});
+
+    @SuppressWarnings("unchecked")
+    void publish(GpuPowerSample... samples) {
+      Board.Entry<GpuPowerSample>[] read = new Board.Entry[2];
+      for (GpuPowerSample sample : samples) {
+        read[sample.gpuId()] = Board.Entry.read(sample, ++reads);
+      }
+      Board<GpuPowerSample> before = board;
+      Board<GpuPowerSample> after = before.with(read);
+      board = after;
+      subscription.tell(before, after);
     }
-    return batch;
   }
 
   private static GpuPowerSample sample(int gpu, long number) {
     return new GpuPowerSample(number, gpu, number);
-  }
-
-  /** Of no sampler, so it cannot be closed. */
-  private static Subscription<GpuPowerSample> subscription() {
-    return new Subscription<>(null, new int[] {0, 1}, () -> {});
   }
 
   private static <T> T uninterrupted(Callable<T> call) {
@@ -55,28 +62,29 @@ class SubscriptionTest {
   static final class Interleavings {
     private static final int COUNT = 500;
 
-    private final Subscription<GpuPowerSample> subscription = subscription();
+    private final Publisher publisher = new Publisher();
+    private final Subscription<GpuPowerSample> subscription = publisher.subscription;
     private final long[] last = new long[2];
 
     public static void main(String[] args) {
       try {
-        Lincheck.runConcurrentTest(COUNT, () -> new Interleavings().offersMeetPolls());
+        Lincheck.runConcurrentTest(COUNT, () -> new Interleavings().publicationsMeetPolls());
         System.out.println("result=passed");
       } catch (LincheckAssertionError e) {
         System.out.println("result=" + e.getMessage());
       }
     }
 
-    private void offersMeetPolls() {
+    private void publicationsMeetPolls() {
       GpuPowerSample current = sample(0, 1);
-      subscription.offer(batch(current));
-      Thread publisher =
+      publisher.publish(current);
+      Thread thread =
           new Thread(
               () -> {
-                subscription.offer(batch(current, sample(1, 1)));
-                subscription.offer(batch(sample(0, 2), sample(1, 2)));
+                publisher.publish(current, sample(1, 1));
+                publisher.publish(sample(0, 2), sample(1, 2));
               });
-      publisher.start();
+      thread.start();
       while (last[0] != 2 || last[1] != 2) {
         List<GpuPowerSample> samples = uninterrupted(() -> subscription.poll(EVER));
         require(!samples.isEmpty(), "it returns with a sample");
@@ -88,7 +96,7 @@ class SubscriptionTest {
       }
       uninterrupted(
           () -> {
-            publisher.join();
+            thread.join();
             return null;
           });
       require(uninterrupted(() -> subscription.poll(Duration.ZERO)).isEmpty(), "none is left");
@@ -110,10 +118,11 @@ class SubscriptionTest {
 
   // ---- Who is woken: Lincheck may wake a thread at any time, so it does not see ----
 
-  /** Offers come at all moments of a poll: before, while and after it goes to sleep. */
+  /** Publications come at all moments of a poll: before, while and after it goes to sleep. */
   @Test
-  void noOfferFailsToWake() throws Exception {
-    Subscription<GpuPowerSample> subscription = subscription();
+  void noPublicationFailsToWake() throws Exception {
+    Publisher publisher = new Publisher();
+    Subscription<GpuPowerSample> subscription = publisher.subscription;
     long count = 50_000;
     AtomicLong last = new AtomicLong();
     Semaphore taken = new Semaphore(1);
@@ -130,7 +139,7 @@ class SubscriptionTest {
     for (long number = 1; number <= count; number++) {
       assertTrue(taken.tryAcquire(20, TimeUnit.SECONDS), "slept through it");
       spin(number);
-      subscription.offer(batch(sample(0, number)));
+      publisher.publish(sample(0, number));
     }
     assertTrue(poller.join(Duration.ofSeconds(20)));
   }

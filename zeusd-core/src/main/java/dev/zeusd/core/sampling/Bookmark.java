@@ -1,0 +1,82 @@
+package dev.zeusd.core.sampling;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * How far one reader of a {@link Board} has come: the stamp of the board it has read last. Whoever
+ * takes nothing for a while keeps an old one, and gets the latest values with the next board.
+ *
+ * <p>A reader that has just come also remembers which devices it has not been told of at all: it
+ * gets their next value even if that has not changed.
+ *
+ * <p>For one thread at a time.
+ *
+ * @param <S> the samples
+ */
+public final class Bookmark<S extends PowerSample> {
+  private final int[] devices;
+  private final long freshNanos;
+  private final NanoClock clock;
+  private long seenStamp;
+
+  /** By place in {@code devices}; null once each has been told. */
+  private boolean[] told;
+
+  private int untold;
+
+  /**
+   * Nothing seen.
+   *
+   * @param devices indices, ascending
+   * @param freshNanos how old a value may be that a newcomer is told
+   */
+  Bookmark(int[] devices, long freshNanos, NanoClock clock) {
+    this.devices = devices;
+    this.freshNanos = freshNanos;
+    this.clock = clock;
+    this.told = new boolean[devices.length];
+    this.untold = devices.length;
+  }
+
+  /** The stamp of the last board that was taken from. */
+  public long seenStamp() {
+    return seenStamp;
+  }
+
+  /** Whether there was a value of each device by now. */
+  public boolean hasSeenAll() {
+    return untold == 0;
+  }
+
+  /** What is new on a board, by ascending id; it is not new again. */
+  public List<S> take(Board<S> board) {
+    if (board.stamp() == seenStamp && untold == 0) {
+      return List.of();
+    }
+    List<S> news = List.of();
+    for (int i = 0; i < devices.length; i++) {
+      Board.Entry<S> entry = board.entry(devices[i]);
+      if (entry != null && isNews(entry, i)) {
+        news = news.isEmpty() ? new ArrayList<>(devices.length) : news;
+        news.add(entry.sample());
+      }
+    }
+    seenStamp = board.stamp();
+    return news;
+  }
+
+  private boolean isNews(Board.Entry<S> entry, int i) {
+    if (untold == 0 || told[i]) {
+      return entry.changedAt() > seenStamp;
+    }
+    if (!entry.answers() || clock.nanoTime() - entry.readNanos() > freshNanos) {
+      return false;
+    }
+    told[i] = true;
+    if (--untold == 0) {
+      told = null;
+    }
+    return true;
+  }
+}

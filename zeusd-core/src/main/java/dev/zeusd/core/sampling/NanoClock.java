@@ -1,0 +1,34 @@
+package dev.zeusd.core.sampling;
+
+import java.util.concurrent.locks.LockSupport;
+
+/** The monotonic clock, and how to wait by it. Tests have one whose time they set. */
+interface NanoClock {
+  /** The clock of this machine. */
+  NanoClock SYSTEM =
+      new NanoClock() {
+        @Override
+        public long nanoTime() {
+          return System.nanoTime();
+        }
+
+        @Override
+        public void parkUntil(long nanos) {
+          LockSupport.parkNanos(this, nanos - System.nanoTime());
+        }
+
+        @Override
+        public void unpark(Thread thread) {
+          LockSupport.unpark(thread);
+        }
+      };
+
+  /** As {@link System#nanoTime}. */
+  long nanoTime();
+
+  /** Waits until {@code nanos}, an {@link #unpark}, or for no reason. */
+  void parkUntil(long nanos);
+
+  /** Lets {@code thread} go on, now or when it waits the next time. */
+  void unpark(Thread thread);
+}

@@ -1,0 +1,218 @@
+package dev.zeusd.core.sampling;
+
+import java.time.Duration;
+
+/**
+ * Runs a pass over devices at the moments of an absolute schedule: a late tick moves no later one,
+ * and ticks missed in a stall are left out. One thread does so, the lead, as long as no call of a
+ * device hangs.
+ *
+ * <p>A second thread stands by and looks at the first one now and then. If that is stuck in a call,
+ * the second one takes over at once, and another one stands by; the stuck one sees when it returns
+ * that it leads no more, and ends. So a hang delays the others once, however long it lasts, and
+ * leaves no thread behind. To look at every tick would cost as much as the tick.
+ *
+ * <p>Thread-safe.
+ */
+final class Ticker {
+  /** How often the second thread looks. */
+  static final Duration WATCH_INTERVAL = Duration.ofMillis(200);
+
+  /** A call that takes longer is taken for one that hangs, if it is looked at. */
+  private static final long MAX_GRACE_NANOS = 10_000_000;
+
+  private static final long END_WAIT_MILLIS = 200;
+
+  private final String name;
+  private final long periodNanos;
+  private final NanoClock clock;
+  private final Pass pass;
+
+  // Guarded by this.
+  /** Who ticks, or null while this is stopped. */
+  private Lead lead;
+
+  /** Who ticked last, or null. */
+  private Lead latest;
+
+  private long epochNanos;
+
+  /** A pass is wanted at once, whatever the schedule says. */
+  private volatile boolean isPassWanted;
+
+  /** What is done at each tick. */
+  interface Pass {
+    /**
+     * Reads what is due. It says by {@link Lead#beginCall} and {@link Lead#endCall} when it calls a
+     * device, and goes on with no other one once {@link Lead#isOver}.
+     *
+     * @param dueNanos when the tick was due; only with {@code onSchedule}
+     * @param onSchedule false for a pass that {@link #passNow} asked for
+     */
+    void run(Lead lead, long dueNanos, boolean onSchedule);
+  }
+
+  /** A ticker that stands still; its threads are called {@code name}. */
+  Ticker(String name, long periodNanos, NanoClock clock, Pass pass) {
+    this.name = name;
+    this.periodNanos = periodNanos;
+    this.clock = clock;
+    this.pass = pass;
+  }
+
+  /** Starts the schedule with a first pass now, if it stands still. */
+  synchronized void start() {
+    if (lead == null) {
+      epochNanos = clock.nanoTime();
+      isPassWanted = true;
+      lead = new Lead(epochNanos + periodNanos);
+      latest = lead;
+      // A platform thread: a call into the driver pins its carrier, and it is to be on time.
+      lead.thread = Thread.ofPlatform().daemon().name(name).unstarted(lead::tick);
+      lead.thread.start();
+      standBy(lead);
+    }
+  }
+
+  private void standBy(Lead watched) {
+    // A platform thread, since it may lead.
+    watched.standIn = Thread.ofPlatform().daemon().name(name).unstarted(() -> watch(watched));
+    watched.standIn.start();
+  }
+
+  /** A pass as soon as possible, beside the schedule. */
+  synchronized void passNow() {
+    isPassWanted = true;
+    if (lead != null) {
+      clock.unpark(lead.thread);
+    }
+  }
+
+  /** Ends the schedule; a pass that runs comes to its end. */
+  synchronized void stop() {
+    if (lead != null) {
+      lead.end();
+      lead = null;
+    }
+  }
+
+  /** As {@link #stop}, and waits for the pass that runs, unless it hangs. */
+  void close() {
+    Lead last;
+    synchronized (this) {
+      stop();
+      last = latest;
+    }
+    try {
+      if (last != null && last.thread != Thread.currentThread()) {
+        last.thread.join(END_WAIT_MILLIS);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** How long a call may take before the thread that makes it counts as stuck. */
+  private long graceNanos() {
+    return Math.min(periodNanos / 4, MAX_GRACE_NANOS);
+  }
+
+  private void watch(Lead watched) {
+    while (!watched.isOver()) {
+      long now = clock.nanoTime();
+      long sinceNanos = watched.callSinceNanos;
+      if (sinceNanos == Lead.NO_CALL) {
+        clock.parkUntil(now + WATCH_INTERVAL.toNanos());
+      } else if (now - sinceNanos < graceNanos()) {
+        clock.parkUntil(sinceNanos + graceNanos());
+      } else if (watched.callSinceNanos == sinceNanos && takeOver(watched)) {
+        return;
+      }
+    }
+  }
+
+  private boolean takeOver(Lead stuck) {
+    Lead mine;
+    synchronized (this) {
+      if (lead != stuck) {
+        return false;
+      }
+      stuck.isOver = true;
+      mine = new Lead(stuck.dueNanos);
+      mine.thread = Thread.currentThread();
+      lead = mine;
+      latest = mine;
+      // What the stuck one had not come to by now.
+      isPassWanted = true;
+      standBy(mine);
+    }
+    mine.tick();
+    return true;
+  }
+
+  /** One thread's time as the one that ticks. */
+  final class Lead {
+    private static final long NO_CALL = Long.MIN_VALUE;
+
+    private Thread thread;
+    private Thread standIn;
+    private volatile boolean isOver;
+
+    /** The beginning of the call that is under way. */
+    private volatile long callSinceNanos = NO_CALL;
+
+    /** The tick that is next or under way. */
+    private volatile long dueNanos;
+
+    private Lead(long dueNanos) {
+      this.dueNanos = dueNanos;
+    }
+
+    /** Whether another thread ticks now, or none. */
+    boolean isOver() {
+      return isOver;
+    }
+
+    /** A device is called from now on. */
+    void beginCall(long nowNanos) {
+      callSinceNanos = nowNanos;
+    }
+
+    /** It has answered. */
+    void endCall() {
+      callSinceNanos = NO_CALL;
+    }
+
+    private void end() {
+      isOver = true;
+      clock.unpark(thread);
+      clock.unpark(standIn);
+    }
+
+    private void tick() {
+      while (!isOver) {
+        long now = clock.nanoTime();
+        boolean onSchedule = now - dueNanos >= 0;
+        if (onSchedule || isPassWanted) {
+          isPassWanted = false;
+          pass.run(this, dueNanos, onSchedule);
+          if (onSchedule) {
+            dueNanos = dueAfter(now);
+          }
+        } else {
+          clock.parkUntil(dueNanos);
+        }
+      }
+    }
+
+    /** The tick after that of {@code nanos}, or the newest one due by now: late, not lost. */
+    private long dueAfter(long nanos) {
+      long next = Math.max(tickAt(nanos) + 1, tickAt(clock.nanoTime()));
+      return epochNanos + next * periodNanos;
+    }
+
+    private long tickAt(long nanos) {
+      return Math.floorDiv(nanos - epochNanos, periodNanos);
+    }
+  }
+}
