@@ -49,6 +49,25 @@ public final class Bookmark<S extends PowerSample> {
     return untold == 0;
   }
 
+  /** Whether a board has a value for each device that has not been told. */
+  public boolean canSeeAll(Board<S> board) {
+    for (int i = 0; untold > 0 && i < devices.length; i++) {
+      if (!told[i] && !isFresh(board.entry(devices[i]))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean isFresh(Board.Entry<S> entry) {
+    return entry != null && entry.answers() && clock.nanoTime() - entry.readNanos() <= freshNanos;
+  }
+
+  /** Takes what is new on a board without looking at it: somebody who had seen as much has. */
+  public void skipTo(Board<S> board) {
+    seenStamp = board.stamp();
+  }
+
   /** What is new on a board, by ascending id; it is not new again. */
   public List<S> take(Board<S> board) {
     if (board.stamp() == seenStamp && untold == 0) {
@@ -70,7 +89,7 @@ public final class Bookmark<S extends PowerSample> {
     if (untold == 0 || told[i]) {
       return entry.changedAt() > seenStamp;
     }
-    if (!entry.answers() || clock.nanoTime() - entry.readNanos() > freshNanos) {
+    if (!isFresh(entry)) {
       return false;
     }
     told[i] = true;

@@ -118,8 +118,9 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   /**
    * As {@link #subscribe(Collection)}, for who serves several subscriptions.
    *
-   * @param onNews called when there may be something to poll, or the subscription was closed; by
-   *     the threads that read, maybe by two at a time, which it must not hold up
+   * @param onNews called when there may be something to poll beside what was known when this
+   *     returned, or the subscription was closed; by the threads that read, maybe by two at a time,
+   *     which it must not hold up
    */
   public Subscription<S> subscribe(Collection<Integer> ids, Runnable onNews) {
     int[] indices = ids.stream().distinct().mapToInt(this::indexOf).sorted().toArray();
@@ -127,8 +128,6 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
         new Subscription<>(this::board, periodNanos, indices, onNews, this::unsubscribe);
     if (!add(subscription)) {
       subscription.close();
-    } else if (!subscription.current().isEmpty()) {
-      subscription.wake();
     }
     return subscription;
   }

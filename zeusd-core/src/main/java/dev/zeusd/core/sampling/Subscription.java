@@ -147,7 +147,7 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     }
   }
 
-  void wake() {
+  private void wake() {
     Thread thread = waiter;
     if (thread != null) {
       LockSupport.unpark(thread);

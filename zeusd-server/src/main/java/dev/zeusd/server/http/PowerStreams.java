@@ -7,6 +7,7 @@ import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -56,7 +57,11 @@ public final class PowerStreams implements AutoCloseable {
             new StreamGroup.Dialect<>() {
               @Override
               public List<byte[]> events(List<S> changed, List<S> current) {
-                return changed.stream().map(sample).toList();
+                List<byte[]> events = new ArrayList<>(changed.size());
+                for (S each : changed) {
+                  events.add(sample.apply(each));
+                }
+                return events;
               }
 
               @Override
@@ -86,7 +91,6 @@ public final class PowerStreams implements AutoCloseable {
       FanOut.ById<?> devices,
       Supplier<? extends PowerSampler<?, S>> sampler,
       Dialects<S> dialects) {
-    Dialects<S> once = new Dialects<>(new OncePerSample<>(dialects.sample()), dialects.snapshot());
     return bounded(
         (request, response, acceptedUntil) -> {
           Query query = Query.of(request, Set.of(idsParameter, FORMAT));
@@ -105,7 +109,7 @@ public final class PowerStreams implements AutoCloseable {
           if (Routes.isHead(request)) {
             stream.sendHeadOnly();
           }
-          join(stream, power, ids, format, once.of(format));
+          join(stream, power, ids, format, dialects.of(format));
           stream.sleepUntilEnded();
         });
   }
@@ -125,10 +129,8 @@ public final class PowerStreams implements AutoCloseable {
           if (group != null && group.join(stream)) {
             return group;
           }
-          StreamGroup<S> fresh =
-              new StreamGroup<>(sampler.subscribe(ids, this::wake), ids, dialect);
-          fresh.join(stream);
-          return fresh;
+          return new StreamGroup<>(
+              stream, onNews -> sampler.subscribe(ids, onNews), dialect, this::wake);
         });
     startOrWake();
   }
@@ -227,31 +229,5 @@ public final class PowerStreams implements AutoCloseable {
   public void close() {
     closed = true;
     groups.values().forEach(StreamGroup::close);
-  }
-
-  /**
-   * Makes the event of a sample once, however many groups get it: they all come for the same sample
-   * of a device within the same tick.
-   */
-  private static final class OncePerSample<S extends PowerSample> implements Function<S, byte[]> {
-    private final Function<S, byte[]> encode;
-    private final Map<Integer, Encoded> newest = new ConcurrentHashMap<>();
-
-    private record Encoded(PowerSample sample, byte[] json) {}
-
-    OncePerSample(Function<S, byte[]> encode) {
-      this.encode = encode;
-    }
-
-    @Override
-    public byte[] apply(S sample) {
-      Encoded known = newest.get(sample.id());
-      if (known != null && known.sample == sample) {
-        return known.json;
-      }
-      byte[] json = encode.apply(sample);
-      newest.put(sample.id(), new Encoded(sample, json));
-      return json;
-    }
   }
 }

@@ -1,23 +1,28 @@
 package dev.zeusd.server.http;
 
+import dev.zeusd.core.sampling.Board;
+import dev.zeusd.core.sampling.Bookmark;
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.Subscription;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 
 /**
- * The streams of the same devices in the same dialect: one subscription, one virtual thread, and
- * for each tick one piece of text that is written to all of them.
+ * The streams of the same devices in the same dialect: one subscription, and for each tick one
+ * piece of text that is written to all of them who have seen as much so far.
  *
- * <p>The thread never waits for a client. One that does not take what it is sent falls behind by
- * itself: then its newest values are kept for it, one for each device, until it goes on.
+ * <p>Nobody waits for a client. One that does not take what it is sent falls behind by itself: it
+ * keeps its old {@link Bookmark}, and is told the latest values when it goes on.
+ *
+ * <p>Thread-safe: one thread at a time does a {@link #step}.
  */
 final class StreamGroup<S extends PowerSample> {
   private static final long HEARTBEAT_NANOS = TimeUnit.MILLISECONDS.toNanos(900);
@@ -27,8 +32,13 @@ final class StreamGroup<S extends PowerSample> {
    */
   private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
-  /** How soon to try again while somebody waits for something. */
+  /** How soon to try again while a client does not take what it is sent. */
   private static final long RETRY_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+
+  /** A step that takes no longer may be done by the thread that has read the devices. */
+  private static final long SHORT_STEP_NANOS = 500_000;
+
+  private static final long NO_STAMP = -1;
 
   private static final byte[] DATA = "data: ".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] CHUNK_OF_A_COMMENT =
@@ -49,113 +59,84 @@ final class StreamGroup<S extends PowerSample> {
   }
 
   private final Subscription<S> subscription;
-  private final int[] ids;
   private final Dialect<S> dialect;
   private final Queue<SseStream> newcomers = new ConcurrentLinkedQueue<>();
+  private final ReentrantLock stepping = new ReentrantLock();
+
+  // Guarded by this.
   private boolean over;
 
+  // Guarded by stepping.
   private final List<Member> members = new ArrayList<>();
-  private final Object[] told;
   private final ByteBuffer discarded = ByteBuffer.allocateDirect(512);
+  private final ByteBuffer comment = direct(CHUNK_OF_A_COMMENT);
   private ByteBuffer chunk = ByteBuffer.allocateDirect(1024);
-  private long toldNanos = System.nanoTime();
   private long lookedNanos = System.nanoTime();
 
+  /** What the chunk leads from and to: boards, for those who have seen all. */
+  private long chunkFromStamp = NO_STAMP;
+
+  private long chunkToStamp;
+
+  /** Nothing has changed between the two. */
+  private boolean isChunkEmpty;
+
+  /** How long the last step took. */
+  private volatile long stepNanos;
+
   /**
-   * A group without members.
+   * A group of one stream.
    *
-   * @param ids what {@code subscription} is for, ascending
+   * @param subscriber gets what to call when there is news, and subscribes to the devices
+   * @param onNews called when a {@link #step} is due
    */
-  StreamGroup(Subscription<S> subscription, List<Integer> ids, Dialect<S> dialect) {
-    this.subscription = subscription;
-    this.ids = ids.stream().mapToInt(Integer::intValue).toArray();
+  StreamGroup(
+      SseStream first,
+      Function<Runnable, Subscription<S>> subscriber,
+      Dialect<S> dialect,
+      Runnable onNews) {
     this.dialect = dialect;
-    this.told = new Object[ids.size()];
+    newcomers.add(first);
+    // The first news may come before this knows what it is subscribed to.
+    stepping.lock();
+    try {
+      subscription = subscriber.apply(() -> stepOrCall(onNews));
+    } finally {
+      stepping.unlock();
+    }
   }
 
-  /** A stream, and where it differs from what the group as a whole has told. */
+  private static ByteBuffer direct(byte[] bytes) {
+    return ByteBuffer.allocateDirect(bytes.length).put(bytes).flip();
+  }
+
+  /** A stream, and what its client has been told. */
   private final class Member {
     final SseStream stream;
+    final Bookmark<S> bookmark = subscription.newBookmark();
+    long writtenNanos;
 
-    /** The last value that this one was told of each device; null once it is the group's. */
-    private Object[] own = new Object[ids.length];
-
-    /** What is to be told when it can be, by device. */
-    private final Object[] owed = new Object[ids.length];
-
-    private boolean owes;
-
-    Member(SseStream stream) {
+    Member(SseStream stream, long nowNanos) {
       this.stream = stream;
+      this.writtenNanos = nowNanos - stream.ageNanos();
     }
 
-    void take(List<S> batch) {
-      for (S sample : batch) {
-        int i = index(sample);
-        Object last = own == null ? told[i] : own[i];
-        if (isNews(sample, last)) {
-          owed[i] = sample;
-          owes = true;
-        }
-        if (own != null) {
-          own[i] = sample;
-        }
+    /** Whether its first event is put off, since it is to show all devices. */
+    boolean waits(Board<S> board) {
+      return dialect.showsAll()
+          && !bookmark.hasSeenAll()
+          && stream.ageNanos() < HEARTBEAT_NANOS
+          && !bookmark.canSeeAll(board);
+    }
+
+    void write(ByteBuffer text, long nowNanos) {
+      if (stream.isOpen()) {
+        stream.write(text);
+      } else {
+        stream.openWith(text);
       }
+      writtenNanos = nowNanos;
     }
-
-    /** What was pending when it came is told by the first batch after that. */
-    void joinGroup() {
-      if (own != null && !isMissingSome()) {
-        own = null;
-      }
-    }
-
-    boolean isMissingSome() {
-      return own != null && Arrays.asList(own).contains(null);
-    }
-
-    boolean takesWhatTheGroupTells() {
-      return own == null && !owes && stream.isReady();
-    }
-
-    /** Tells what is owed, if the client can take it. */
-    void tell() {
-      boolean waits = dialect.showsAll() && isMissingSome() && stream.ageNanos() < HEARTBEAT_NANOS;
-      if (!stream.isOpen()) {
-        if (owes && !waits) {
-          stream.openWith(chunkOf(takeOwed()));
-        } else if (stream.ageNanos() >= HEARTBEAT_NANOS) {
-          stream.openWith(chunkOfAComment());
-        }
-      } else if (owes && !waits && stream.isReady()) {
-        stream.write(chunkOf(takeOwed()));
-      }
-    }
-
-    @SuppressWarnings("unchecked")
-    private List<byte[]> takeOwed() {
-      List<S> samples = new ArrayList<>();
-      for (int i = 0; i < owed.length; i++) {
-        if (owed[i] != null) {
-          samples.add((S) owed[i]);
-          owed[i] = null;
-        }
-      }
-      owes = false;
-      return dialect.events(samples, subscription.current());
-    }
-
-    boolean isInAHurry() {
-      return owes || !stream.isReady();
-    }
-  }
-
-  private int index(S sample) {
-    return Arrays.binarySearch(ids, sample.id());
-  }
-
-  private boolean isNews(S sample, Object last) {
-    return last == null || sample != last && !sample.samePower((PowerSample) last);
   }
 
   /** Adds a stream; false if the group is over, since its last stream has ended. */
@@ -172,113 +153,148 @@ final class StreamGroup<S extends PowerSample> {
     subscription.close();
   }
 
+  /**
+   * On a thread that reads devices: to wake another one takes longer than to write to a few
+   * clients.
+   */
+  private void stepOrCall(Runnable onNews) {
+    boolean isDone = false;
+    if (stepNanos <= SHORT_STEP_NANOS && !stepping.isHeldByCurrentThread() && stepping.tryLock()) {
+      try {
+        stepWithTurn();
+        isDone = !members.isEmpty();
+      } finally {
+        stepping.unlock();
+      }
+    }
+    if (!isDone) {
+      onNews.run();
+    }
+  }
+
   /** Does what is due; gives the ns until something is due again, unless there is news before. */
   long step() {
-    tell(subscription.pollNow());
-    welcomeNewcomers();
-    lookForGoneOnes();
+    stepping.lock();
+    try {
+      return stepWithTurn();
+    } finally {
+      stepping.unlock();
+    }
+  }
+
+  private long stepWithTurn() {
+    long start = System.nanoTime();
+    welcomeNewcomers(start);
+    long pauseNanos = tell(start);
+    if (start - lookedNanos >= LOOK_NANOS) {
+      lookedNanos = start;
+      lookForGoneOnes();
+    }
     if (subscription.isClosed()) {
       end();
     }
-    return pauseNanos();
+    stepNanos = System.nanoTime() - start;
+    return pauseNanos;
   }
 
   /** Whether all streams have ended; then it has to be closed. */
-  synchronized boolean isOver() {
-    over |= members.isEmpty() && newcomers.isEmpty();
-    return over;
+  boolean isOver() {
+    stepping.lock();
+    try {
+      synchronized (this) {
+        over |= members.isEmpty() && newcomers.isEmpty();
+        return over;
+      }
+    } finally {
+      stepping.unlock();
+    }
   }
 
   private void end() {
     synchronized (this) {
       over = true;
     }
-    welcomeNewcomers();
+    welcomeNewcomers(System.nanoTime());
     for (Member member : members) {
       member.stream.endProperly(ByteBuffer.wrap(LAST_CHUNK));
     }
     members.clear();
   }
 
-  private long pauseNanos() {
-    for (Member member : members) {
-      if (member.isInAHurry()) {
-        return RETRY_NANOS;
-      }
-    }
-    return Math.clamp(toldNanos + HEARTBEAT_NANOS - System.nanoTime(), 0, LOOK_NANOS);
-  }
-
-  private void tell(List<S> batch) {
-    List<S> news = batch.stream().filter(sample -> isNews(sample, told[index(sample)])).toList();
-    ByteBuffer shared =
-        news.isEmpty() ? null : chunkOf(dialect.events(news, subscription.current()));
-    boolean silent = shared == null && System.nanoTime() - toldNanos >= HEARTBEAT_NANOS;
-    if (silent) {
-      shared = chunkOfAComment();
-    }
-    List<Member> others = null;
-    for (Member member : members) {
-      if (shared != null
-          && (member.takesWhatTheGroupTells() || silent && member.stream.isReady())) {
-        member.stream.write(shared.rewind());
-      } else {
-        others = others == null ? new ArrayList<>() : others;
-        others.add(member);
-      }
-    }
-    if (shared != null) {
-      toldNanos = System.nanoTime();
-    }
-    if (others != null) {
-      tellOneByOne(others, batch);
-    }
-    for (S sample : news) {
-      told[index(sample)] = sample;
-    }
-  }
-
-  private void tellOneByOne(List<Member> others, List<S> batch) {
-    for (Member member : others) {
-      member.take(batch);
-      member.tell();
-      if (!batch.isEmpty()) {
-        member.joinGroup();
-      }
-    }
-  }
-
-  private void welcomeNewcomers() {
+  private void welcomeNewcomers(long nowNanos) {
     SseStream newcomer = newcomers.poll();
-    if (newcomer == null) {
-      return;
+    if (newcomer != null) {
+      // Before the board is looked at, so that no read falls in between.
+      subscription.wantEveryRead(true);
     }
-    List<S> current = subscription.refresh();
     for (; newcomer != null; newcomer = newcomers.poll()) {
-      Member member = new Member(newcomer);
-      members.add(member);
-      member.take(current);
-      member.tell();
+      members.add(new Member(newcomer, nowNanos));
     }
+  }
+
+  private long tell(long nowNanos) {
+    Board<S> board = subscription.board();
+    long pauseNanos = LOOK_NANOS;
+    boolean haveAllSeenAll = true;
+    boolean hasEnded = false;
+    for (Member member : members) {
+      boolean isReady = !member.stream.isOpen() || member.stream.isReady();
+      if (isReady && !member.waits(board)) {
+        ByteBuffer text = news(member.bookmark, board);
+        if (text == null && nowNanos - member.writtenNanos >= HEARTBEAT_NANOS) {
+          text = comment.rewind();
+        }
+        if (text != null) {
+          member.write(text, nowNanos);
+        }
+      }
+      long silentUntil = member.writtenNanos + HEARTBEAT_NANOS - nowNanos;
+      pauseNanos = Math.min(pauseNanos, isReady ? silentUntil : RETRY_NANOS);
+      haveAllSeenAll &= member.bookmark.hasSeenAll();
+      hasEnded |= member.stream.isEnded();
+    }
+    subscription.wantEveryRead(!haveAllSeenAll);
+    if (hasEnded) {
+      forgetEnded();
+    }
+    return Math.max(0, pauseNanos);
+  }
+
+  /** What the reader has not seen, as a chunk; null if there is nothing. */
+  private ByteBuffer news(Bookmark<S> bookmark, Board<S> board) {
+    long fromStamp = bookmark.seenStamp();
+    if (!bookmark.hasSeenAll()) {
+      chunkFromStamp = NO_STAMP;
+      return chunkOf(bookmark.take(board), board);
+    }
+    if (fromStamp != chunkFromStamp || board.stamp() != chunkToStamp) {
+      List<S> changed = bookmark.take(board);
+      chunkFromStamp = fromStamp;
+      chunkToStamp = board.stamp();
+      isChunkEmpty = chunkOf(changed, board) == null;
+    } else {
+      bookmark.skipTo(board);
+    }
+    return isChunkEmpty ? null : chunk.rewind();
+  }
+
+  private ByteBuffer chunkOf(List<S> changed, Board<S> board) {
+    return changed.isEmpty() ? null : chunkOf(dialect.events(changed, subscription.current(board)));
   }
 
   private void lookForGoneOnes() {
-    long now = System.nanoTime();
-    if (now - lookedNanos >= LOOK_NANOS) {
-      lookedNanos = now;
-      Instant wallClock = Instant.now();
-      for (Member member : members) {
-        member.stream.endIfGone(discarded);
-        if (member.stream.isOverdue(wallClock)) {
-          member.stream.endProperly(ByteBuffer.wrap(LAST_CHUNK));
-        }
+    Instant wallClock = Instant.now();
+    for (Member member : members) {
+      member.stream.endIfGone(discarded);
+      if (member.stream.isOverdue(wallClock)) {
+        member.stream.endProperly(ByteBuffer.wrap(LAST_CHUNK));
       }
     }
-    members.removeIf(member -> member.stream.isEnded());
+    forgetEnded();
   }
 
-  private ByteBuffer chunkOfAComment() {
-    return chunk.clear().put(CHUNK_OF_A_COMMENT).flip();
+  private void forgetEnded() {
+    members.removeIf(member -> member.stream.isEnded());
   }
 
   /** The events as one chunk of a chunked body, in the group's own buffer. */
