@@ -1,12 +1,11 @@
 package dev.zeusd.core.sampling;
 
 import dev.zeusd.bench.PieceBenchmark;
-import dev.zeusd.core.Node;
-import dev.zeusd.core.NodeConfig;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.IntStream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
@@ -23,18 +22,20 @@ public class SubscriptionBenchmark extends PieceBenchmark {
   @Param({"1", "10", "100", "1000"})
   public int subscribers;
 
-  private Node node;
+  private static final int DEVICES = 4;
+
   private final List<Subscription<GpuPowerSample>> subscriptions = new ArrayList<>();
+  private volatile Board<GpuPowerSample> board = Board.ofNothing(DEVICES);
   private volatile CountDownLatch missing = new CountDownLatch(0);
   private volatile long publication;
 
-  /** Subscribes to the fake GPUs, whose own values do not change. */
+  /** Subscribes to devices that nobody reads. */
   @Setup
   public void open() {
-    node = Node.open(NodeConfig.defaults().withGpuPowerPollHz(1));
-    List<Integer> ids = node.gpus().stream().map(DeviceWorker::id).toList();
+    int[] devices = IntStream.range(0, DEVICES).toArray();
     for (int i = 0; i < subscribers; i++) {
-      Subscription<GpuPowerSample> subscription = node.gpuPower().subscribe(ids);
+      Subscription<GpuPowerSample> subscription =
+          new Subscription<>(() -> board, Long.MAX_VALUE, devices, () -> {}, closed -> {});
       subscriptions.add(subscription);
       Thread.ofVirtual().start(() -> receive(subscription));
     }
@@ -44,15 +45,13 @@ public class SubscriptionBenchmark extends PieceBenchmark {
   @TearDown
   public void close() {
     subscriptions.forEach(Subscription::close);
-    node.close();
   }
 
   private void receive(Subscription<GpuPowerSample> subscription) {
     try {
       while (!subscription.isClosed()) {
         List<GpuPowerSample> taken = subscription.poll(LONG);
-        // The first values of the GPUs themselves carry another time.
-        if (!taken.isEmpty() && taken.getLast().timestampMs() == publication) {
+        if (!taken.isEmpty()) {
           missing.countDown();
         }
       }
@@ -66,14 +65,18 @@ public class SubscriptionBenchmark extends PieceBenchmark {
   public void publish() throws InterruptedException {
     long number = publication + 1;
     CountDownLatch all = new CountDownLatch(subscribers);
-    Batch<GpuPowerSample> batch = new Batch<>(node.gpus().size());
-    for (int gpu = 0; gpu < node.gpus().size(); gpu++) {
-      batch.put(gpu, new GpuPowerSample(number, gpu, number), true);
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    Board.Entry<GpuPowerSample>[] read = new Board.Entry[DEVICES];
+    for (int gpu = 0; gpu < DEVICES; gpu++) {
+      read[gpu] = Board.Entry.read(new GpuPowerSample(number, gpu, number), number);
     }
+    Board<GpuPowerSample> before = board;
+    Board<GpuPowerSample> after = before.with(read);
     missing = all;
     publication = number;
+    board = after;
     for (Subscription<GpuPowerSample> subscription : subscriptions) {
-      subscription.offer(batch);
+      subscription.tell(before, after);
     }
     all.await();
   }
