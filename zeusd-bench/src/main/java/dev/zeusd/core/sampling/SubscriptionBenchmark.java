@@ -65,8 +65,7 @@ public class SubscriptionBenchmark extends PieceBenchmark {
   public void publish() throws InterruptedException {
     long number = publication + 1;
     CountDownLatch all = new CountDownLatch(subscribers);
-    @SuppressWarnings({"unchecked", "rawtypes"})
-    Board.Entry<GpuPowerSample>[] read = new Board.Entry[DEVICES];
+    Board.Entry<GpuPowerSample>[] read = Board.newEntries(DEVICES);
     for (int gpu = 0; gpu < DEVICES; gpu++) {
       read[gpu] = Board.Entry.read(new GpuPowerSample(number, gpu, number), number);
     }

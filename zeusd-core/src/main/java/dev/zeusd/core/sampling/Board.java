@@ -54,9 +54,14 @@ public final class Board<S extends PowerSample> {
   }
 
   /** A board of so many devices, of which nothing is known. */
-  @SuppressWarnings("unchecked")
   static <S extends PowerSample> Board<S> ofNothing(int devices) {
-    return new Board<>(0, (Entry<S>[]) new Entry<?>[devices]);
+    return new Board<>(0, newEntries(devices));
+  }
+
+  /** For {@link #with}. */
+  @SuppressWarnings("unchecked")
+  static <S extends PowerSample> Entry<S>[] newEntries(int devices) {
+    return (Entry<S>[]) new Entry<?>[devices];
   }
 
   /**

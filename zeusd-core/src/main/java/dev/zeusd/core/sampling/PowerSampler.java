@@ -213,7 +213,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   // ---- Reading ----
 
   private void readAllDue(Ticker.Lead lead, long dueNanos, boolean onSchedule) {
-    Board.Entry<S>[] read = newEntries();
+    Board.Entry<S>[] read = Board.newEntries(devices.size());
     long leftNanos = periodNanos / SHARE_OF_PERIOD;
     for (int index = 0; index < read.length && !lead.isOver(); index++) {
       Sampled<D, S> device = devices.get(index);
@@ -229,11 +229,6 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       }
     }
     publish(read);
-  }
-
-  @SuppressWarnings("unchecked")
-  private Board.Entry<S>[] newEntries() {
-    return (Board.Entry<S>[]) new Board.Entry<?>[devices.size()];
   }
 
   private Board.Entry<S> read(Ticker.Lead lead, Sampled<D, S> device) {
@@ -255,7 +250,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
               () -> {
                 try {
                   if (device.isWanted()) {
-                    Board.Entry<S>[] read = newEntries();
+                    Board.Entry<S>[] read = Board.newEntries(devices.size());
                     read[index] = device.worker().timed(() -> device.read(clock.nanoTime()));
                     publish(read);
                   }

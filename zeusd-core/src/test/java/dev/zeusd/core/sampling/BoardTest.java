@@ -33,9 +33,8 @@ class BoardTest {
     return new GpuPowerSample(0, gpu, powerMw);
   }
 
-  @SuppressWarnings("unchecked")
   private static Board.Entry<GpuPowerSample>[] nothing() {
-    return new Board.Entry[3];
+    return Board.newEntries(3);
   }
 
   private void read(GpuPowerSample... samples) {

@@ -28,9 +28,8 @@ class SubscriptionTest {
     final Subscription<GpuPowerSample> subscription =
         new Subscription<>(() -> board, Long.MAX_VALUE, new int[] {0, 1}, () -> {}, closed -> {});
 
-    @SuppressWarnings("unchecked")
     void publish(GpuPowerSample... samples) {
-      Board.Entry<GpuPowerSample>[] read = new Board.Entry[2];
+      Board.Entry<GpuPowerSample>[] read = Board.newEntries(2);
       for (GpuPowerSample sample : samples) {
         read[sample.gpuId()] = Board.Entry.read(sample, ++reads);
       }

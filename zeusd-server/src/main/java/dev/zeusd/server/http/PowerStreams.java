@@ -7,13 +7,13 @@ import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BiConsumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -47,21 +47,20 @@ public final class PowerStreams implements AutoCloseable {
   /**
    * How the samples of one kind are written.
    *
-   * @param sample one event of the sample dialect, as JSON
+   * @param sample writes one event of the sample dialect, as JSON
    * @param snapshot one event of the snapshot dialect, as JSON
    */
-  record Dialects<S>(Function<S, byte[]> sample, Function<List<S>, byte[]> snapshot) {
+  record Dialects<S>(BiConsumer<S, EventChunk> sample, Function<List<S>, byte[]> snapshot) {
     StreamGroup.Dialect<S> of(StreamFormat format) {
       return switch (format) {
         case SAMPLE ->
             new StreamGroup.Dialect<>() {
               @Override
-              public List<byte[]> events(List<S> changed, List<S> current) {
-                List<byte[]> events = new ArrayList<>(changed.size());
+              public void write(List<S> changed, List<S> current, EventChunk events) {
                 for (S each : changed) {
-                  events.add(sample.apply(each));
+                  sample.accept(each, events.beginEvent());
+                  events.endEvent();
                 }
-                return events;
               }
 
               @Override
@@ -72,8 +71,9 @@ public final class PowerStreams implements AutoCloseable {
         case SNAPSHOT ->
             new StreamGroup.Dialect<>() {
               @Override
-              public List<byte[]> events(List<S> changed, List<S> current) {
-                return List.of(snapshot.apply(current.isEmpty() ? changed : current));
+              public void write(List<S> changed, List<S> current, EventChunk events) {
+                byte[] json = snapshot.apply(current.isEmpty() ? changed : current);
+                events.beginEvent().text(json).endEvent();
               }
 
               @Override

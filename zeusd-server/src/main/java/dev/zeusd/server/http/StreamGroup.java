@@ -40,7 +40,6 @@ final class StreamGroup<S extends PowerSample> {
 
   private static final long NO_STAMP = -1;
 
-  private static final byte[] DATA = "data: ".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] CHUNK_OF_A_COMMENT =
       "3\r\n:\n\n\r\n".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] LAST_CHUNK = "0\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
@@ -48,11 +47,11 @@ final class StreamGroup<S extends PowerSample> {
   /** How changes become events. */
   interface Dialect<S> {
     /**
-     * The JSON of the events that tell of {@code changed}.
+     * Writes the events that tell of {@code changed}.
      *
      * @param current the newest value of each device that has one
      */
-    List<byte[]> events(List<S> changed, List<S> current);
+    void write(List<S> changed, List<S> current, EventChunk events);
 
     /** Whether an event shows all devices, and the first one has to wait for their values. */
     boolean showsAll();
@@ -70,16 +69,14 @@ final class StreamGroup<S extends PowerSample> {
   private final List<Member> members = new ArrayList<>();
   private final ByteBuffer discarded = ByteBuffer.allocateDirect(512);
   private final ByteBuffer comment = direct(CHUNK_OF_A_COMMENT);
-  private ByteBuffer chunk = ByteBuffer.allocateDirect(1024);
+  private final EventChunk events = new EventChunk();
   private long lookedNanos = System.nanoTime();
 
-  /** What the chunk leads from and to: boards, for those who have seen all. */
+  /** What those who have seen all are told who come from one board to another; or null. */
+  private ByteBuffer chunk;
+
   private long chunkFromStamp = NO_STAMP;
-
   private long chunkToStamp;
-
-  /** Nothing has changed between the two. */
-  private boolean isChunkEmpty;
 
   /** How long the last step took. */
   private volatile long stepNanos;
@@ -271,15 +268,20 @@ final class StreamGroup<S extends PowerSample> {
       List<S> changed = bookmark.take(board);
       chunkFromStamp = fromStamp;
       chunkToStamp = board.stamp();
-      isChunkEmpty = chunkOf(changed, board) == null;
+      chunk = chunkOf(changed, board);
     } else {
       bookmark.skipTo(board);
     }
-    return isChunkEmpty ? null : chunk.rewind();
+    return chunk == null ? null : chunk.rewind();
   }
 
   private ByteBuffer chunkOf(List<S> changed, Board<S> board) {
-    return changed.isEmpty() ? null : chunkOf(dialect.events(changed, subscription.current(board)));
+    if (changed.isEmpty()) {
+      return null;
+    }
+    events.clear();
+    dialect.write(changed, subscription.current(board), events);
+    return events.frame();
   }
 
   private void lookForGoneOnes() {
@@ -295,23 +297,5 @@ final class StreamGroup<S extends PowerSample> {
 
   private void forgetEnded() {
     members.removeIf(member -> member.stream.isEnded());
-  }
-
-  /** The events as one chunk of a chunked body, in the group's own buffer. */
-  private ByteBuffer chunkOf(List<byte[]> events) {
-    int length = 0;
-    for (byte[] json : events) {
-      length += DATA.length + json.length + 2;
-    }
-    byte[] size = Integer.toHexString(length).getBytes(StandardCharsets.US_ASCII);
-    int needed = size.length + 2 + length + 2;
-    if (chunk.capacity() < needed) {
-      chunk = ByteBuffer.allocateDirect(2 * needed);
-    }
-    chunk.clear().put(size).put((byte) '\r').put((byte) '\n');
-    for (byte[] json : events) {
-      chunk.put(DATA).put(json).put((byte) '\n').put((byte) '\n');
-    }
-    return chunk.put((byte) '\r').put((byte) '\n').flip();
   }
 }

@@ -31,6 +31,15 @@ import java.util.Set;
  * numbers.
  */
 final class WireJson {
+  private static final byte[] TIMESTAMP_MS = EventChunk.ascii("{\"timestamp_ms\":");
+  private static final byte[] GPU_ID = EventChunk.ascii(",\"gpu_id\":");
+  private static final byte[] POWER_MW = EventChunk.ascii(",\"power_mw\":");
+  private static final byte[] CPU_ID = EventChunk.ascii(",\"cpu_id\":");
+  private static final byte[] CPU_MW = EventChunk.ascii(",\"cpu_mw\":");
+  private static final byte[] DRAM_MW = EventChunk.ascii(",\"dram_mw\":");
+  private static final byte[] NULL = EventChunk.ascii("null");
+  private static final byte[] END = EventChunk.ascii("}");
+
   private WireJson() {}
 
   static byte[] time(long timestampMs) {
@@ -139,15 +148,15 @@ final class WireJson {
   }
 
   /** An event of the sample dialect. */
-  static byte[] gpuPowerSample(GpuPowerSample sample) {
-    return ascii(
-        new StringBuilder("{\"timestamp_ms\":")
-            .append(sample.timestampMs())
-            .append(",\"gpu_id\":")
-            .append(sample.gpuId())
-            .append(",\"power_mw\":")
-            .append(sample.powerMw())
-            .append('}'));
+  static void gpuPowerSample(GpuPowerSample sample, EventChunk events) {
+    events
+        .text(TIMESTAMP_MS)
+        .number(sample.timestampMs())
+        .text(GPU_ID)
+        .number(sample.gpuId())
+        .text(POWER_MW)
+        .number(sample.powerMw())
+        .text(END);
   }
 
   static byte[] gpuEnergy(Map<Integer, Long> energyMjById) {
@@ -200,14 +209,21 @@ final class WireJson {
   }
 
   /** An event of the sample dialect. */
-  static byte[] cpuPowerSample(CpuPowerSample sample) {
-    StringBuilder json =
-        new StringBuilder("{\"timestamp_ms\":")
-            .append(sample.timestampMs())
-            .append(",\"cpu_id\":")
-            .append(sample.cpuId())
-            .append(',');
-    return ascii(cpuAndDram(json, sample).append('}'));
+  static void cpuPowerSample(CpuPowerSample sample, EventChunk events) {
+    events
+        .text(TIMESTAMP_MS)
+        .number(sample.timestampMs())
+        .text(CPU_ID)
+        .number(sample.cpuId())
+        .text(CPU_MW)
+        .number(sample.cpuMw())
+        .text(DRAM_MW);
+    if (sample.dramMw().isPresent()) {
+      events.number(sample.dramMw().getAsLong());
+    } else {
+      events.text(NULL);
+    }
+    events.text(END);
   }
 
   private static StringBuilder cpuAndDram(StringBuilder json, CpuPowerSample sample) {
