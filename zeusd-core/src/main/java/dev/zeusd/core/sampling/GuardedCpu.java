@@ -46,7 +46,7 @@ public final class GuardedCpu implements Cpu {
     DeviceWorker<Cpu> worker = new DeviceWorker<>(id, "CPU " + id, guarded);
     guarded.scheduler =
         (dueNanos, work) -> worker.schedule(dueNanos, due -> worker.timed(() -> work.run(due)));
-    worker.execute(device -> guarded.resume());
+    worker.executeNext(guarded::resume);
     return worker;
   }
 
