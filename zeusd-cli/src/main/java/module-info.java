@@ -1,5 +1,6 @@
 /** The zeusd command. */
 module dev.zeusd.cli {
+  requires dev.zeusd.ffm;
   requires dev.zeusd.server;
   requires info.picocli;
   requires io.helidon.service.registry;

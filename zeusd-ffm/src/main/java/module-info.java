@@ -1,4 +1,7 @@
-/** NVML for Java, by the Foreign Function and Memory API. */
+/** NVML, and a few calls of libc, for Java by the Foreign Function and Memory API. */
 module dev.zeusd.ffm {
+  requires jdk.unsupported;
+
   exports dev.zeusd.ffm.nvml;
+  exports dev.zeusd.ffm.posix;
 }

@@ -1,6 +1,7 @@
 /** The HTTP API of zeusd over a Unix socket or TCP. */
 module dev.zeusd.server {
   requires transitive dev.zeusd.core;
+  requires dev.zeusd.ffm;
   requires com.nimbusds.jose.jwt;
   requires io.helidon.common.buffers;
   requires io.helidon.common.socket;

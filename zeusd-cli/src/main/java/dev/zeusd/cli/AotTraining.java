@@ -5,6 +5,7 @@ import dev.zeusd.server.auth.Tokens;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintWriter;
+import java.net.SocketException;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
@@ -99,10 +100,18 @@ final class AotTraining {
   }
 
   private static SocketChannel connect(Path socket) throws IOException, InterruptedException {
-    for (int i = 0; i < 1000 && !Files.exists(socket); i++) {
-      Thread.sleep(10);
+    UnixDomainSocketAddress address = UnixDomainSocketAddress.of(socket);
+    for (int i = 0; true; i++) {
+      try {
+        return SocketChannel.open(address);
+      } catch (SocketException e) {
+        // Not there yet; or there, and it listens in a moment.
+        if (i == 1000) {
+          throw e;
+        }
+        Thread.sleep(10);
+      }
     }
-    return SocketChannel.open(UnixDomainSocketAddress.of(socket));
   }
 
   /** Sends a request, unless empty, and waits for some of the answer. */

@@ -3,22 +3,20 @@ package dev.zeusd.cli;
 import dev.zeusd.core.GpuBackend;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.Listen;
 import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.WebAccess;
-import java.net.InetSocketAddress;
+import java.net.InetAddress;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -26,6 +24,11 @@ import picocli.CommandLine.TypeConversionException;
 /** Texts of the command line into values; a text that does not fit is told what would. */
 final class Converters {
   private Converters() {}
+
+  private static String reason(String text, InvalidPathException e) {
+    boolean ascii = text.chars().allMatch(c -> c < 128);
+    return ascii ? e.getReason() : "this locale has not all of its characters; set LC_ALL=C.UTF-8";
+  }
 
   private static <T> T oneOf(T[] values, Function<T, String> name, String text) {
     return Arrays.stream(values)
@@ -44,14 +47,13 @@ final class Converters {
     return value.name().toLowerCase(Locale.ROOT);
   }
 
-  private static int number(String text, int min, int max) {
-    try {
-      int number = Integer.parseInt(text);
+  private static long number(String text, long min, long max) {
+    // Digits of other scripts are numbers to Java.
+    if (text.matches("\\d{1,10}")) {
+      long number = Long.parseLong(text);
       if (number >= min && number <= max) {
         return number;
       }
-    } catch (NumberFormatException e) {
-      // Told below.
     }
     throw new TypeConversionException(
         "'" + text + "' is not a whole number from " + min + " to " + max);
@@ -128,84 +130,79 @@ final class Converters {
   static final class FilePath implements ITypeConverter<Path> {
     @Override
     public Path convert(String text) {
+      if (text.isEmpty()) {
+        throw new TypeConversionException("the path is empty");
+      }
       try {
         return Path.of(text);
       } catch (InvalidPathException e) {
-        throw new TypeConversionException("'" + text + "' cannot be a path: " + e.getReason());
+        throw new TypeConversionException(
+            "'" + text + "' cannot be a path here: " + reason(text, e));
       }
+    }
+  }
+
+  /** A Unix socket's has a limit of its own. */
+  static final class SocketPath implements ITypeConverter<Path> {
+    @Override
+    public Path convert(String text) {
+      Path path = new FilePath().convert(text);
+      if (path.normalize().getFileName() == null || path.endsWith("..")) {
+        throw new TypeConversionException("'" + text + "' is a directory; name a file in it");
+      }
+      if (text.getBytes(StandardCharsets.UTF_8).length > Listen.UnixSocket.MAX_PATH_BYTES) {
+        throw new TypeConversionException(
+            "'%s' is too long: a Unix socket's path has at most %d bytes"
+                .formatted(text, Listen.UnixSocket.MAX_PATH_BYTES));
+      }
+      return path;
+    }
+  }
+
+  /** Who a token is for. */
+  static final class User implements ITypeConverter<String> {
+    /** A token has to fit into the headers of a request: of our 16 KiB, and of a proxy's 8. */
+    private static final int MAX_BYTES = 1024;
+
+    @Override
+    public String convert(String text) {
+      if (text.isBlank()) {
+        throw new TypeConversionException("the name is empty");
+      }
+      if (text.getBytes(StandardCharsets.UTF_8).length > MAX_BYTES) {
+        throw new TypeConversionException(
+            "the name has more than %d bytes; its tokens would not fit into a request"
+                .formatted(MAX_BYTES));
+      }
+      if (text.chars().anyMatch(Character::isISOControl)) {
+        throw new TypeConversionException("the name has control characters in it");
+      }
+      return text;
     }
   }
 
   static final class PollHz implements ITypeConverter<Integer> {
     @Override
     public Integer convert(String text) {
-      return number(text, 1, NodeConfig.MAX_POLL_HZ);
+      return (int) number(text, 1, NodeConfig.MAX_POLL_HZ);
     }
   }
 
   static final class Workers implements ITypeConverter<Integer> {
     @Override
     public Integer convert(String text) {
-      return number(text, 1, 1024);
-    }
-  }
-
-  /**
-   * How long a token is good for.
-   *
-   * @param duration empty for a token that does not expire
-   */
-  record Lifetime(Optional<Duration> duration) {}
-
-  static final class LifetimeConverter implements ITypeConverter<Lifetime> {
-    private static final Duration LONGEST = Duration.ofDays(365_250);
-    private static final Pattern PART = Pattern.compile("\\s*(\\d{1,9})\\s*([A-Za-z]+)\\s*");
-
-    @Override
-    public Lifetime convert(String text) {
-      if (text.equals("never") || text.equals("0")) {
-        return new Lifetime(Optional.empty());
-      }
-      Duration sum = Duration.ZERO;
-      Matcher part = PART.matcher(text);
-      while (part.lookingAt()) {
-        Duration unit = unit(part.group(2), text);
-        sum = sum.plus(unit.multipliedBy(Long.parseLong(part.group(1))));
-        part.region(part.end(), text.length());
-      }
-      if (part.regionStart() != text.length() || sum.isZero()) {
-        throw notADuration(text);
-      }
-      if (sum.compareTo(LONGEST) > 0) {
-        throw new TypeConversionException("'" + text + "' is too long; use never");
-      }
-      return new Lifetime(Optional.of(sum));
-    }
-
-    private static Duration unit(String name, String text) {
-      return switch (name) {
-        case "s", "sec", "secs", "second", "seconds" -> Duration.ofSeconds(1);
-        case "m", "min", "mins", "minute", "minutes" -> Duration.ofMinutes(1);
-        case "h", "hr", "hrs", "hour", "hours" -> Duration.ofHours(1);
-        case "d", "day", "days" -> Duration.ofDays(1);
-        case "w", "week", "weeks" -> Duration.ofDays(7);
-        // As long as a month and a year are on average: 365.25 days are a year.
-        case "M", "month", "months" -> Duration.ofSeconds(2_629_800);
-        case "y", "year", "years" -> Duration.ofSeconds(31_557_600);
-        default -> throw notADuration(text);
-      };
-    }
-
-    private static TypeConversionException notADuration(String text) {
-      return new TypeConversionException(
-          "'" + text + "' is not a duration; use for example 1h, 7d, \"1h 30m\", 2weeks or never");
+      return (int) number(text, 1, 1024);
     }
   }
 
   static final class OwnerId implements ITypeConverter<Integer> {
+    /** The next one means "leave it as it is" to chown(2). */
+    private static final long MAX_ID = (1L << 32) - 2;
+
     @Override
     public Integer convert(String text) {
-      return number(text, 0, Integer.MAX_VALUE);
+      // As the JDK has it, whose numbers are signed.
+      return (int) number(text, 0, MAX_ID);
     }
   }
 
@@ -219,23 +216,56 @@ final class Converters {
     }
   }
 
-  static final class BindAddress implements ITypeConverter<InetSocketAddress> {
+  /**
+   * Where to listen.
+   *
+   * @param host a name, or an IP address, without brackets
+   * @param port 0 for one that the system chooses
+   */
+  record HostAndPort(String host, int port) {
+    /** As it stands before a port. */
+    String bracketedHost() {
+      return host.contains(":") ? "[" + host + "]" : host;
+    }
+  }
+
+  /** Looks only at the form: whether a name can be found is a matter of the moment. */
+  static final class BindAddress implements ITypeConverter<HostAndPort> {
+    private static final String NAME = "[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?";
+
     @Override
-    public InetSocketAddress convert(String text) {
+    public HostAndPort convert(String text) {
       int colon = text.lastIndexOf(':');
       String host = colon < 0 ? "" : text.substring(0, colon);
       boolean bracketed = host.startsWith("[") && host.endsWith("]");
-      if (host.isEmpty() || host.contains(":") && !bracketed) {
+      if (bracketed) {
+        host = host.substring(1, host.length() - 1);
+      }
+      if (!(bracketed ? isIpv6(host) : isNameOrIpv4(host))) {
         throw new TypeConversionException(
             "'" + text + "' is not HOST:PORT, such as 127.0.0.1:4938 or [::1]:4938");
       }
-      int port = number(text.substring(colon + 1), 0, 65535);
-      InetSocketAddress address =
-          new InetSocketAddress(bracketed ? host.substring(1, host.length() - 1) : host, port);
-      if (address.isUnresolved()) {
-        throw new TypeConversionException("the host '" + host + "' is unknown");
+      return new HostAndPort(host, (int) number(text.substring(colon + 1), 0, 65535));
+    }
+
+    private static boolean isIpv6(String host) {
+      // What follows a percent sign is the name of an interface, which may come later.
+      int zone = host.indexOf('%');
+      return host.contains(":") && isLiteral(zone < 0 ? host : host.substring(0, zone));
+    }
+
+    private static boolean isNameOrIpv4(String host) {
+      // A name does not end in a number (RFC 3696), so it can only be an address.
+      boolean isAddress = host.matches("(.*\\.)?\\d+\\.?");
+      return host.matches(NAME) && (!isAddress || isLiteral(host));
+    }
+
+    private static boolean isLiteral(String host) {
+      try {
+        return InetAddress.ofLiteral(host).getHostAddress() != null;
+      } catch (IllegalArgumentException e) {
+        return false;
       }
-      return address;
     }
   }
 }

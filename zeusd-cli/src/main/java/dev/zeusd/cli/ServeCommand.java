@@ -57,7 +57,7 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--socket-path",
       paramLabel = "<PATH>",
-      converter = Converters.FilePath.class,
+      converter = Converters.SocketPath.class,
       defaultValue = "/var/run/zeusd.sock",
       description = "[uds] Path of the socket [default: ${DEFAULT-VALUE}]")
   private Path socketPath;
@@ -91,7 +91,7 @@ final class ServeCommand implements Callable<Integer> {
       converter = Converters.BindAddress.class,
       description =
           "[tcp] Address to listen at, an IPv6 one as [::1]:4938 [default: ${DEFAULT-VALUE}]")
-  private InetSocketAddress tcpBindAddress;
+  private Converters.HostAndPort tcpBindAddress;
 
   @Option(
       names = "--allowed-host",
@@ -235,20 +235,21 @@ final class ServeCommand implements Callable<Integer> {
                 streamFormat,
                 Optional.ofNullable(signingKeyPath).map(Tokens::withKeyFile))
             .withWeb(new WebAccess(Set.copyOf(allowedHosts), Set.copyOf(allowedOrigins)));
-    Node node = Node.open(nodeConfig);
+    Node opened = Node.open(nodeConfig);
+    Node node = Lifetime.open(() -> opened, Node::close);
     try {
-      ZeusdServer server = ZeusdServer.start(node, serverConfig);
-      Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, node), "shutdown"));
+      ZeusdServer server =
+          Lifetime.open(() -> ZeusdServer.start(node, serverConfig), ZeusdServer::close);
       LOG.log(System.Logger.Level.INFO, "listening at {0}, {1}", where(server), names(groups));
-      if (mode == Mode.TCP && signingKeyPath == null) {
-        LOG.log(
-            System.Logger.Level.WARNING,
-            "TCP without authentication: everybody who can reach this address can use it;"
-                + " --signing-key-path makes tokens necessary");
-      }
     } catch (RuntimeException e) {
-      node.close();
+      Lifetime.closeAll();
       throw e;
+    }
+    if (mode == Mode.TCP && signingKeyPath == null) {
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "TCP without authentication: everybody who can reach this address can use it;"
+              + " --signing-key-path makes tokens necessary");
     }
     keepHeapSmall();
     return 0;
@@ -286,22 +287,25 @@ final class ServeCommand implements Callable<Integer> {
             .registry());
   }
 
-  /** Runs on SIGTERM and SIGINT. */
-  private static void stop(ZeusdServer server, Node node) {
-    server.close();
-    node.close();
-    LOG.log(System.Logger.Level.INFO, "stopped");
-    // A JVM that ends by a signal would report 143; asked to stop, and stopped, is success.
-    Runtime.getRuntime().halt(0);
-  }
-
   private Listen listen() {
     return switch (mode) {
-      case TCP -> new Listen.Tcp(tcpBindAddress);
+      case TCP -> new Listen.Tcp(resolve(tcpBindAddress));
       case UDS ->
           new Listen.UnixSocket(
               socketPath, socketPermissions, optional(socketUid), optional(socketGid));
     };
+  }
+
+  private static InetSocketAddress resolve(Converters.HostAndPort address) {
+    InetSocketAddress resolved = new InetSocketAddress(address.host(), address.port());
+    if (resolved.isUnresolved()) {
+      throw new StartupException(
+          "the host "
+              + address.host()
+              + " of --tcp-bind-address cannot be found; check the name and this machine's name"
+              + " service, or give an IP address");
+    }
+    return resolved;
   }
 
   private static OptionalInt optional(Integer value) {
@@ -325,7 +329,7 @@ final class ServeCommand implements Callable<Integer> {
   private String where(ZeusdServer server) {
     return mode == Mode.UDS
         ? socketPath.toString()
-        : tcpBindAddress.getHostString() + ":" + server.port();
+        : tcpBindAddress.bracketedHost() + ":" + server.port();
   }
 
   private static String names(Set<ApiGroup> groups) {

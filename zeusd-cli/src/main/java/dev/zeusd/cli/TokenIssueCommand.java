@@ -34,6 +34,7 @@ final class TokenIssueCommand implements Callable<Integer> {
       names = "--user",
       paramLabel = "<USER>",
       required = true,
+      converter = Converters.User.class,
       description = "Whom the token is for (its `sub` claim)")
   private String user;
 
@@ -51,11 +52,11 @@ final class TokenIssueCommand implements Callable<Integer> {
       names = "--expires",
       paramLabel = "<DURATION>",
       required = true,
-      converter = Converters.LifetimeConverter.class,
+      converter = Expiry.Converter.class,
       description =
-          "How long the token is good for: 1h, 7d, 30d, \"1h 30m\", 2weeks, ...;"
+          "How long the token is good for: 1h, 7d, 30d, \"1h 30m\", 1.5h, 2weeks, 5000ms, ...;"
               + " never or 0 for a token that does not expire")
-  private Converters.Lifetime expires;
+  private Expiry expires;
 
   @Override
   public Integer call() {

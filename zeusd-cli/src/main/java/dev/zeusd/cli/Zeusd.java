@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -25,7 +26,22 @@ public final class Zeusd implements Runnable {
 
   /** Runs the command; exits with 0, 1 (could not do it) or 2 (wrong usage). */
   public static void main(String[] args) {
-    System.exit(commandLine().execute(args));
+    if (List.of(args).contains("serve")) {
+      Lifetime.begin();
+    }
+    System.exit(run(args));
+  }
+
+  private static int run(String[] args) {
+    CommandLine commandLine = commandLine();
+    try {
+      return commandLine.execute(Arguments.inUtf8(args, commandLine));
+    } catch (ParameterException e) {
+      return wrongUsage(e, args);
+    } catch (RuntimeException | Error e) {
+      // A defect of ours, or of a library's: even so it is one line.
+      return failure(e, commandLine);
+    }
   }
 
   static CommandLine commandLine() {
@@ -58,13 +74,20 @@ public final class Zeusd implements Runnable {
   }
 
   private static int failure(Exception e, CommandLine commandLine, CommandLine.ParseResult parsed) {
-    if (e instanceof ParameterException usage) {
-      return wrongUsage(usage, new String[0]);
-    }
+    return e instanceof ParameterException usage
+        ? wrongUsage(usage, new String[0])
+        : failure(e, commandLine);
+  }
+
+  private static int failure(Throwable e, CommandLine commandLine) {
+    Lifetime.awaitEndIfStopping();
     String message =
         switch (e) {
           case NodeException _, StartupException _, ServerStartException _ -> e.getMessage();
-          default -> "unexpected: " + e;
+          default ->
+              "unexpected failure"
+                  + (e.getMessage() == null ? "" : ": " + e.getMessage())
+                  + "; --log-level debug tells more";
         };
     commandLine.getErr().println(error(message));
     if (Logging.isDebug()) {

@@ -181,7 +181,7 @@ class LoggingTest {
             "--socket-path",
             socket.toString())) {
       long deadline = System.nanoTime() + 30_000_000_000L;
-      while (Files.notExists(socket)) {
+      while (!listens(socket)) {
         assertTrue(System.nanoTime() < deadline && zeusd.isAlive(), "does not listen");
         Thread.sleep(10);
       }
@@ -190,6 +190,15 @@ class LoggingTest {
       }
       zeusd.signal("TERM");
       assertEquals(0, zeusd.awaitExit());
+    }
+  }
+
+  /** There is a moment in which the socket is there, and nobody listens yet. */
+  private static boolean listens(Path socket) {
+    try (RawConnection connection = RawConnection.open(UnixDomainSocketAddress.of(socket))) {
+      return connection.get("/time").status() == 200;
+    } catch (IOException e) {
+      return false;
     }
   }
 

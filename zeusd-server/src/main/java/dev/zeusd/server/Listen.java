@@ -19,6 +19,26 @@ public sealed interface Listen {
         throw new IllegalArgumentException("unknown host: " + address.getHostString());
       }
     }
+
+    /** As people write it: {@code 127.0.0.1:4938}, {@code [::1]:4938}. */
+    @Override
+    public String toString() {
+      String host = address.getHostString();
+      String shown = host.contains(":") ? "[" + shortIpv6(host) + "]" : host;
+      return shown + ":" + address.getPort();
+    }
+
+    /** With two colons for the longest row of zeros (RFC 5952, 4.2), which the JDK writes out. */
+    private static String shortIpv6(String host) {
+      for (int zeros = 8; zeros > 1; zeros--) {
+        String row = "0" + ":0".repeat(zeros - 1);
+        String shorter = host.replaceFirst("(?<![^:])" + row + "(?![^:%])", "\u0000");
+        if (!shorter.equals(host)) {
+          return shorter.replaceFirst(":?\u0000:?", "::");
+        }
+      }
+      return host;
+    }
   }
 
   /**
@@ -31,6 +51,9 @@ public sealed interface Listen {
    */
   record UnixSocket(Path path, int permissions, OptionalInt uid, OptionalInt gid)
       implements Listen {
+    /** {@code sun_path} of Linux has 108 bytes, of which the JDK uses two less. */
+    public static final int MAX_PATH_BYTES = 106;
+
     /** Checks the permissions and makes the path absolute. */
     public UnixSocket {
       if (permissions < 0 || permissions > 0777) {

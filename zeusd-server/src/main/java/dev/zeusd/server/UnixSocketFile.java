@@ -1,104 +1,214 @@
 package dev.zeusd.server;
 
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
-import static java.nio.file.StandardOpenOption.CREATE;
-import static java.nio.file.StandardOpenOption.WRITE;
 
+import dev.zeusd.ffm.posix.PathHandle;
+import dev.zeusd.ffm.posix.Umask;
+import dev.zeusd.server.files.FileFacts;
+import dev.zeusd.server.files.PathLock;
+import dev.zeusd.server.files.Strangers;
 import java.io.IOException;
+import java.net.BindException;
 import java.net.ConnectException;
+import java.net.SocketException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
-import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.channels.SocketChannel;
-import java.nio.file.DirectoryNotEmptyException;
-import java.nio.file.FileAlreadyExistsException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Set;
-import java.util.concurrent.ThreadLocalRandom;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.locks.LockSupport;
 
 /**
- * The file of a Unix socket, which appears at its path only when it is ready: bound, with its mode
- * and its owner.
+ * The file of a Unix socket. It is bound at its path, so that the system shows it there, and has
+ * from the first moment no more permissions than asked for, by the umask.
  *
- * <p>The server binds inside a directory that nobody else can enter, and the file is renamed from
- * there. A lock file beside the path is held meanwhile, because the rename would silently take over
- * the path of a daemon that starts at the same time.
+ * <p>Nothing that is done here by the path can be led elsewhere: on the way to its directory only
+ * directories are accepted whose entries nobody else may change. The directory itself may be
+ * anybody's; so owner and mode are given to what is in hand, not to what the path names then.
+ *
+ * <p>Two that start at the same path are kept apart by a lock, and so are one that stops and the
+ * next one.
  */
-final class UnixSocketFile implements AutoCloseable {
-  private static final int MODE_TYPE_MASK = 0170000;
-  private static final int MODE_SOCKET = 0140000;
+final class UnixSocketFile {
+  private static final System.Logger LOG = System.getLogger(UnixSocketFile.class.getName());
 
-  /** {@code sun_path} of Linux has 108 bytes, of which the JDK uses two less. */
-  private static final int MAX_PATH_BYTES = 106;
+  private static final int ALL_PERMISSIONS = 0777;
+  private static final int OWNER_PERMISSIONS = 0700;
 
-  /** Five digits to the base of 36. */
-  private static final int BIND_DIRECTORIES = 36 * 36 * 36 * 36 * 36;
+  /** How long one takes to stop, and some more: whoever comes next waits for it. */
+  private static final Duration STOPPING = Duration.ofSeconds(3);
+
+  /** What a stopping one may wait for one that starts; after that, it is about time to go. */
+  private static final Duration STOP_PATIENCE = Duration.ofMillis(400);
+
+  /** A daemon that was told to stop just now still listens for a moment. */
+  private static final int LOOKS_AT_A_LIVE_ONE = 10;
+
+  private static final Duration BETWEEN_LOOKS = Duration.ofMillis(50);
 
   private final Listen.UnixSocket config;
-  private final FileChannel lock;
-  private final Path bindDirectory;
-  private String published = "";
+  private final Path path;
+  private final Runnable stop;
+  private final Runnable abandon;
+  private boolean closed;
 
-  private UnixSocketFile(Listen.UnixSocket config, FileChannel lock, Path bindDirectory) {
+  /** An interrupted start no longer waits for others. */
+  private volatile boolean givesUp;
+
+  /** Of the bound socket; empty before and after. */
+  private Optional<FileFacts> bound = Optional.empty();
+
+  private UnixSocketFile(Listen.UnixSocket config, Runnable stop, Runnable abandon) {
     this.config = config;
-    this.lock = lock;
-    this.bindDirectory = bindDirectory;
+    this.path = config.path();
+    this.stop = stop;
+    this.abandon = abandon;
   }
 
   /**
-   * Checks that the path is free or holds only a stale socket, and makes the place to bind at.
+   * Has a server bound and listening at the path.
    *
-   * @throws ServerStartException if not, naming the path
+   * @param start binds a Unix socket at the path, and listens
+   * @param stop ends that, and removes whatever is at the path then
+   * @param abandon ends as much of it as can be without touching what is at the path
+   * @throws ServerStartException if the path is not free and not a stale socket's, or cannot be
+   *     bound at; names the path
    */
-  static UnixSocketFile prepare(Listen.UnixSocket config) {
-    Path path = config.path();
-    Path parent = path.getParent();
+  static UnixSocketFile bind(
+      Listen.UnixSocket config, Runnable start, Runnable stop, Runnable abandon) {
+    UnixSocketFile file = new UnixSocketFile(config, stop, abandon);
+    file.undisturbed(() -> file.bindLocked(start));
+    return file;
+  }
+
+  private void bindLocked(Runnable start) {
     try {
-      if (parent == null) {
-        throw new ServerStartException("socket path " + path + " is a directory");
-      }
-      Files.createDirectories(parent);
-      Path lockPath = path.resolveSibling(path.getFileName() + ".lock");
-      if (Files.isSymbolicLink(lockPath)) {
-        throw new ServerStartException(
-            lockPath + " is a symbolic link; remove it or choose another --socket-path");
-      }
-      FileChannel lock =
-          FileChannel.open(
-              lockPath,
-              Set.of(CREATE, WRITE, NOFOLLOW_LINKS),
-              PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+      prepareDirectory();
+      PathLock lock = takeLock();
       try {
-        if (lock.tryLock() == null) {
-          throw new ServerStartException("another zeusd is starting at " + path);
-        }
-        refuseUnlessFreeOrStale(path);
-        return new UnixSocketFile(config, lock, makeBindDirectory(path));
-      } catch (OverlappingFileLockException e) {
-        throw new ServerStartException("another zeusd is starting at " + path, e);
-      } catch (IOException | RuntimeException e) {
+        bindAndSettle(start);
+      } finally {
         lock.close();
-        throw e;
       }
     } catch (IOException e) {
       throw new ServerStartException(
-          "cannot listen at " + path + ": " + reason(e) + "; choose another --socket-path", e);
+          "cannot listen at "
+              + path
+              + ": "
+              + FileFacts.reason(e)
+              + "; choose another --socket-path",
+          e);
     }
   }
 
-  private static void refuseUnlessFreeOrStale(Path path) throws IOException {
-    int mode;
+  /**
+   * Runs a step on a thread of its own: an interrupt closes the file that the interrupted thread is
+   * at, and would leave things half done. So it does nothing but end a wait for others.
+   */
+  private void undisturbed(Runnable step) {
+    CompletableFuture<Void> done =
+        CompletableFuture.runAsync(
+            step, task -> Thread.ofPlatform().name("unix socket").start(task));
+    boolean interrupted = false;
     try {
-      mode = (Integer) Files.getAttribute(path, "unix:mode", NOFOLLOW_LINKS);
-    } catch (NoSuchFileException e) {
-      return;
+      while (!done.isDone()) {
+        try {
+          done.get();
+        } catch (InterruptedException e) {
+          interrupted = true;
+          givesUp = true;
+        } catch (ExecutionException e) {
+          if (e.getCause() instanceof RuntimeException unchecked) {
+            throw unchecked;
+          }
+          throw new IllegalStateException(e.getCause());
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
-    if ((mode & MODE_TYPE_MASK) != MODE_SOCKET) {
+  }
+
+  private void prepareDirectory() throws IOException {
+    Path directory = path.getParent();
+    if (directory == null) {
+      throw new ServerStartException("socket path " + path + " is a directory");
+    }
+    if (path.toString().getBytes(StandardCharsets.UTF_8).length
+        > Listen.UnixSocket.MAX_PATH_BYTES) {
+      throw new ServerStartException(
+          "socket path "
+              + path
+              + " is too long: a Unix socket's has at most "
+              + Listen.UnixSocket.MAX_PATH_BYTES
+              + " bytes");
+    }
+    Optional<String> stranger = Strangers.onTheWayTo(directory);
+    if (stranger.isPresent()) {
+      throw new ServerStartException(
+          "will not listen at %s: %s, who could lead this path elsewhere; choose a --socket-path in a directory of root's, such as /run"
+              .formatted(path, stranger.get()));
+    }
+    Path real = directory.toRealPath();
+    if (!FileFacts.of(real).isSticky()) {
+      Strangers.whoChangesEntries(real)
+          .ifPresent(
+              who ->
+                  LOG.log(
+                      System.Logger.Level.WARNING,
+                      "{0}: clients at {1} may be talking to somebody else''s socket",
+                      who,
+                      path));
+    }
+  }
+
+  /** The lock, when the path is free to be bound at. */
+  private PathLock takeLock() throws IOException {
+    for (int look = 1; true; look++) {
+      PathLock lock =
+          PathLock.take(path, STOPPING, () -> givesUp)
+              .orElseThrow(() -> refused("another zeusd is starting at "));
+      boolean free = false;
+      try {
+        free = isFree();
+        lock.requireCreatable();
+        if (free) {
+          return lock;
+        }
+      } finally {
+        if (!free) {
+          lock.close();
+        }
+      }
+      if (look == LOOKS_AT_A_LIVE_ONE || givesUp) {
+        throw refused("another process is listening at ");
+      }
+      LockSupport.parkNanos(BETWEEN_LOOKS.toNanos());
+    }
+  }
+
+  private ServerStartException refused(String why) {
+    return new ServerStartException(why + path + "; stop it or choose another --socket-path");
+  }
+
+  /** Whether nothing is at the path any more; removes a stale socket. */
+  private boolean isFree() throws IOException {
+    FileFacts found;
+    try {
+      found = FileFacts.of(path);
+    } catch (NoSuchFileException e) {
+      return true;
+    }
+    if (!found.isSocket()) {
       throw new ServerStartException(
           path + " exists and is not a socket; move it away or choose another --socket-path");
     }
@@ -106,118 +216,113 @@ final class UnixSocketFile implements AutoCloseable {
       // Otherwise this would wait, maybe for ever, for a daemon that is too busy to accept.
       probe.configureBlocking(false);
       probe.connect(UnixDomainSocketAddress.of(path));
+      return false;
     } catch (ConnectException e) {
       // Refused: nobody listens, the socket is a leftover and may be replaced.
-      return;
-    }
-    throw new ServerStartException(
-        "another process is listening at " + path + "; stop it or choose another --socket-path");
-  }
-
-  /**
-   * The directory to bind in, named after the socket. So one that a killed daemon left behind is
-   * found here, under the lock that keeps all others of this socket away, and replaced.
-   */
-  private static Path makeBindDirectory(Path path) throws IOException {
-    int number = Math.floorMod(path.getFileName().toString().hashCode(), BIND_DIRECTORIES);
-    while (true) {
-      // A short name: the path to bind at has to fit into sun_path, too.
-      Path directory = path.resolveSibling(".z" + Integer.toString(number, 36));
-      try {
-        removeLeftover(directory);
-        return Files.createDirectory(
-            directory,
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-      } catch (FileAlreadyExistsException | DirectoryNotEmptyException e) {
-        // Somebody else's: another name.
-        number = ThreadLocalRandom.current().nextInt(BIND_DIRECTORIES);
-      }
+      return removeStale(found);
+    } catch (BindException e) {
+      // What the JDK makes of a lack of permission.
+      throw e;
+    } catch (SocketException e) {
+      // Too busy to take one more, or a socket of another kind.
+      return false;
     }
   }
 
-  private static void removeLeftover(Path directory) throws IOException {
-    if (Files.isDirectory(directory, NOFOLLOW_LINKS)
-        && Files.getAttribute(directory, "unix:uid", NOFOLLOW_LINKS)
-            .equals(Files.getAttribute(Path.of("/proc/self"), "unix:uid"))) {
-      Files.deleteIfExists(directory.resolve("s"));
-      Files.delete(directory);
-    }
-  }
-
-  /** Where to bind; the path of the socket until {@link #publish}. */
-  Path bindPath() {
-    Path bindPath = bindDirectory.resolve("s");
-    int length = Math.max(bytes(bindPath), bytes(config.path()));
-    if (length > MAX_PATH_BYTES) {
-      throw new ServerStartException(
-          "socket path " + config.path() + " is too long: Unix sockets allow about 100 bytes");
-    }
-    return bindPath;
-  }
-
-  private static int bytes(Path path) {
-    return path.toString().getBytes(java.nio.charset.StandardCharsets.UTF_8).length;
-  }
-
-  /** Gives the bound socket its owner and mode, and moves it to its path in one step. */
-  void publish() {
-    Path bound = bindPath();
+  private boolean removeStale(FileFacts stale) throws IOException {
     try {
-      if (config.uid().isPresent()) {
-        Files.setAttribute(bound, "unix:uid", config.uid().getAsInt());
-      }
-      if (config.gid().isPresent()) {
-        Files.setAttribute(bound, "unix:gid", config.gid().getAsInt());
-      }
-      // After the owner: chown may take bits away.
-      Files.setAttribute(bound, "unix:mode", config.permissions());
-      published = identity(bound);
-      Files.move(bound, config.path(), StandardCopyOption.ATOMIC_MOVE);
-      Files.delete(bindDirectory);
-      lock.close();
-    } catch (IOException e) {
-      throw new ServerStartException(
-          "cannot set up the socket " + config.path() + ": " + reason(e), e);
-    }
-  }
-
-  private static String identity(Path file) throws IOException {
-    return Files.getAttribute(file, "unix:dev", NOFOLLOW_LINKS)
-        + ":"
-        + Files.getAttribute(file, "unix:ino", NOFOLLOW_LINKS);
-  }
-
-  private static String reason(IOException e) {
-    String what =
-        switch (e) {
-          case java.nio.file.AccessDeniedException denied -> "permission denied";
-          case FileAlreadyExistsException exists -> "a part of the path is not a directory";
-          default -> String.valueOf(e.getMessage());
-        };
-    return e instanceof java.nio.file.FileSystemException file
-        ? what + " (" + file.getFile() + ")"
-        : what;
-  }
-
-  /** Removes the file, unless somebody else has put another one at the path. Idempotent. */
-  @Override
-  public void close() {
-    try {
-      lock.close();
-      Files.deleteIfExists(bindDirectory.resolve("s"));
-      Files.deleteIfExists(bindDirectory);
-      if (!published.isEmpty() && published.equals(identity(config.path()))) {
-        Files.delete(config.path());
+      if (FileFacts.of(path).isSameFile(stale)) {
+        Files.delete(path);
       }
     } catch (NoSuchFileException e) {
-      // Gone already.
+      // Its daemon was just stopping.
+    }
+    return Files.notExists(path, NOFOLLOW_LINKS);
+  }
+
+  private void bindAndSettle(Runnable start) throws IOException {
+    boolean hasOwner = config.uid().isPresent() || config.gid().isPresent();
+    if (!Umask.link()) {
+      throw new ServerStartException(
+          "cannot listen at "
+              + path
+              + ": Java may not call libc; run it with --enable-native-access=ALL-UNNAMED");
+    }
+    // As long as it is still ours, nobody else's. (Not nothing at all: what another thread makes in
+    // this moment should be of use to it.)
+    int first = config.permissions() & (hasOwner ? OWNER_PERMISSIONS : ALL_PERMISSIONS);
+    Umask.runWith(ALL_PERMISSIONS & ~first, start);
+    try {
+      bound = Optional.of(FileFacts.of(path));
+      // An access control list of the directory may have taken more than the umask.
+      if (hasOwner || bound.get().permissions() != config.permissions()) {
+        settle();
+      }
+    } catch (IOException | RuntimeException e) {
+      end();
+      throw e;
+    }
+  }
+
+  /** Gives the socket its owner and, after that, since chown may take some of it away, its mode. */
+  private void settle() throws IOException {
+    try (PathHandle handle = PathHandle.open(path)) {
+      FileFacts socket = FileFacts.ofTarget(handle.path());
+      if (!socket.isSocket() || socket.links() != 1 || !Strangers.isTrusted(socket.uid())) {
+        throw new ServerStartException(
+            "somebody has put something else at "
+                + path
+                + " this moment; choose another --socket-path");
+      }
+      bound = Optional.of(socket);
+      if (config.uid().isPresent()) {
+        Files.setAttribute(handle.path(), "unix:uid", config.uid().getAsInt());
+      }
+      if (config.gid().isPresent()) {
+        Files.setAttribute(handle.path(), "unix:gid", config.gid().getAsInt());
+      }
+      Files.setAttribute(handle.path(), "unix:mode", config.permissions());
+    } catch (FileSystemException e) {
+      throw new ServerStartException(
+          "cannot give the socket %s its owner: %s; that needs root (CAP_CHOWN), or leave out --socket-uid and --socket-gid"
+              .formatted(path, FileFacts.reason(e)),
+          e);
+    }
+  }
+
+  /** Stops the server and removes the file, unless somebody else has put another one there. */
+  synchronized void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    undisturbed(
+        () -> {
+          // Whoever starts here meanwhile waits, and does not lose its file to this one's removing.
+          Optional<PathLock> lock = PathLock.take(path, STOP_PATIENCE, () -> false);
+          try {
+            end();
+          } finally {
+            lock.ifPresent(PathLock::close);
+          }
+        });
+  }
+
+  private void end() {
+    if (isReplaced()) {
+      abandon.run();
+    } else {
+      stop.run();
+    }
+  }
+
+  private boolean isReplaced() {
+    try {
+      FileFacts found = FileFacts.of(path);
+      return bound.isEmpty() || !found.isSameFile(bound.get());
     } catch (IOException e) {
-      System.getLogger(UnixSocketFile.class.getName())
-          .log(
-              System.Logger.Level.WARNING,
-              "cannot remove the socket {0}: {1}",
-              config.path(),
-              e.getMessage());
+      // Nothing there, or nothing that could be removed.
+      return false;
     }
   }
 }

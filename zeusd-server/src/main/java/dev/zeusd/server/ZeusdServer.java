@@ -1,6 +1,8 @@
 package dev.zeusd.server;
 
 import dev.zeusd.core.Node;
+import dev.zeusd.ffm.posix.Umask;
+import dev.zeusd.server.files.FileFacts;
 import dev.zeusd.server.http.AuthFilter;
 import dev.zeusd.server.http.Connections;
 import dev.zeusd.server.http.CpuReadService;
@@ -18,7 +20,6 @@ import io.helidon.webserver.WebServerConfig;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http1.Http1Config;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
 import java.net.UnixDomainSocketAddress;
@@ -36,12 +37,16 @@ public final class ZeusdServer implements AutoCloseable {
 
   private final WebServer server;
   private final PowerStreams streams;
-  private final AutoCloseable socketFile;
+  private final Connections connections;
 
-  private ZeusdServer(WebServer server, PowerStreams streams, AutoCloseable socketFile) {
+  /** Stops {@link #server}. */
+  private Runnable stop;
+
+  private ZeusdServer(WebServer server, PowerStreams streams, Connections connections) {
     this.server = server;
     this.streams = streams;
-    this.socketFile = socketFile;
+    this.connections = connections;
+    this.stop = server::stop;
   }
 
   /**
@@ -49,6 +54,7 @@ public final class ZeusdServer implements AutoCloseable {
    * not be called; a program in a hurry does while its node is opened.
    */
   public static void prepare() {
+    Umask.link();
     builder().addRouting(HttpRouting.builder()).build();
   }
 
@@ -59,57 +65,58 @@ public final class ZeusdServer implements AutoCloseable {
    */
   public static ZeusdServer start(Node node, ServerConfig config) {
     return switch (config.listen()) {
-      case Listen.Tcp tcp -> startTcp(node, config, tcp);
-      case Listen.UnixSocket unix -> startUnix(node, config, unix);
+      case Listen.Tcp tcp -> {
+        tryToBind(tcp);
+        ZeusdServer server = build(node, config, tcp.address());
+        server.listen(tcp.toString(), "--tcp-bind-address");
+        yield server;
+      }
+      case Listen.UnixSocket unix -> {
+        ZeusdServer server = build(node, config, UnixDomainSocketAddress.of(unix.path()));
+        server.stop =
+            UnixSocketFile.bind(
+                    unix,
+                    () -> server.listen(unix.path().toString(), "--socket-path"),
+                    server.server::stop,
+                    server.connections::closeAll)
+                ::close;
+        yield server;
+      }
     };
-  }
-
-  private static ZeusdServer startTcp(Node node, ServerConfig config, Listen.Tcp tcp) {
-    tryToBind(tcp.address());
-    return startAt(node, config, tcp.address(), () -> {});
   }
 
   /**
    * Helidon only logs that it cannot bind, so this finds out first, and why. It does not listen: a
    * client that came in this moment would be thrown out.
    */
-  private static void tryToBind(InetSocketAddress address) {
+  private static void tryToBind(Listen.Tcp tcp) {
     try (SocketChannel channel = SocketChannel.open()) {
       // As for a socket that listens: earlier connections that linger do not matter.
       channel.setOption(StandardSocketOptions.SO_REUSEADDR, true);
-      channel.bind(address);
+      channel.bind(tcp.address());
     } catch (IOException e) {
-      throw new ServerStartException(
-          "cannot listen at "
-              + address.getHostString()
-              + ":"
-              + address.getPort()
-              + ": "
-              + e.getMessage()
-              + "; choose another --tcp-bind-address",
-          e);
+      throw cannotListen(tcp.toString(), e, "--tcp-bind-address");
     }
   }
 
-  private static ZeusdServer startUnix(Node node, ServerConfig config, Listen.UnixSocket unix) {
-    UnixSocketFile file = UnixSocketFile.prepare(unix);
-    try {
-      ZeusdServer server = startAt(node, config, UnixDomainSocketAddress.of(file.bindPath()), file);
-      try {
-        file.publish();
-      } catch (ServerStartException e) {
-        server.server.stop();
-        throw e;
-      }
-      return server;
-    } catch (ServerStartException e) {
-      file.close();
-      throw e;
+  private static ServerStartException cannotListen(String where, Exception e, String option) {
+    Throwable root = e;
+    while (root.getCause() != null) {
+      root = root.getCause();
     }
+    String why =
+        switch (String.valueOf(root.getMessage())) {
+          case "Cannot assign requested address" -> "this machine does not have that address";
+          case "Permission denied" ->
+              "permission denied"
+                  + (option.equals("--tcp-bind-address") ? " (ports below 1024 need root)" : "");
+          default -> root instanceof IOException io ? FileFacts.reason(io) : "the log says why";
+        };
+    return new ServerStartException(
+        "cannot listen at " + where + ": " + why + "; choose another " + option, e);
   }
 
-  private static ZeusdServer startAt(
-      Node node, ServerConfig config, SocketAddress address, AutoCloseable socketFile) {
+  private static ZeusdServer build(Node node, ServerConfig config, SocketAddress address) {
     Limits limits = config.limits().withinMeans();
     Connections connections = new Connections(node, limits);
     PowerStreams streams = new PowerStreams(config.streamFormat(), connections, limits.streams());
@@ -128,15 +135,18 @@ public final class ZeusdServer implements AutoCloseable {
             .maxTcpConnections(limits.connections())
             .addRouting(routes.finish())
             .build();
+    return new ZeusdServer(server, streams, connections);
+  }
+
+  private void listen(String where, String option) {
     try {
       server.start();
     } catch (RuntimeException e) {
-      throw new ServerStartException("cannot listen at " + address + ": " + rootMessage(e), e);
+      throw cannotListen(where, e, option);
     }
     if (!server.isRunning()) {
-      throw new ServerStartException("cannot listen at " + address + ": the log says why");
+      throw new ServerStartException("cannot listen at " + where + ": the log says why");
     }
-    return new ZeusdServer(server, streams, socketFile);
   }
 
   private static WebServerConfig.Builder builder() {
@@ -160,14 +170,6 @@ public final class ZeusdServer implements AutoCloseable {
         .shutdownGracePeriod(SHUTDOWN_GRACE);
   }
 
-  private static String rootMessage(Throwable e) {
-    Throwable root = e;
-    while (root.getCause() != null) {
-      root = root.getCause();
-    }
-    return root.getMessage();
-  }
-
   /** The TCP port it listens at; -1 for a Unix socket. */
   public int port() {
     return server.port();
@@ -177,11 +179,6 @@ public final class ZeusdServer implements AutoCloseable {
   @Override
   public void close() {
     streams.close();
-    server.stop();
-    try {
-      socketFile.close();
-    } catch (Exception e) {
-      throw new IllegalStateException(e);
-    }
+    stop.run();
   }
 }

@@ -215,7 +215,6 @@ final class TestServer implements AutoCloseable {
     if (ownsNode) {
       node.close();
     }
-    Files.deleteIfExists(directory.resolve("z.sock.lock"));
     Files.delete(directory);
   }
 }

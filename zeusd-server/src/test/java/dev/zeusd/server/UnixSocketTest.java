@@ -24,6 +24,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
@@ -44,6 +45,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The file of the socket: when it is there, with which rights, and whose. */
 class UnixSocketTest {
+  /** A user, and a group, that nobody is. */
+  private static final int STRANGER = 12345;
+
   private static Node node;
 
   @TempDir private Path directory;
@@ -122,15 +126,13 @@ class UnixSocketTest {
     assertTrue(seen.get() > 60, () -> "looked only " + seen + " times while files were there");
   }
 
-  /** Everything in the directory is for its owner only, and nothing but the socket is a socket. */
+  /** Everything in the directory is for its owner only. */
   private void look(ConcurrentLinkedQueue<String> tooWide, AtomicInteger seen) {
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
       for (Path entry : entries) {
         int mode = mode(entry);
         seen.incrementAndGet();
-        boolean temporary = entry.getFileName().toString().startsWith(".z");
-        boolean rightType = (mode & 0170000) == (temporary ? 0040000 : mode & 0170000);
-        if ((mode & 0077) != 0 || !rightType) {
+        if ((mode & 0077) != 0) {
           tooWide.add(entry + " " + Integer.toOctalString(mode));
         }
       }
@@ -166,6 +168,7 @@ class UnixSocketTest {
       assertRefused(socket, "another process is listening at " + socket);
       assertServes(socket);
       assertEquals(-1, first.port());
+      assertNothingLeft();
     }
     assertFalse(Files.exists(socket, NOFOLLOW_LINKS));
     assertNothingLeft();
@@ -207,33 +210,12 @@ class UnixSocketTest {
   }
 
   @Test
-  void removesWhatAKilledDaemonLeftOfItsStart() throws IOException {
-    Path bindPath = bindPathOfAStart();
-    Files.createDirectory(bindPath.getParent());
-    leaveStaleSocket(bindPath);
+  void theSystemShowsItAtItsPath() throws IOException {
     try (ZeusdServer server = start(socket)) {
-      assertServes(socket);
       assertEquals(-1, server.port());
-      assertNothingLeft();
-    }
-  }
-
-  @Test
-  void removesNothingThatALinkLeadsTo() throws IOException {
-    Path bindDirectory = bindPathOfAStart().getParent();
-    Path elsewhere = Files.createDirectory(directory.resolve("elsewhere"));
-    Path precious = Files.writeString(elsewhere.resolve("s"), "precious");
-    Files.createSymbolicLink(bindDirectory, elsewhere);
-    try (ZeusdServer server = start(socket)) {
-      assertServes(socket);
-      assertEquals(-1, server.port());
-    }
-    assertEquals("precious", Files.readString(precious));
-  }
-
-  private Path bindPathOfAStart() {
-    try (UnixSocketFile start = UnixSocketFile.prepare(TestServer.unixSocket(socket, 0600))) {
-      return start.bindPath();
+      try (Stream<String> sockets = Files.lines(Path.of("/proc/net/unix"))) {
+        assertTrue(sockets.anyMatch(line -> line.endsWith(" " + socket)), "is not shown");
+      }
     }
   }
 
@@ -262,19 +244,173 @@ class UnixSocketTest {
     assertNothingLeft();
   }
 
-  /** In a directory where others may write, somebody could lay it there to have a file made. */
-  @Test
-  void followsNoLinkAtItsLockFile() throws IOException {
+  /** In a directory where others may write, somebody could lay anything there. */
+  @ParameterizedTest
+  @ValueSource(strings = {"link", "dangling link", "fifo", "directory", "file", "hard link"})
+  void neitherWaitsForNorTouchesAStrangersLockFile(String kind) throws Exception {
+    Path lock = directory.resolve("zeusd.sock.lock");
     Path precious = Files.writeString(directory.resolve("precious"), "precious");
-    for (Path target : List.of(precious, directory.resolve("nothing"))) {
-      Path link = Files.createSymbolicLink(directory.resolve("zeusd.sock.lock"), target);
-      assertRefused(socket, link + " is a symbolic link");
-      assertEquals(target, Files.readSymbolicLink(link));
-      Files.delete(link);
+    switch (kind) {
+      case "link" -> Files.createSymbolicLink(lock, precious);
+      case "dangling link" -> Files.createSymbolicLink(lock, directory.resolve("nothing"));
+      case "fifo" -> run("mkfifo", lock.toString());
+      case "directory" -> Files.createDirectory(lock);
+      case "hard link" -> Files.createLink(lock, precious);
+      default -> {
+        assumeRoot();
+        Files.writeString(lock, "");
+        Files.setAttribute(lock, "unix:uid", STRANGER);
+      }
     }
+    int mode = mode(lock);
+    assertTimeoutPreemptively(
+        RawConnection.PATIENCE,
+        () -> {
+          try (ZeusdServer server = start(socket)) {
+            assertServes(socket);
+            assertEquals(-1, server.port());
+          }
+        });
+    assertEquals(mode, mode(lock));
     assertEquals("precious", Files.readString(precious));
     assertFalse(Files.exists(directory.resolve("nothing")));
+    assertFalse(Files.exists(socket, NOFOLLOW_LINKS));
+  }
+
+  private static void run(String... command) throws Exception {
+    assertEquals(0, new ProcessBuilder(command).inheritIO().start().waitFor());
+  }
+
+  private static void assumeRoot() throws IOException {
+    assumeTrue((Integer) Files.getAttribute(Path.of("/proc/self"), "unix:uid") == 0, "needs root");
+  }
+
+  /**
+   * What somebody could lead elsewhere is not even looked at: nothing appears at the other place.
+   */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"stranger's", "for all", "for a group", "a link of a stranger's", "to be made"})
+  void refusesAPathThatAStrangerCouldTurn(String kind) throws Exception {
+    assumeRoot();
+    Path above = Files.createDirectory(directory.resolve("above"));
+    Path elsewhere = Files.createDirectory(directory.resolve("elsewhere"));
+    Path parent = above.resolve("parent");
+    if (kind.equals("a link of a stranger's")) {
+      Files.createSymbolicLink(parent, elsewhere);
+      run("chown", "-h", String.valueOf(STRANGER), parent.toString());
+      Files.setAttribute(above, "unix:mode", 01777);
+    } else if (!kind.equals("to be made")) {
+      Files.createDirectory(parent);
+    }
+    switch (kind) {
+      case "stranger's", "to be made" -> Files.setAttribute(above, "unix:uid", STRANGER);
+      case "for all" -> Files.setAttribute(above, "unix:mode", 0777);
+      case "for a group" -> {
+        Files.setAttribute(above, "unix:gid", STRANGER);
+        Files.setAttribute(above, "unix:mode", 0770);
+      }
+      default -> {
+        // Done.
+      }
+    }
+    assertRefused(parent.resolve("z.sock"), above.toString());
+    assertRefused(parent.resolve("z.sock"), "could lead this path elsewhere");
+    try (Stream<Path> made = Files.list(elsewhere)) {
+      assertEquals(0, made.count(), "made something elsewhere");
+    }
+    assertEquals(kind.equals("to be made"), Files.notExists(parent, NOFOLLOW_LINKS));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"sticky", "a link of root's", "root's in a sticky one"})
+  void listensWhereNobodyCouldTurnThePath(String kind) throws Exception {
+    Path above = Files.createDirectory(directory.resolve("above"));
+    Path parent = above.resolve("parent");
+    if (kind.equals("a link of root's")) {
+      Files.createSymbolicLink(parent, Path.of("../elsewhere/./x/.."));
+      Files.createDirectories(directory.resolve("elsewhere/x"));
+    } else {
+      Files.createDirectory(parent);
+    }
+    Files.setAttribute(kind.equals("sticky") ? parent : above, "unix:mode", 01777);
+    try (ZeusdServer server = start(parent.resolve("z.sock"))) {
+      assertServes(parent.resolve("z.sock"));
+      assertEquals(-1, server.port());
+    }
+  }
+
+  /**
+   * The directory is a stranger's, who puts a hard link to a file of root's at the socket's path
+   * whenever there is something. (In truth, root does it, whom nothing forbids.)
+   */
+  @Test
+  void givesNothingAwayInAStrangersDirectory() throws Exception {
+    assumeRoot();
+    Path strangers = Files.createDirectory(directory.resolve("strangers"));
+    Files.setAttribute(strangers, "unix:uid", STRANGER);
+    Path precious = Files.writeString(directory.resolve("precious"), "precious");
+    Files.setAttribute(precious, "unix:mode", 0600);
+    Path path = strangers.resolve("z.sock");
+    Listen listen =
+        new Listen.UnixSocket(path, 0666, OptionalInt.of(STRANGER), OptionalInt.of(STRANGER));
+    AtomicInteger swaps = new AtomicInteger();
+    Thread attacker = Thread.ofPlatform().start(() -> swapAtSpeed(precious, path, swaps));
+    int started = 0;
+    try {
+      for (int round = 0; round < 300; round++) {
+        try (ZeusdServer server = start(listen)) {
+          started++;
+          assertEquals(-1, server.port());
+        } catch (ServerStartException e) {
+          assertTrue(e.getMessage().contains(path.toString()), e::getMessage);
+        }
+        assertEquals(0100600, mode(precious));
+        assertEquals(0, Files.getAttribute(precious, "unix:uid"));
+      }
+    } finally {
+      attacker.interrupt();
+      attacker.join();
+    }
+    assertEquals("precious", Files.readString(precious));
+    assertTrue(swaps.get() > 0, "the attacker was never quick enough; started: " + started);
+  }
+
+  private static void swapAtSpeed(Path precious, Path path, AtomicInteger swaps) {
+    Path bait = path.resolveSibling("bait");
+    while (!Thread.currentThread().isInterrupted()) {
+      try {
+        if ((mode(path) & 0170000) == 0140000) {
+          Files.createLink(bait, precious);
+          Files.move(bait, path, StandardCopyOption.ATOMIC_MOVE);
+          swaps.incrementAndGet();
+          Thread.yield();
+        }
+        Files.deleteIfExists(path);
+      } catch (IOException e) {
+        // Nothing there, or just taken away.
+      }
+    }
+  }
+
+  /** The next one waits for the last one, and keeps its socket. */
+  @Test
+  void oneThatStopsDoesNotDisturbTheNext() throws Exception {
+    try (ExecutorService threads = Executors.newFixedThreadPool(1)) {
+      ZeusdServer current = start(socket);
+      for (int round = 0; round < 25; round++) {
+        ZeusdServer stopping = current;
+        Future<?> stopped = threads.submit(stopping::close);
+        Thread.sleep(round % 5);
+        current = start(socket);
+        assertServes(socket);
+        stopped.get();
+        assertServes(socket);
+      }
+      current.close();
+    }
     assertNothingLeft();
+    assertFalse(Files.exists(socket, NOFOLLOW_LINKS));
   }
 
   private static void assertRefused(Path path, String message) {
@@ -283,12 +419,15 @@ class UnixSocketTest {
     assertFalse(e.getMessage().contains("\n"), e::getMessage);
   }
 
-  /** No directory that a socket was bound in. */
+  /** No lock, nor anything else that is of use only while one starts. */
   private void assertNothingLeft() throws IOException {
     try (Stream<Path> entries = Files.list(directory)) {
       assertEquals(
           List.of(),
-          entries.filter(entry -> entry.getFileName().toString().startsWith(".z")).toList());
+          entries
+              .map(Path::toString)
+              .filter(name -> name.matches(".*(\\.lock|/\\.[^/]*)"))
+              .toList());
     }
   }
 

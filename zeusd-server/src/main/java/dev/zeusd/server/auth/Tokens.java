@@ -9,12 +9,8 @@ import com.nimbusds.jose.Payload;
 import com.nimbusds.jose.crypto.MACSigner;
 import com.nimbusds.jose.crypto.MACVerifier;
 import dev.zeusd.server.ServerStartException;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermission;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.text.ParseException;
@@ -25,7 +21,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -36,11 +31,6 @@ import java.util.concurrent.ConcurrentHashMap;
  * of a message. Thread-safe.
  */
 public final class Tokens {
-  private static final System.Logger LOG = System.getLogger(Tokens.class.getName());
-
-  /** RFC 7518, 3.2: a key for HS256 is at least as long as the hash. */
-  private static final int MIN_KEY_BYTES = 32;
-
   /** How long after its end a token is still taken, because clocks differ. */
   private static final Duration LEEWAY = Duration.ofSeconds(60);
 
@@ -67,37 +57,16 @@ public final class Tokens {
   }
 
   /**
-   * Reads the signing key; warns when others can read it too.
+   * Reads the signing key; warns when others could read it, or put another one in its place.
    *
-   * @throws ServerStartException for a file that cannot be read or holds fewer than 32 bytes
+   * @throws ServerStartException for a file that cannot be read or can be no key
    */
   public static Tokens withKeyFile(Path file) {
+    byte[] key = new KeyFile(file).read();
     try {
-      byte[] key = Files.readAllBytes(file);
-      if (key.length < MIN_KEY_BYTES) {
-        throw new ServerStartException(
-            "signing key %s has %d bytes, needs at least %d; make one with: openssl rand -base64 32"
-                .formatted(file, key.length, MIN_KEY_BYTES));
-      }
-      warnIfOthersCanRead(file);
       return new Tokens(key, InstantSource.system());
-    } catch (NoSuchFileException e) {
-      throw new ServerStartException("signing key " + file + " does not exist", e);
-    } catch (IOException | JOSEException e) {
-      throw new ServerStartException(
-          "signing key " + file + " cannot be read: " + e.getMessage(), e);
-    }
-  }
-
-  private static void warnIfOthersCanRead(Path file) throws IOException {
-    Set<PosixFilePermission> permissions = Files.getPosixFilePermissions(file);
-    if (permissions.contains(PosixFilePermission.OTHERS_READ)
-        || permissions.contains(PosixFilePermission.GROUP_READ)) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "SIGNING KEY {0} CAN BE READ BY OTHERS, who can make tokens for everything with it;"
-              + " run: chmod 600 {0}",
-          file);
+    } catch (JOSEException e) {
+      throw new ServerStartException("signing key " + file + " cannot be used", e);
     }
   }
 

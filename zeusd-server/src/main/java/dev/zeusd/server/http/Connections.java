@@ -328,6 +328,11 @@ public final class Connections implements SocketOptions, Filter {
             connection::close);
   }
 
+  /** Ends them all. */
+  public void closeAll() {
+    open.values().forEach(Connection::close);
+  }
+
   private synchronized boolean areAllGone() {
     if (open.isEmpty()) {
       watch = null;

@@ -1,0 +1,111 @@
+package dev.zeusd.cli;
+
+import dev.zeusd.ffm.posix.Signals;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+
+/**
+ * From the first moment of {@code zeusd serve} to its last: SIGTERM and SIGINT close what has been
+ * opened until then, and end the process with status 0. (A shutdown hook would leave 143 to a start
+ * that is stopped early, and run beside the one that ends logging.)
+ */
+final class Lifetime {
+  private static final System.Logger LOG = System.getLogger("dev.zeusd");
+
+  /** A step of the start that is under way ends much sooner, but on a machine with much to do. */
+  private static final long STEP_MILLIS = 5000;
+
+  /** Held during a step of the start that must be complete before it can be undone. */
+  private static final ReentrantLock STEP = new ReentrantLock();
+
+  /** What to close, the last one first; guarded by {@link #STEP}. */
+  private static final Deque<Runnable> CLOSE = new ArrayDeque<>();
+
+  private static final AtomicBoolean STOPPING = new AtomicBoolean();
+  private static volatile Thread starter = Thread.currentThread();
+
+  private Lifetime() {}
+
+  /** Begins; to be called by the thread that starts everything, before anything else. */
+  static void begin() {
+    starter = Thread.currentThread();
+    Signals.on("TERM", Lifetime::stop);
+    Signals.on("INT", Lifetime::stop);
+    Signals.on(
+        "HUP",
+        () ->
+            LOG.log(
+                System.Logger.Level.WARNING,
+                "SIGHUP: options and signing key are read at the start only; restart zeusd to have"
+                    + " them read again"));
+  }
+
+  /**
+   * Opens something, in a step that is not stopped half way.
+   *
+   * @param open leaves nothing behind if it throws
+   * @param close undoes it
+   * @return what was opened; never, if the process is ending
+   */
+  static <T> T open(Supplier<T> open, Consumer<T> close) {
+    STEP.lock();
+    try {
+      T opened = open.get();
+      CLOSE.push(() -> close.accept(opened));
+      return opened;
+    } finally {
+      STEP.unlock();
+    }
+  }
+
+  /** To be called before a failure is reported: if the process is ending, that is why. */
+  static void awaitEndIfStopping() {
+    while (STOPPING.get()) {
+      LockSupport.park();
+      Thread.interrupted();
+    }
+  }
+
+  /** Closes what has been opened, after a start that has failed. */
+  static void closeAll() {
+    STEP.lock();
+    try {
+      closeOpened();
+    } finally {
+      STEP.unlock();
+    }
+  }
+
+  /** Runs on a thread of the signal. */
+  private static void stop() {
+    if (!STOPPING.compareAndSet(false, true)) {
+      return;
+    }
+    try {
+      if (!STEP.tryLock()) {
+        // Ends its waiting for another daemon.
+        starter.interrupt();
+        STEP.tryLock(STEP_MILLIS, TimeUnit.MILLISECONDS);
+      }
+      closeOpened();
+      LOG.log(System.Logger.Level.INFO, "stopped");
+    } catch (InterruptedException | RuntimeException e) {
+      LOG.log(System.Logger.Level.ERROR, "unexpected failure while stopping", e);
+    } finally {
+      // Asked to stop, and stopped, is success; a JVM that ends by a signal would report 143.
+      Runtime.getRuntime().halt(0);
+    }
+  }
+
+  private static void closeOpened() {
+    while (!CLOSE.isEmpty()) {
+      CLOSE.pop().run();
+    }
+  }
+}

@@ -1,0 +1,5 @@
+/**
+ * The few calls of libc that Java has no word for. Each is linked when it is first needed, since
+ * that takes 5 ms for each new signature.
+ */
+package dev.zeusd.ffm.posix;
