@@ -118,9 +118,10 @@ final class UnixSocketFile {
             step, task -> Thread.ofPlatform().name("unix socket").start(task));
     boolean interrupted = false;
     try {
-      while (!done.isDone()) {
+      while (true) {
         try {
           done.get();
+          return;
         } catch (InterruptedException e) {
           interrupted = true;
           givesUp = true;
