@@ -235,8 +235,8 @@ class ServeTest {
       get(address, "/gpu/get_cumulative_energy")
           .assertJson(
               400,
-              "{\"errors\":{\"0\":\"reading the energy: the installed NVIDIA driver does not have this"
-                  + " function; a newer one may (nvmlDeviceGetTotalEnergyConsumption:"
+              "{\"errors\":{\"0\":\"reading the energy: the installed NVIDIA driver does not have"
+                  + " this function; a newer one may (nvmlDeviceGetTotalEnergyConsumption:"
                   + " NVML_ERROR_FUNCTION_NOT_FOUND)\"}}");
       get(address, "/gpu/get_power_limit").assertOk("{\"0\":{\"power_limit_mw\":300000}}");
     }
