@@ -1,11 +1,8 @@
 package dev.zeusd.ffm.posix;
 
-import sun.misc.Signal;
+import java.lang.reflect.Proxy;
 
-/**
- * What to do on a signal. There is no other way to SIGHUP than a class for which javac has a
- * warning that nothing turns off; so this one is compiled apart.
- */
+/** What to do on a signal. */
 public final class Signals {
   private Signals() {}
 
@@ -16,6 +13,25 @@ public final class Signals {
    * @param name such as TERM
    */
   public static void on(String name, Runnable action) {
-    Signal.handle(new Signal(name), signal -> action.run());
+    try {
+      // By reflection, since javac has a warning for this class that nothing turns off; but there
+      // is
+      // no other way to a signal like SIGHUP.
+      Class<?> signal = Class.forName("sun.misc.Signal");
+      Class<?> handler = Class.forName("sun.misc.SignalHandler");
+      Object runsAction =
+          Proxy.newProxyInstance(
+              Signals.class.getClassLoader(),
+              new Class<?>[] {handler},
+              (proxy, method, args) -> {
+                action.run();
+                return null;
+              });
+      signal
+          .getMethod("handle", signal, handler)
+          .invoke(null, signal.getConstructor(String.class).newInstance(name), runsAction);
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException("cannot handle signals", e);
+    }
   }
 }
