@@ -65,6 +65,8 @@ def check_daemon_set(daemon_set: dict) -> dict:
     mounts = {mount["name"] for mount in container["volumeMounts"]}
     volumes = {volume["name"] for volume in pod["volumes"]}
     assert mounts == volumes, (mounts, volumes)
+    # What outlives a container lies on the node.
+    assert {"name": "state", "mountPath": "/var/lib/zeusd"} in container["volumeMounts"]
     ports = {port["name"] for port in container.get("ports", [])}
     for kind in "startupProbe", "readinessProbe", "livenessProbe":
         probe = container[kind]

@@ -69,7 +69,9 @@ pid=$(main_pid)
 for file in /etc/x /usr/x /var/x /run/x; do
   ! nsenter -t "$pid" -m sh -c "echo >$file" 2>/dev/null || fail "the service can write $file"
 done
-ok "three capabilities, and nothing to write to"
+[ "$(stat -c %a:%u /var/lib/zeusd)" = 700:0 ] || fail "the state directory: $(stat /var/lib/zeusd)"
+nsenter -t "$pid" -m sh -c 'echo >/var/lib/zeusd/x && rm /var/lib/zeusd/x' || fail "the service cannot keep its state"
+ok "three capabilities, nothing to write to but its socket's folder and its state"
 
 # --- Signals, restart, reload.
 systemctl kill -s HUP zeusd
