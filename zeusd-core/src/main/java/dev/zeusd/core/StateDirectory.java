@@ -57,7 +57,7 @@ public final class StateDirectory {
    */
   public static Optional<StateDirectory> open(Path dir, String without) {
     try {
-      return Optional.of(open(dir, Files.readString(BOOT_ID).strip(), without));
+      return Optional.of(openOn(Files.readString(BOOT_ID).strip(), dir));
     } catch (IOException e) {
       LOG.log(
           System.Logger.Level.WARNING,
@@ -70,7 +70,7 @@ public final class StateDirectory {
   }
 
   /** The same on a boot of that id. */
-  static StateDirectory open(Path dir, String bootId, String without) throws IOException {
+  static StateDirectory openOn(String bootId, Path dir) throws IOException {
     if (!Files.isDirectory(dir)) {
       Files.createDirectories(
           dir, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));

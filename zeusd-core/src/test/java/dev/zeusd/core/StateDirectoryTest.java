@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.logging.Level;
@@ -56,12 +57,12 @@ class StateDirectoryTest {
 
   @Test
   void anotherBootHasItsOwn() throws IOException {
-    StateDirectory.open(dir, "boot-1", "").write("state", LINES);
+    StateDirectory.openOn("boot-1", dir).write("state", LINES);
     try (TestLog log = new TestLog(StateDirectory.class.getName())) {
-      assertEquals(Optional.empty(), StateDirectory.open(dir, "boot-2", "").read("state"));
+      assertEquals(Optional.empty(), StateDirectory.openOn("boot-2", dir).read("state"));
       assertEquals(List.of(), log.lines(Level.WARNING));
     }
-    assertEquals(Optional.of(LINES), StateDirectory.open(dir, "boot-1", "").read("state"));
+    assertEquals(Optional.of(LINES), StateDirectory.openOn("boot-1", dir).read("state"));
   }
 
   @ParameterizedTest
@@ -93,7 +94,7 @@ class StateDirectoryTest {
     open().write("state", LINES);
     byte[] whole = Files.readAllBytes(dir.resolve("state"));
     for (int length = 0; length < whole.length; length++) {
-      Files.write(dir.resolve("state"), java.util.Arrays.copyOf(whole, length));
+      Files.write(dir.resolve("state"), Arrays.copyOf(whole, length));
       assertEquals(Optional.empty(), open().read("state"), "the first " + length + " bytes");
     }
     for (int at = 0; at < whole.length; at++) {

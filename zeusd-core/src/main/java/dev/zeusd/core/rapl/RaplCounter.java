@@ -55,6 +55,9 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
    */
   private static final long MOST_UNSAVED_UJ = 4 * UNSAVED_UJ;
 
+  /** 65 kJ: what 32 bits hold in the smallest unit there is. */
+  private static final long SMALLEST_RANGE_UJ = 65_000_000_000L;
+
   /** Bounds of the guard's period; real zones, of 65 to 262 kJ, are within. */
   private static final long SHORTEST_SILENCE_NANOS = 1_000_000_000L;
 
@@ -203,9 +206,11 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
     lastNanos = before.bootNanos();
     lastSleptNanos = before.sleptNanos();
     long passedNanos = now - lastNanos;
-    boolean sameCounter = before.rangeUj() == rangeUj;
+    boolean sameCounter =
+        before.rangeUj() == rangeUj || before.rangeUj() == UNKNOWN || rangeUj == UNKNOWN;
+    long wrapsAtUj = rangeUj == UNKNOWN ? SMALLEST_RANGE_UJ : rangeUj;
     boolean watched =
-        passedNanos >= 0 && passedNanos < rangeUj / highestPowerUjPerNs && sameCounter;
+        passedNanos >= 0 && passedNanos < wrapsAtUj / highestPowerUjPerNs && sameCounter;
     int resetsBefore = resets;
     if (sameCounter && passedNanos >= 0) {
       count(rawUj, now, sleptNanos);

@@ -25,7 +25,7 @@ final class SavedCounters implements AutoCloseable {
   private static final long PAUSE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
   /** How long somebody waits for the disk, at most. */
-  private static final long PATIENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+  private static final long PATIENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(300);
 
   private final Optional<StateDirectory> directory;
 

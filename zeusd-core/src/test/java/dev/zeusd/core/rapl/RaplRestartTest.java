@@ -163,6 +163,20 @@ class RaplRestartTest {
   }
 
   @Test
+  void aRangeThatCannotBeReadCostsNothingBetweenTwoWraps() throws IOException {
+    Path range = zone.dir().resolve("max_energy_range_uj");
+    told(0, 100_000 * JOULE);
+    Files.delete(range);
+    kill();
+    start();
+    assertEquals(100_020 * JOULE, told(SECOND, 100_020 * JOULE));
+    zone.range(TYPICAL_RANGE_UJ);
+    kill();
+    start();
+    assertEquals(100_050 * JOULE, told(SECOND, 100_050 * JOULE));
+  }
+
+  @Test
   void damagedStateCostsTheStateOnly() throws IOException {
     told(0, 100_000 * JOULE);
     stop();
