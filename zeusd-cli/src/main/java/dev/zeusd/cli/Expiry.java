@@ -11,9 +11,10 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * How long a token is good for: one or more numbers with units, as in "1h 30m" or "1.5d".
+ * How long a token is good for, or an idle driver is kept: one or more numbers with units, as in
+ * "1h 30m" or "1.5d".
  *
- * @param duration at least a second; empty for a token that does not expire
+ * @param duration at least a second; empty for never
  */
 record Expiry(Optional<Duration> duration) {
   private static final BigDecimal LONGEST_NANOS = nanos(Duration.ofDays(365_250));
@@ -42,8 +43,7 @@ record Expiry(Optional<Duration> duration) {
         throw notADuration(text);
       }
       if (sum.compareTo(SHORTEST_NANOS) < 0) {
-        throw refused(
-            text, "is less than a second, which a token cannot tell; use never for no end");
+        throw refused(text, "is less than a second, which is too short; use never for no end");
       }
       if (sum.compareTo(LONGEST_NANOS) > 0) {
         throw refused(text, "is more than a thousand years; use never");

@@ -82,8 +82,19 @@ final class Lifetime {
     }
   }
 
+  /** Closes what has been opened, and ends the process; returns at once. */
+  static void endWith(int status) {
+    // On a thread of its own: the caller may be one that what is closed waits for.
+    Thread.ofPlatform().daemon().name("end").start(() -> stop(status));
+  }
+
   /** Runs on a thread of the signal. */
   private static void stop() {
+    // Asked to stop, and stopped, is success; a JVM that ends by a signal would report 143.
+    stop(0);
+  }
+
+  private static void stop(int status) {
     if (!STOPPING.compareAndSet(false, true)) {
       return;
     }
@@ -98,8 +109,7 @@ final class Lifetime {
     } catch (InterruptedException | RuntimeException e) {
       LOG.log(System.Logger.Level.ERROR, "unexpected failure while stopping", e);
     } finally {
-      // Asked to stop, and stopped, is success; a JVM that ends by a signal would report 143.
-      Runtime.getRuntime().halt(0);
+      Runtime.getRuntime().halt(status);
     }
   }
 

@@ -25,6 +25,7 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -174,6 +175,16 @@ final class ServeCommand implements Callable<Integer> {
   private GpuBackend gpuBackend;
 
   @Option(
+      names = "--gpu-idle-release",
+      paramLabel = "<DURATION>",
+      defaultValue = "never",
+      converter = Expiry.Converter.class,
+      description =
+          "Let go of the GPUs' driver when nobody has asked for them for so long, such as 10m; the"
+              + " driver may then forget power limits [default: ${DEFAULT-VALUE}]")
+  private Expiry gpuIdleRelease;
+
+  @Option(
       names = "--stream-format",
       paramLabel = "<FORMAT>",
       defaultValue = "sample",
@@ -235,7 +246,7 @@ final class ServeCommand implements Callable<Integer> {
                 streamFormat,
                 Optional.ofNullable(signingKeyPath).map(Tokens::withKeyFile))
             .withWeb(new WebAccess(Set.copyOf(allowedHosts), Set.copyOf(allowedOrigins)));
-    Node opened = Node.open(nodeConfig);
+    Node opened = openNode(nodeConfig);
     Node node = Lifetime.open(() -> opened, Node::close);
     try {
       ZeusdServer server =
@@ -287,6 +298,13 @@ final class ServeCommand implements Callable<Integer> {
             .registry());
   }
 
+  /** Under a service manager, a driver that was upgraded is a reason to be started anew. */
+  private static Node openNode(NodeConfig config) {
+    return ServiceManager.watches(System.getenv(), ProcessHandle.current().pid())
+        ? Node.open(config, () -> Lifetime.endWith(CommandLine.ExitCode.SOFTWARE))
+        : Node.open(config);
+  }
+
   private Listen listen() {
     return switch (mode) {
       case TCP -> new Listen.Tcp(resolve(tcpBindAddress));
@@ -317,7 +335,11 @@ final class ServeCommand implements Callable<Integer> {
     boolean cpus = groups.contains(ApiGroup.CPU_READ);
     GpuBackend backend = simulate ? GpuBackend.SIMULATED : gpuBackend;
     CpuBackend cpuBackend = simulate ? CpuBackend.SIMULATED : CpuBackend.RAPL;
-    NodeConfig config = NodeConfig.defaults();
+    NodeConfig config =
+        gpuIdleRelease
+            .duration()
+            .map(NodeConfig.defaults()::withGpuIdleRelease)
+            .orElse(NodeConfig.defaults());
     return (raplDir == null ? config : config.withRaplDir(raplDir))
         .withGpuBackend(gpus ? backend : GpuBackend.NONE)
         .withGpuPowerPollHz(gpuPowerPollHz)

@@ -22,15 +22,19 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The daemon as a process: how it starts, why it does not, and how it ends. */
 class ServeTest {
@@ -214,6 +218,180 @@ class ServeTest {
         Stream.concat(Stream.of(TCP), Stream.of("--gpu-backend", "nvml")).toArray(String[]::new);
     try (ZeusdProcess nvmlOnly = start(insisting)) {
       nvmlOnly.assertFails(why);
+    }
+  }
+
+  /**
+   * Whether opening hangs in the library or the driver is no matter to whoever wants it to listen.
+   */
+  @ParameterizedTest
+  @CsvSource({"auto, uds", "auto, tcp", "nvml, uds"})
+  void listensAtOnceThoughNvmlHangsAndEndsWithZero(String backend, String mode) throws Exception {
+    nvml.delay(FakeNvml.Call.INIT, Duration.ofMinutes(5));
+    long start = System.nanoTime();
+    try (ZeusdProcess zeusd =
+        mode.equals("uds")
+            ? startAtSocket("--gpu-backend", backend)
+            : start(with(TCP, "--gpu-backend", backend))) {
+      String where = zeusd.awaitListening();
+      SocketAddress address =
+          mode.equals("uds")
+              ? UnixDomainSocketAddress.of(where)
+              : loopback(Integer.parseInt(where));
+      // 25 seconds is what wait-until-listening allows.
+      long tookMs = (System.nanoTime() - start) / 1_000_000;
+      System.out.println("NVML hangs, " + backend + ": listening after " + tookMs + " ms");
+      assertTrue(tookMs < 20_000, () -> "took " + tookMs + " ms");
+      assertEquals(200, get(address, "/time").status());
+      String discovered = get(address, "/discover").body();
+      assertTrue(discovered.contains("\"no GPUs: NVML has not answered yet"), discovered);
+      zeusd.signal("TERM");
+      assertEquals(0, zeusd.awaitExit(), zeusd::toString);
+      assertFalse(Files.exists(socket, NOFOLLOW_LINKS), "the socket is still there");
+    }
+  }
+
+  private static String[] with(String[] args, String... more) {
+    return Stream.concat(Stream.of(args), Stream.of(more)).toArray(String[]::new);
+  }
+
+  @Test
+  void findsTheGpusWhenNvmlAnswersAtLast() throws Exception {
+    nvml.delay(FakeNvml.Call.INIT, Duration.ofMinutes(5));
+    try (ZeusdProcess zeusd = startAtSocket()) {
+      SocketAddress address = UnixDomainSocketAddress.of(zeusd.awaitListening());
+      nvml.delay(FakeNvml.Call.INIT, Duration.ZERO);
+      zeusd.awaitErr(Pattern.compile("GPUs are there now: \\[0, 1, 2, 3\\]"));
+      get(address, "/gpu/get_power?gpu_ids=2").assertOkMatching(".*\"power_mw\":\\{\"2\":95000}}");
+      assertFalse(get(address, "/discover").body().contains("no GPUs"));
+    }
+  }
+
+  /** LD_LIBRARY_PATH with an empty item means the current directory to the dynamic linker. */
+  @ParameterizedTest
+  @ValueSource(strings = {"", ":/nowhere", "."})
+  void nothingInTheCurrentDirectoryIsOpened(String libraryPath) throws Exception {
+    assumeTrue(Files.notExists(Path.of("/dev/nvidiactl")), "this machine has an NVIDIA driver");
+    Path fifo = directory.resolve("libnvidia-ml.so.1");
+    assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
+    try (ZeusdProcess zeusd =
+        ZeusdProcess.startIn(directory, Map.of("LD_LIBRARY_PATH", libraryPath), TCP)) {
+      int port = zeusd.awaitPort();
+      String discovered = get(loopback(port), "/discover").body();
+      assertTrue(discovered.contains("no GPUs: libnvidia-ml.so.1 cannot be loaded"), discovered);
+    }
+  }
+
+  // ---- An upgrade of the driver ----
+
+  /** The kernel's driver and the library on the disk are new, the library in the process is not. */
+  private void upgradeDriver(Path folder) throws Exception {
+    FakeNvml.buildNumber(2, folder);
+    nvml.kernelNumber(2);
+  }
+
+  private Map<String, String> withLibraryIn(Path folder, Map<String, String> more) {
+    Map<String, String> environment = new TreeMap<>(nvml.environment());
+    environment.put("LD_LIBRARY_PATH", folder.toString());
+    environment.putAll(more);
+    return environment;
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"INVOCATION_ID", "NOTIFY_SOCKET", "KUBERNETES_SERVICE_HOST"})
+  void underAServiceManagerAnUpgradeEndsItWithOne(String variable) throws Exception {
+    FakeNvml.buildNumber(1, directory);
+    Map<String, String> environment = withLibraryIn(directory, Map.of(variable, "something"));
+    try (ZeusdProcess zeusd = ZeusdProcess.start(directory, environment, TCP)) {
+      SocketAddress address = loopback(zeusd.awaitPort());
+      get(address, "/gpu/get_power_limit?gpu_ids=0")
+          .assertOk("{\"0\":{\"power_limit_mw\":300000}}");
+      try (EventStream stream = RawConnection.open(address).stream("/gpu/stream_power")) {
+        stream.nextSample();
+        upgradeDriver(directory);
+        assertEquals(1, zeusd.awaitExit(), zeusd::toString);
+      }
+      List<String> lines =
+          zeusd.err().lines().filter(line -> line.contains("was upgraded: ")).toList();
+      assertEquals(1, lines.size(), zeusd::toString);
+      assertTrue(lines.getFirst().contains("has to be restarted"), zeusd::toString);
+    }
+    // Started anew, it works.
+    try (ZeusdProcess zeusd = ZeusdProcess.start(directory, environment, TCP)) {
+      get(loopback(zeusd.awaitPort()), "/gpu/get_power_limit?gpu_ids=0")
+          .assertOk("{\"0\":{\"power_limit_mw\":300000}}");
+    }
+  }
+
+  @Test
+  void byItselfItLoadsTheNewLibrary() throws Exception {
+    FakeNvml.buildNumber(1, directory);
+    try (ZeusdProcess zeusd =
+        ZeusdProcess.start(directory, withLibraryIn(directory, Map.of()), TCP)) {
+      SocketAddress address = loopback(zeusd.awaitPort());
+      get(address, "/gpu/get_power_limit?gpu_ids=0")
+          .assertOk("{\"0\":{\"power_limit_mw\":300000}}");
+      // Half-way, as while the package is being installed.
+      nvml.kernelNumber(2);
+      for (int i = 0; i < 3; i++) {
+        assertEquals(500, get(address, "/gpu/get_power").status());
+        String told = get(address, "/gpu/get_power_limit?gpu_ids=1").body();
+        assertTrue(told.contains("the NVIDIA driver was upgraded"), told);
+        assertTrue(told.contains("restart zeusd"), told);
+      }
+      upgradeDriver(directory);
+      long deadline = System.nanoTime() + RawConnection.PATIENCE.toNanos();
+      while (get(address, "/gpu/get_power").status() != 200) {
+        assertTrue(System.nanoTime() < deadline, zeusd::toString);
+        Thread.sleep(20);
+      }
+      long lines = zeusd.err().lines().filter(line -> line.contains("was upgraded: ")).count();
+      assertEquals(1, lines, zeusd::toString);
+    }
+  }
+
+  @Test
+  void whereTheUpgradeWasBeforeTheStartItGoesOnWithoutGpus() throws Exception {
+    nvml.kernelNumber(2);
+    Map<String, String> environment = new TreeMap<>(nvml.environment());
+    environment.put("INVOCATION_ID", "something");
+    try (ZeusdProcess zeusd = ZeusdProcess.start(directory, environment, TCP)) {
+      SocketAddress address = loopback(zeusd.awaitPort());
+      String discovered = get(address, "/discover").body();
+      assertTrue(discovered.contains("the NVIDIA driver was upgraded"), discovered);
+      nvml.kernelNumber(1);
+      long deadline = System.nanoTime() + RawConnection.PATIENCE.toNanos();
+      while (get(address, "/discover").body().contains("\"gpus\":[]")) {
+        assertTrue(System.nanoTime() < deadline, zeusd::toString);
+        Thread.sleep(20);
+      }
+      assertTrue(zeusd.isAlive());
+    }
+  }
+
+  @Test
+  void onlyTheProcessThatSystemdStartedIsItsService() {
+    assertTrue(ServiceManager.watches(Map.of("INVOCATION_ID", "x"), 7));
+    assertTrue(ServiceManager.watches(Map.of("INVOCATION_ID", "x", "SYSTEMD_EXEC_PID", "7"), 7));
+    assertFalse(ServiceManager.watches(Map.of("INVOCATION_ID", "x", "SYSTEMD_EXEC_PID", "8"), 7));
+    assertFalse(ServiceManager.watches(Map.of("SYSTEMD_EXEC_PID", "7"), 7));
+    assertFalse(ServiceManager.watches(Map.of(), 7));
+  }
+
+  @Test
+  void letsGoOfAnIdleDriver() throws Exception {
+    try (ZeusdProcess zeusd = startAtSocket("--gpu-idle-release", "1s")) {
+      SocketAddress address = UnixDomainSocketAddress.of(zeusd.awaitListening());
+      zeusd.awaitErr(Pattern.compile("GPUs are idle: the driver is let go of"));
+      assertEquals(1, nvml.calls(FakeNvml.Call.SHUTDOWN));
+      assertEquals(200, get(address, "/gpu/get_power").status());
+      assertEquals(2, nvml.calls(FakeNvml.Call.INIT));
+    }
+    for (String wrong : new String[] {"0.5s", "100ms", "soon", "-1s"}) {
+      try (ZeusdProcess zeusd = startAtSocket("--gpu-idle-release", wrong)) {
+        assertEquals(2, zeusd.awaitExit());
+        assertTrue(zeusd.err().contains("--gpu-idle-release"), zeusd::toString);
+      }
     }
   }
 

@@ -61,6 +61,18 @@ final class ZeusdProcess implements AutoCloseable {
     return start(directory, environment, command);
   }
 
+  /** The same in {@code directory} as the current one. */
+  static ZeusdProcess startIn(Path directory, Map<String, String> environment, String... args)
+      throws IOException {
+    String shell = "cd \"$0\" && exec \"$@\"";
+    return start(
+        directory,
+        environment,
+        List.of("sh", "-c", shell, directory.toString()),
+        System.getProperty("java.class.path"),
+        args);
+  }
+
   /**
    * As it is shipped: the {@link #IMAGE}, or this class path with the installed daemon's JVM
    * options.
@@ -88,7 +100,11 @@ final class ZeusdProcess implements AutoCloseable {
     Path err = Files.createTempFile(directory, "zeusd", ".err");
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
-    builder.environment().remove("FAKE_NVML_STATE");
+    // Of who runs the tests; and the daemon is to think of no service manager, unless it is told.
+    for (String inherited :
+        List.of("FAKE_NVML_STATE", "INVOCATION_ID", "NOTIFY_SOCKET", "KUBERNETES_SERVICE_HOST")) {
+      builder.environment().remove(inherited);
+    }
     builder.environment().putAll(environment);
     return new ZeusdProcess(builder.start(), out, err);
   }

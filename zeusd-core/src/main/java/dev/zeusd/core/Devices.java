@@ -113,6 +113,14 @@ final class Devices<D, S extends PowerSample> {
     return known.workers;
   }
 
+  /** Looks again now, for who knows that it takes time; those who ask meanwhile wait a bit. */
+  synchronized void startLooking() {
+    if (!closed && looking == null) {
+      lookedNanos = System.nanoTime();
+      looking = Thread.ofPlatform().daemon().name("look for " + kind + "s").start(this::look);
+    }
+  }
+
   private void lookAgain() {
     Thread look;
     long sinceNanos;
@@ -121,12 +129,9 @@ final class Devices<D, S extends PowerSample> {
       if (closed || looking == null && now - lookedNanos < LOOK_INTERVAL.toNanos()) {
         return;
       }
-      if (looking == null) {
-        lookedNanos = now;
-        looking = Thread.ofPlatform().daemon().name("look for " + kind + "s").start(this::look);
-      }
+      startLooking();
       look = looking;
-      sinceNanos = now - lookedNanos;
+      sinceNanos = System.nanoTime() - lookedNanos;
     }
     if (known.workers.isEmpty()) {
       // Without any, whoever asks cannot do anything else.

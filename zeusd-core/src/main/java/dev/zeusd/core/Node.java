@@ -3,8 +3,6 @@ package dev.zeusd.core;
 import dev.zeusd.core.Devices.Found;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.nvml.NvmlGpus;
-import dev.zeusd.core.nvml.NvmlOpener;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.sampling.CpuPowerSample;
@@ -14,11 +12,12 @@ import dev.zeusd.core.sampling.GuardedCpu;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.simulated.SimulatedCpu;
 import dev.zeusd.core.simulated.SimulatedGpu;
-import dev.zeusd.ffm.nvml.NvmlException;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -36,20 +35,23 @@ public final class Node implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(Node.class.getName());
 
   /** How long the opening waits for GPUs to say what they are. */
-  private static final long IDENTIFY_WAIT_NANOS = TimeUnit.SECONDS.toNanos(5);
+  private static final long IDENTIFY_WAIT_NANOS = TimeUnit.SECONDS.toNanos(2);
 
+  private final NvmlFinder nvml;
   private final Devices<Gpu, GpuPowerSample> gpus;
   private final Devices<Cpu, CpuPowerSample> cpus;
 
-  private final NvmlOpener nvml = new NvmlOpener();
-
-  private Node(NodeConfig config) {
+  private Node(NodeConfig config, Optional<Runnable> afterDriverUpgrade) {
+    nvml = new NvmlFinder(config, afterDriverUpgrade);
     gpus =
         new Devices<>(
             "GPU",
             () -> findGpus(config, nvml),
             Node::startGpus,
             workers -> PowerSampler.ofGpus(workers, config.gpuPowerPollHz()));
+    if (nvml.isOpening()) {
+      gpus.startLooking();
+    }
     cpus =
         new Devices<>(
             "CPU",
@@ -100,58 +102,31 @@ public final class Node implements AutoCloseable {
   }
 
   /**
-   * Finds the devices and starts their threads.
+   * Finds the devices and starts their threads. A driver that takes its time is not waited for: its
+   * GPUs come later.
    *
    * @throws NodeException if a backend that {@code config} insists on is not there
    */
   public static Node open(NodeConfig config) {
-    return new Node(config);
+    return new Node(config, Optional.empty());
   }
 
-  private static Found<Gpu> findGpus(NodeConfig config, NvmlOpener nvml) {
+  /**
+   * The same, for a process that is started anew when it ends: where the GPUs' driver turns out to
+   * have been upgraded, the new one's library is not loaded into this process. All GPUs fail then.
+   *
+   * @param afterDriverUpgrade called once then, on a thread of this node, which it must not hold up
+   */
+  public static Node open(NodeConfig config, Runnable afterDriverUpgrade) {
+    return new Node(config, Optional.of(afterDriverUpgrade));
+  }
+
+  private static Found<Gpu> findGpus(NodeConfig config, NvmlFinder nvml) {
     return switch (config.gpuBackend()) {
       case NONE -> Found.always(List.of());
       case SIMULATED -> Found.always(SimulatedGpu.typicalNode());
-      case NVML, AUTO -> findNvmlGpus(config.gpuBackend(), nvml);
+      case NVML, AUTO -> nvml.findQuickly();
     };
-  }
-
-  private static Found<Gpu> findNvmlGpus(GpuBackend wanted, NvmlOpener opener) {
-    try {
-      NvmlGpus nvml = opener.open();
-      String driver = ", driver " + nvml.driverVersion();
-      if (nvml.gpus().isEmpty()) {
-        // Only an NVML that is initialised anew sees what comes later.
-        nvml.close();
-        return noGpus(wanted, opener, "no GPUs by NVML" + driver);
-      }
-      LOG.log(System.Logger.Level.INFO, nvml.gpus().size() + " GPU(s) by NVML" + driver);
-      return found(nvml);
-    } catch (NvmlException | TimeoutException e) {
-      if (wanted == GpuBackend.NVML) {
-        opener.close();
-        throw new NodeException("NVML is not usable: " + e.getMessage(), e);
-      }
-      return noGpus(wanted, opener, "no GPUs: " + e.getMessage());
-    }
-  }
-
-  private static Found<Gpu> noGpus(GpuBackend wanted, NvmlOpener opener, String why) {
-    return Found.none(() -> findNvmlGpus(wanted, opener), List.of(why));
-  }
-
-  private static Found<Gpu> found(NvmlGpus nvml) {
-    return new Found<>(nvml, nvml.gpus(), nvml::mayHaveMore, () -> moreGpus(nvml), List.of());
-  }
-
-  /** After a reload of the driver. */
-  private static Found<Gpu> moreGpus(NvmlGpus nvml) {
-    try {
-      nvml.lookForMore();
-    } catch (NvmlException e) {
-      LOG.log(System.Logger.Level.DEBUG, "new GPUs cannot be looked for: {0}", e.getMessage());
-    }
-    return found(nvml);
   }
 
   private static Found<Cpu> findCpus(NodeConfig config) {
@@ -212,12 +187,35 @@ public final class Node implements AutoCloseable {
     return cpus.power();
   }
 
+  /** What came of {@link #releaseGpus}. */
+  public enum Release {
+    /** The driver is let go of. */
+    DONE,
+    /** Power is streamed, so that it would be opened again at once. */
+    STREAMED,
+    /** A call seems to hang, so that it cannot be let go of. */
+    BUSY
+  }
+
+  /**
+   * Lets go of the GPUs' driver, so that it can be unloaded or a GPU unbound, reset or partitioned.
+   * The next call of a GPU opens it again. While no other process has it open either and
+   * persistence mode is off, the driver forgets the power limits that were set.
+   */
+  public Release releaseGpus() {
+    if (gpus.power().isSubscribed()) {
+      return Release.STREAMED;
+    }
+    return nvml.release() ? Release.DONE : Release.BUSY;
+  }
+
   /**
    * For people: why there are no GPUs or no CPUs, and what else was found to be wrong when devices
    * were last looked for, which this does not do. Empty if nothing is.
    */
   public List<String> problems() {
-    List<String> problems = new ArrayList<>(gpus.problems());
+    Set<String> problems = new LinkedHashSet<>(nvml.problems());
+    problems.addAll(gpus.problems());
     problems.addAll(cpus.problems());
     return List.copyOf(problems);
   }

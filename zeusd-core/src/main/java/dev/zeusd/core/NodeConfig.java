@@ -1,6 +1,7 @@
 package dev.zeusd.core;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -10,6 +11,8 @@ import java.util.Optional;
  *
  * @param gpuBackend where GPUs come from
  * @param gpuPowerPollHz how often a GPU's power is read while somebody wants it, 1 to 1000 a second
+ * @param gpuIdleRelease after which time without a call the GPUs' driver is let go of, if ever; see
+ *     {@link Node#releaseGpus}
  * @param cpuBackend where CPUs come from
  * @param cpuPowerPollHz how often a CPU's power is read while somebody wants it, 1 to 1000 a second
  * @param raplDirs directories that may hold the RAPL zones {@code intel-rapl:N}: each time that
@@ -20,12 +23,15 @@ import java.util.Optional;
 public record NodeConfig(
     GpuBackend gpuBackend,
     int gpuPowerPollHz,
+    Optional<Duration> gpuIdleRelease,
     CpuBackend cpuBackend,
     int cpuPowerPollHz,
     List<Path> raplDirs,
     Optional<Path> stateDir) {
   /** The highest rate at which power is read, in Hz. */
   public static final int MAX_POLL_HZ = 1000;
+
+  private static final Duration MIN_IDLE = Duration.ofSeconds(1);
 
   /** Where a container finds the host's zones, if somebody mounted them; and else. */
   private static final List<Path> USUAL_RAPL_DIRS =
@@ -36,10 +42,14 @@ public record NodeConfig(
   /**
    * Checks the values.
    *
-   * @throws IllegalArgumentException for a rate out of range
+   * @throws IllegalArgumentException for a rate or a time out of range
    */
   public NodeConfig {
     Objects.requireNonNull(gpuBackend);
+    if (gpuIdleRelease.isPresent() && gpuIdleRelease.get().compareTo(MIN_IDLE) < 0) {
+      throw new IllegalArgumentException(
+          "gpuIdleRelease is " + gpuIdleRelease.get() + ", must be at least " + MIN_IDLE);
+    }
     Objects.requireNonNull(cpuBackend);
     raplDirs = List.copyOf(raplDirs);
     Objects.requireNonNull(stateDir);
@@ -60,7 +70,13 @@ public record NodeConfig(
    */
   public static NodeConfig defaults() {
     return new NodeConfig(
-        GpuBackend.AUTO, 20, CpuBackend.RAPL, 10, USUAL_RAPL_DIRS, Optional.empty());
+        GpuBackend.AUTO,
+        20,
+        Optional.empty(),
+        CpuBackend.RAPL,
+        10,
+        USUAL_RAPL_DIRS,
+        Optional.empty());
   }
 
   /** Simulated devices, at the same rates: needs no hardware and no privilege. */
@@ -70,33 +86,61 @@ public record NodeConfig(
 
   /** The same with another source of GPUs. */
   public NodeConfig withGpuBackend(GpuBackend backend) {
-    return new NodeConfig(backend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, raplDirs, stateDir);
+    return new NodeConfig(
+        backend, gpuPowerPollHz, gpuIdleRelease, cpuBackend, cpuPowerPollHz, raplDirs, stateDir);
   }
 
   /** The same with another rate for GPUs, in Hz. */
   public NodeConfig withGpuPowerPollHz(int pollHz) {
-    return new NodeConfig(gpuBackend, pollHz, cpuBackend, cpuPowerPollHz, raplDirs, stateDir);
+    return new NodeConfig(
+        gpuBackend, pollHz, gpuIdleRelease, cpuBackend, cpuPowerPollHz, raplDirs, stateDir);
+  }
+
+  /** The same, letting go of the GPUs' driver after this time without a call, a second or more. */
+  public NodeConfig withGpuIdleRelease(Duration idle) {
+    return new NodeConfig(
+        gpuBackend,
+        gpuPowerPollHz,
+        Optional.of(idle),
+        cpuBackend,
+        cpuPowerPollHz,
+        raplDirs,
+        stateDir);
   }
 
   /** The same with another source of CPUs. */
   public NodeConfig withCpuBackend(CpuBackend backend) {
-    return new NodeConfig(gpuBackend, gpuPowerPollHz, backend, cpuPowerPollHz, raplDirs, stateDir);
+    return new NodeConfig(
+        gpuBackend, gpuPowerPollHz, gpuIdleRelease, backend, cpuPowerPollHz, raplDirs, stateDir);
   }
 
   /** The same with another rate for CPUs, in Hz. */
   public NodeConfig withCpuPowerPollHz(int pollHz) {
-    return new NodeConfig(gpuBackend, gpuPowerPollHz, cpuBackend, pollHz, raplDirs, stateDir);
+    return new NodeConfig(
+        gpuBackend, gpuPowerPollHz, gpuIdleRelease, cpuBackend, pollHz, raplDirs, stateDir);
   }
 
   /** The same with {@code dir} as the only directory that may hold RAPL zones. */
   public NodeConfig withRaplDir(Path dir) {
     return new NodeConfig(
-        gpuBackend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, List.of(dir), stateDir);
+        gpuBackend,
+        gpuPowerPollHz,
+        gpuIdleRelease,
+        cpuBackend,
+        cpuPowerPollHz,
+        List.of(dir),
+        stateDir);
   }
 
   /** The same with a directory for what must outlive the process. */
   public NodeConfig withStateDir(Path dir) {
     return new NodeConfig(
-        gpuBackend, gpuPowerPollHz, cpuBackend, cpuPowerPollHz, raplDirs, Optional.of(dir));
+        gpuBackend,
+        gpuPowerPollHz,
+        gpuIdleRelease,
+        cpuBackend,
+        cpuPowerPollHz,
+        raplDirs,
+        Optional.of(dir));
   }
 }

@@ -33,6 +33,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -167,6 +168,40 @@ class NodeTest {
     }
   }
 
+  /** Wherever in the opening: the node is there at once, and the GPUs when they are. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Call.class,
+      names = {"INIT", "GET_COUNT", "GET_DRIVER_VERSION"})
+  void aDriverThatHangsAtTheStartDoesNotKeepTheNode(Call call) throws Exception {
+    nvml.delay(call, Duration.ofMinutes(5));
+    long start = System.nanoTime();
+    for (NodeConfig config : List.of(AUTO, NVML)) {
+      try (TestLog log = new TestLog(Node.class.getName());
+          Node node = Node.open(config)) {
+        assertTrue(System.nanoTime() - start < 10_000_000_000L, "the node waits");
+        String waiting = "no GPUs: NVML has not answered yet; if it stays so, the driver hangs";
+        assertEquals(List.of(), log.lines(Level.WARNING), "it may just take long");
+        assertEquals(List.of(waiting), node.problems());
+        assertEquals(List.of(), node.gpus());
+        nvml.delay(call, Duration.ZERO);
+        // Without anybody who asks.
+        Await.until(
+            "GPUs are found",
+            () -> log.lines(Level.INFO).contains("GPUs are there now: [0, 1, 2, 3]"));
+        assertEquals(4, node.gpus().size());
+        assertEquals(List.of(), node.problems());
+      } finally {
+        nvml.delay(call, Duration.ZERO);
+      }
+      nvml.delay(call, Duration.ofMinutes(5));
+      start = System.nanoTime();
+    }
+    nvml.delay(call, Duration.ZERO);
+    assertEquals(2, nvml.calls(INIT), "each was called once");
+    assertEquals(2, nvml.calls(SHUTDOWN));
+  }
+
   @Test
   void aDriverThatAnswersAfterTheNodeClosedIsShutDown() throws Exception {
     nvml.driverUnloaded(true);
@@ -184,19 +219,73 @@ class NodeTest {
   }
 
   @Test
-  void aDriverThatHangsAtTheStartKeepsTheNodeNotForEver() throws Exception {
-    assumeTrue(Integer.getInteger("soak.minutes", 0) > 0, "half a minute, only with -Psoak");
+  void anNvmlThatIsOpenAfterTheNodeWasClosedIsShutDown() throws Exception {
     nvml.delay(INIT, Duration.ofMinutes(5));
-    try (TestLog log = new TestLog(Node.class.getName());
-        Node node = Node.open(AUTO)) {
-      assertEquals(List.of("no GPUs: NVML does not answer within 30 s"), log.lines(Level.WARNING));
-      assertEquals(List.of(), node.gpus());
-      nvml.delay(INIT, Duration.ZERO);
-      Await.until("GPUs are found", () -> node.gpus().size() == 4);
-      assertEquals(1, nvml.calls(INIT), "it was called once");
+    try {
+      Node node = Node.open(AUTO);
+      long start = System.nanoTime();
+      node.close();
+      assertTrue(System.nanoTime() - start < 2_000_000_000L, "close waits for NVML");
+      assertEquals(0, nvml.calls(SHUTDOWN));
     } finally {
       nvml.delay(INIT, Duration.ZERO);
     }
+    Await.until("it is shut down", () -> nvml.calls(SHUTDOWN) == 1);
+    assertEquals(1, nvml.calls(INIT));
+  }
+
+  // ---- Letting go ----
+
+  @Test
+  void whatIsLetGoOfIsOpenedAgainByTheNextRequest() throws Exception {
+    try (Node node = Node.open(NVML)) {
+      List<DeviceWorker<Gpu>> gpus = node.gpus();
+      try (Subscription<GpuPowerSample> power = node.gpuPower().subscribe(List.of(2))) {
+        power.poll(Duration.ofSeconds(20));
+        assertEquals(Node.Release.STREAMED, node.releaseGpus());
+      }
+      assertEquals(Node.Release.DONE, node.releaseGpus());
+      assertEquals(1, nvml.calls(SHUTDOWN));
+      long calls = nvml.totalCalls();
+      assertEquals(4, node.gpus().size());
+      assertEquals("NVIDIA Fake GPU", gpus.get(1).device().info().name());
+      Thread.sleep(300);
+      assertEquals(calls, nvml.totalCalls(), "it stays so");
+      assertTrue(works(gpus.get(1)));
+      assertEquals(2, nvml.calls(INIT));
+      assertEquals(4, node.gpus().size());
+      assertEquals(0, nvml.gpu(0).calls() - callsAtStart(0), "others are not asked for it");
+      nvml.gpu(3).delay(GET_POWER_LIMIT, Duration.ofMinutes(1));
+      gpus.get(3).submit(Gpu::powerLimitMw);
+      Await.until("GPU 3 hangs", () -> nvml.gpu(3).inFlight() == 1);
+      assertEquals(Node.Release.BUSY, node.releaseGpus());
+      assertTrue(works(gpus.get(2)));
+    } finally {
+      nvml.gpu(3).delay(GET_POWER_LIMIT, Duration.ZERO);
+    }
+  }
+
+  /** To be listed: handle, name, UUID twice, address, energy and the module's power. */
+  private static long callsAtStart(int gpu) {
+    return 7;
+  }
+
+  @Test
+  void anIdleDriverIsLetGoOfByItself() throws Exception {
+    try (Node node = Node.open(NVML.withGpuIdleRelease(Duration.ofSeconds(1)))) {
+      DeviceWorker<Gpu> gpu = node.gpus().get(1);
+      try (Subscription<GpuPowerSample> power = node.gpuPower().subscribe(List.of(1))) {
+        power.poll(Duration.ofSeconds(20));
+        Thread.sleep(2500);
+        assertEquals(0, nvml.calls(SHUTDOWN), "it is not idle");
+      }
+      Await.until("it is let go of", () -> nvml.calls(SHUTDOWN) == 1);
+      assertTrue(works(gpu));
+      Await.until("and again", () -> nvml.calls(SHUTDOWN) == 2);
+    }
+    assertEquals(nvml.calls(INIT), nvml.calls(SHUTDOWN));
+    assertThrows(
+        IllegalArgumentException.class, () -> NVML.withGpuIdleRelease(Duration.ofMillis(999)));
   }
 
   @Test

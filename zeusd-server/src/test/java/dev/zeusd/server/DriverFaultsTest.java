@@ -226,6 +226,58 @@ class DriverFaultsTest {
     }
   }
 
+  // ---- The driver is let go of ----
+
+  @Test
+  void releaseLetsGoOfTheDriverUntilTheNextRequest() throws Exception {
+    long inits = nvml.calls(INIT);
+    try (EventStream stream = server.stream(STREAM)) {
+      awaitSamples(stream, Set.of(0));
+      RawResponse refused = post("/gpu/release");
+      refused.assertError(409, "streamed", "end the streams");
+      assertEquals(0, nvml.calls(SHUTDOWN));
+    }
+    Await.until("the stream has ended", () -> post("/gpu/release").status() == 200);
+    assertEquals(1, nvml.calls(SHUTDOWN));
+    assertEquals("", post("/gpu/release").body());
+    post("/gpu/release?gpu_ids=0").assertError(400, "gpu_ids");
+    assertEquals(200, get("/discover").status());
+    assertEquals(inits, nvml.calls(INIT), "nothing has opened it");
+    assertEquals(200, get("/gpu/get_power_limit").status());
+    assertEquals(inits + 1, nvml.calls(INIT));
+    assertEquals(200, post("/gpu/release").status());
+    try (EventStream stream = server.stream(STREAM)) {
+      awaitSamples(stream, Set.of(0, 1, 2, 3));
+    }
+  }
+
+  @Test
+  void releaseSaysWhenACallHangs() throws Exception {
+    nvml.gpu(2).delay(GET_POWER_LIMIT, Duration.ofMinutes(1));
+    try (RawConnection hanging = server.connect()) {
+      hanging.send(RawConnection.request("GET", "/gpu/get_power_limit?gpu_ids=2"));
+      Await.until("it hangs", () -> nvml.gpu(2).inFlight() == 1);
+      RawResponse busy = post("/gpu/release");
+      busy.assertError(503, "does not end");
+      assertEquals("10", busy.header("retry-after"));
+      assertEquals(200, get("/gpu/get_power_limit?gpu_ids=1").status());
+      nvml.gpu(2).delay(GET_POWER_LIMIT, Duration.ZERO);
+      assertEquals(200, hanging.readResponse().status());
+    } finally {
+      nvml.gpu(2).delay(GET_POWER_LIMIT, Duration.ZERO);
+    }
+    assertEquals(200, post("/gpu/release").status());
+  }
+
+  private RawResponse post(String target) {
+    try {
+      connection.send(RawConnection.request("POST", target));
+      return connection.readResponse();
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
   // ---- A slow driver ----
 
   @Test

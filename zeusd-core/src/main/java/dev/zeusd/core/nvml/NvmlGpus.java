@@ -3,15 +3,25 @@ package dev.zeusd.core.nvml;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /** All GPUs that NVML reports. Thread-safe. */
 public final class NvmlGpus implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(NvmlGpus.class.getName());
+  private static final long RELEASE_SECONDS = 8;
+
   private final NvmlLibrary library;
+  private volatile boolean closed;
   private final String driverVersion;
 
   /** Grows, but changes in no other way. */
@@ -30,10 +40,11 @@ public final class NvmlGpus implements AutoCloseable {
   /**
    * Loads NVML and lists its GPUs, without asking them anything.
    *
+   * @param afterUpgrade as {@link NvmlLibrary#open(Predicate)}
    * @throws NvmlException where the library cannot be loaded or does not initialise
    */
-  public static NvmlGpus open() throws NvmlException {
-    NvmlLibrary library = NvmlLibrary.open();
+  public static NvmlGpus open(Predicate<Path> afterUpgrade) throws NvmlException {
+    NvmlLibrary library = NvmlLibrary.open(afterUpgrade);
     try {
       int count = library.deviceCount();
       List<NvmlGpu> gpus = new ArrayList<>(count);
@@ -67,12 +78,17 @@ public final class NvmlGpus implements AutoCloseable {
 
   /**
    * Adds the GPUs that were not there before, behind the others, whose ids do not change. A GPU is
-   * known by its UUID; while one has not told its own, the next call looks again.
+   * known by its UUID; while one has not told its own, the next call looks again. Where there are
+   * no more than were known, none is asked: most likely nobody wants it.
    *
    * @throws NvmlException if NVML does not even count them
    */
   public synchronized void lookForMore() throws NvmlException {
     int initialisation = library.initialisations();
+    if (library.deviceCount() <= gpus.size()) {
+      listedIn = initialisation;
+      return;
+    }
     List<Optional<String>> listed = library.uuids();
     boolean allAnswer = listed.stream().allMatch(Optional::isPresent);
     // Old ones have none, and cannot be told apart.
@@ -99,8 +115,40 @@ public final class NvmlGpus implements AutoCloseable {
     return driverVersion;
   }
 
+  /**
+   * Lets go of the driver until the next call; see {@link NvmlLibrary#release()}. On a thread of
+   * its own, since a driver may hang.
+   *
+   * @return false if it cannot be let go of now, or that takes longer than some seconds
+   */
+  public boolean release() {
+    CompletableFuture<Boolean> released = new CompletableFuture<>();
+    Thread.ofPlatform()
+        .daemon()
+        .name("release NVML")
+        .start(() -> released.complete(library.release()));
+    return released.completeOnTimeout(false, RELEASE_SECONDS, TimeUnit.SECONDS).join();
+  }
+
+  /** From now on, lets go of the driver whenever no call has been made for this long. */
+  public void releaseWhenIdleFor(Duration idle) {
+    // It has to sleep through the idle time of a whole library, which no device's thread does.
+    Thread.ofPlatform().daemon().name("release idle NVML").start(() -> watch(idle.toNanos()));
+  }
+
+  private void watch(long idleNanos) {
+    while (!closed) {
+      long restNanos = idleNanos - library.quietNanos();
+      if (restNanos <= 0 && library.isOpen() && library.release(idleNanos)) {
+        LOG.log(System.Logger.Level.INFO, "GPUs are idle: the driver is let go of");
+      }
+      LockSupport.parkNanos(this, restNanos > 0 ? restNanos : idleNanos);
+    }
+  }
+
   @Override
   public void close() {
+    closed = true;
     library.close();
   }
 }

@@ -3,11 +3,13 @@ package dev.zeusd.core.nvml;
 import dev.zeusd.core.NodeException;
 import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Predicate;
 
 /**
  * Opens NVML on a thread of its own: a driver that hangs must not keep its caller, and is not
@@ -16,10 +18,7 @@ import java.util.concurrent.TimeoutException;
  * <p>Thread-safe.
  */
 public final class NvmlOpener implements AutoCloseable {
-  /** Many GPUs that nobody uses take up to 20 s to wake up. */
-  private static final Duration WAIT = Duration.ofSeconds(30);
-
-  private final Duration wait;
+  private final Predicate<Path> afterUpgrade;
 
   // Guarded by this.
   /** Whose end nobody has seen, or null. */
@@ -27,23 +26,19 @@ public final class NvmlOpener implements AutoCloseable {
 
   private boolean closed;
 
-  /** Opens nothing yet. */
-  public NvmlOpener() {
-    this(WAIT);
-  }
-
-  NvmlOpener(Duration wait) {
-    this.wait = wait;
+  /** Opens nothing yet; what it opens is told of an upgrade as {@link NvmlGpus#open} says. */
+  public NvmlOpener(Predicate<Path> afterUpgrade) {
+    this.afterUpgrade = afterUpgrade;
   }
 
   /**
    * As {@link NvmlGpus#open}.
    *
    * @throws NodeException if this JVM may not call native code
-   * @throws TimeoutException if that is not over within 30 s, or the calling thread is interrupted;
-   *     the next call waits for the same. Also after {@link #close}
+   * @throws TimeoutException if that is not over within {@code wait}, or the calling thread is
+   *     interrupted; the next call waits for the same. Also after {@link #close}
    */
-  public NvmlGpus open() throws NvmlException, TimeoutException {
+  public NvmlGpus open(Duration wait) throws NvmlException, TimeoutException {
     CompletableFuture<NvmlGpus> current = startOrJoin();
     try {
       NvmlGpus gpus = current.get(wait.toNanos(), TimeUnit.NANOSECONDS);
@@ -61,8 +56,6 @@ public final class NvmlOpener implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new TimeoutException("interrupted");
-    } catch (TimeoutException e) {
-      throw new TimeoutException("NVML does not answer within " + wait.toSeconds() + " s");
     }
   }
 
@@ -107,7 +100,12 @@ public final class NvmlOpener implements AutoCloseable {
     }
   }
 
-  private static CompletableFuture<NvmlGpus> start() {
+  /** Whether it is under way, or nobody has taken what came of it. */
+  public synchronized boolean isOpening() {
+    return opening != null;
+  }
+
+  private CompletableFuture<NvmlGpus> start() {
     CompletableFuture<NvmlGpus> opening = new CompletableFuture<>();
     Thread.ofPlatform()
         .daemon()
@@ -115,7 +113,7 @@ public final class NvmlOpener implements AutoCloseable {
         .start(
             () -> {
               try {
-                opening.complete(NvmlGpus.open());
+                opening.complete(NvmlGpus.open(afterUpgrade));
               } catch (NvmlException | RuntimeException | Error e) {
                 opening.completeExceptionally(e);
               }

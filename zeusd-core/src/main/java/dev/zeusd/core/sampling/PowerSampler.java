@@ -194,6 +194,16 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     return board;
   }
 
+  /** Whether anybody is subscribed to a device. */
+  public boolean isSubscribed() {
+    lock.lock();
+    try {
+      return wantedDevices > 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Closes all subscriptions: whoever polls returns at once. So do readings that take time. */
   @Override
   public void close() {

@@ -16,8 +16,10 @@ import org.junit.jupiter.api.Timeout;
 /** NVML that takes its time to open. */
 @Timeout(60)
 class NvmlOpenerTest {
+  private static final Duration BRIEFLY = Duration.ofMillis(50);
+
   private final FakeNvml nvml = FakeNvml.inProcess().reset();
-  private final NvmlOpener opener = new NvmlOpener(Duration.ofMillis(50));
+  private final NvmlOpener opener = new NvmlOpener(file -> true);
 
   @AfterEach
   void letGo() {
@@ -28,8 +30,8 @@ class NvmlOpenerTest {
   @Test
   void whatOpensAfterTheCloseIsShutDown() throws Exception {
     nvml.delay(INIT, Duration.ofMinutes(1));
-    assertThrows(TimeoutException.class, opener::open);
-    assertThrows(TimeoutException.class, opener::open);
+    assertThrows(TimeoutException.class, () -> opener.open(BRIEFLY));
+    assertThrows(TimeoutException.class, () -> opener.open(BRIEFLY));
     opener.close();
     nvml.delay(INIT, Duration.ZERO);
     Await.until("it is shut down", () -> nvml.calls(SHUTDOWN) == 1);
@@ -39,14 +41,14 @@ class NvmlOpenerTest {
   @Test
   void whatWasOpenedIsItsOwners() throws Exception {
     nvml.delay(INIT, Duration.ofMinutes(1));
-    assertThrows(TimeoutException.class, opener::open);
+    assertThrows(TimeoutException.class, () -> opener.open(BRIEFLY));
     nvml.delay(INIT, Duration.ZERO);
     Await.until("it has opened", () -> nvml.inFlight() == 0);
-    try (NvmlGpus gpus = opener.open()) {
+    try (NvmlGpus gpus = opener.open(Duration.ofSeconds(20))) {
       opener.close();
       assertEquals(0, nvml.calls(SHUTDOWN));
       assertEquals(4, gpus.gpus().size());
-      assertThrows(TimeoutException.class, opener::open);
+      assertThrows(TimeoutException.class, () -> opener.open(BRIEFLY));
     }
     assertEquals(1, nvml.calls(SHUTDOWN));
   }

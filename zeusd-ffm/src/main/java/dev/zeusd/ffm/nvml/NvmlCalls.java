@@ -15,14 +15,20 @@ import java.util.Optional;
  * <p>Thread-safe. Calls that may run while {@link #close} does are kept away by {@link CallGate}.
  */
 final class NvmlCalls implements AutoCloseable {
-  // One for each form of a function; the function's address is the first argument.
-  private static final MethodHandle NOTHING = handle(NvmlFunction.INIT);
-  private static final MethodHandle POINTER = handle(NvmlFunction.GET_COUNT);
-  private static final MethodHandle POINTER_INT = handle(NvmlFunction.GET_DRIVER_VERSION);
-  private static final MethodHandle INT_POINTER = handle(NvmlFunction.GET_HANDLE_BY_INDEX);
-  private static final MethodHandle POINTERS_INT = handle(NvmlFunction.GET_NAME);
-  private static final MethodHandle POINTERS = handle(NvmlFunction.GET_POWER_USAGE);
-  private static final MethodHandle POINTER_INT_POINTER = handle(NvmlFunction.GET_FIELD_VALUES);
+  /**
+   * One for each form of a function; the function's address is the first argument. In classes of
+   * their own, so that a Java that may not call native code says so when the library is loaded, and
+   * not by a class that cannot be initialised.
+   */
+  private static final class Often {
+    static final MethodHandle NOTHING = handle(NvmlFunction.INIT);
+    static final MethodHandle POINTER = handle(NvmlFunction.GET_COUNT);
+    static final MethodHandle POINTER_INT = handle(NvmlFunction.GET_DRIVER_VERSION);
+    static final MethodHandle INT_POINTER = handle(NvmlFunction.GET_HANDLE_BY_INDEX);
+    static final MethodHandle POINTERS_INT = handle(NvmlFunction.GET_NAME);
+    static final MethodHandle POINTERS = handle(NvmlFunction.GET_POWER_USAGE);
+    static final MethodHandle POINTER_INT_POINTER = handle(NvmlFunction.GET_FIELD_VALUES);
+  }
 
   /** The same, for what is called seldom and not at the start. */
   private static final class Seldom {
@@ -121,7 +127,7 @@ final class NvmlCalls implements AutoCloseable {
   int call(NvmlFunction function) throws NvmlException {
     MemorySegment address = address(function);
     try {
-      return (int) NOTHING.invokeExact(address);
+      return (int) Often.NOTHING.invokeExact(address);
     } catch (Throwable e) {
       throw unexpected(e);
     }
@@ -130,7 +136,7 @@ final class NvmlCalls implements AutoCloseable {
   int call(NvmlFunction function, MemorySegment a) throws NvmlException {
     MemorySegment address = address(function);
     try {
-      return (int) POINTER.invokeExact(address, a);
+      return (int) Often.POINTER.invokeExact(address, a);
     } catch (Throwable e) {
       throw unexpected(e);
     }
@@ -139,7 +145,7 @@ final class NvmlCalls implements AutoCloseable {
   int call(NvmlFunction function, MemorySegment a, int b) throws NvmlException {
     MemorySegment address = address(function);
     try {
-      return (int) POINTER_INT.invokeExact(address, a, b);
+      return (int) Often.POINTER_INT.invokeExact(address, a, b);
     } catch (Throwable e) {
       throw unexpected(e);
     }
@@ -148,7 +154,7 @@ final class NvmlCalls implements AutoCloseable {
   int call(NvmlFunction function, int a, MemorySegment b) throws NvmlException {
     MemorySegment address = address(function);
     try {
-      return (int) INT_POINTER.invokeExact(address, a, b);
+      return (int) Often.INT_POINTER.invokeExact(address, a, b);
     } catch (Throwable e) {
       throw unexpected(e);
     }
@@ -157,7 +163,7 @@ final class NvmlCalls implements AutoCloseable {
   int call(NvmlFunction function, MemorySegment a, MemorySegment b) throws NvmlException {
     MemorySegment address = address(function);
     try {
-      return (int) POINTERS.invokeExact(address, a, b);
+      return (int) Often.POINTERS.invokeExact(address, a, b);
     } catch (Throwable e) {
       throw unexpected(e);
     }
@@ -166,7 +172,7 @@ final class NvmlCalls implements AutoCloseable {
   int call(NvmlFunction function, MemorySegment a, MemorySegment b, int c) throws NvmlException {
     MemorySegment address = address(function);
     try {
-      return (int) POINTERS_INT.invokeExact(address, a, b, c);
+      return (int) Often.POINTERS_INT.invokeExact(address, a, b, c);
     } catch (Throwable e) {
       throw unexpected(e);
     }
@@ -175,7 +181,7 @@ final class NvmlCalls implements AutoCloseable {
   int call(NvmlFunction function, MemorySegment a, int b, MemorySegment c) throws NvmlException {
     MemorySegment address = address(function);
     try {
-      return (int) POINTER_INT_POINTER.invokeExact(address, a, b, c);
+      return (int) Often.POINTER_INT_POINTER.invokeExact(address, a, b, c);
     } catch (Throwable e) {
       throw unexpected(e);
     }

@@ -8,7 +8,6 @@ import dev.zeusd.ffm.nvml.raw.nvmlPciInfo_t;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import java.util.Optional;
 
 /**
  * One GPU, by its NVML index.
@@ -19,8 +18,7 @@ import java.util.Optional;
  * int}; here all values are {@code long} and not negative, but for the energy counter.
  *
  * <p>After NVML was initialised anew, such as after a reload of the driver, the GPU is looked for
- * where it was, and then everywhere, because indices may have changed. It is recognised by its UUID
- * or, if that is not told, by its PCI address; one that tells neither is the one at its index.
+ * where it was, and then everywhere, because indices may have changed.
  */
 public final class NvmlDevice {
   private static final int MAX_CLOCKS = 1024;
@@ -29,19 +27,14 @@ public final class NvmlDevice {
   private static final long UNTOUCHED = 0x5EED_5EED_5EED_5EEDL;
 
   private final NvmlLibrary library;
+  private final NvmlPlace place;
   private final CallGate.Caller caller = new CallGate.Caller();
   private final MemorySegment words = Arena.ofAuto().allocate(JAVA_LONG, 2);
   private final PowerField power = new PowerField();
 
-  private int index;
   private MemorySegment handle = MemorySegment.NULL;
   private int handleGeneration = -1;
-  private int searchedGeneration = -1;
   private int calledGeneration;
-  private Optional<PciAddress> knownPci = Optional.empty();
-
-  /** Empty if it is not known. */
-  private volatile String uuid;
 
   private volatile long answeredNanos;
 
@@ -50,8 +43,7 @@ public final class NvmlDevice {
 
   NvmlDevice(NvmlLibrary library, int index, String uuid) {
     this.library = library;
-    this.index = index;
-    this.uuid = uuid;
+    this.place = new NvmlPlace(index, uuid);
   }
 
   // ---- What it is ----
@@ -64,9 +56,7 @@ public final class NvmlDevice {
   /** {@code GPU-} and 36 characters, unique for the board. */
   public String uuid() throws NvmlException {
     String told = text(NvmlFunction.GET_UUID, Nvml.NVML_DEVICE_UUID_V2_BUFFER_SIZE());
-    if (uuid.isEmpty()) {
-      uuid = told;
-    }
+    place.learn(told);
     return told;
   }
 
@@ -80,42 +70,40 @@ public final class NvmlDevice {
 
   /** The UUID as it is known without a call; empty if it is not. From any thread. */
   public String knownUuid() {
-    return uuid;
+    return place.uuid();
   }
 
   /** Domain, bus and device as NVML counts them. */
   public PciAddress pciAddress() throws NvmlException {
     try (Arena call = Arena.ofConfined()) {
-      MemorySegment pci = untouched(call);
+      MemorySegment pci = PciAddress.untouched(call);
       run(
           NvmlFunction.GET_PCI_INFO,
           (calls, device) -> calls.call(NvmlFunction.GET_PCI_INFO, device, pci));
-      PciAddress address = address(pci);
-      if (knownPci.isEmpty()) {
-        knownPci = Optional.of(address);
-      }
+      PciAddress address = PciAddress.of(pci);
+      place.learn(address);
       return address;
     }
   }
 
-  private static MemorySegment untouched(Arena arena) {
-    return nvmlPciInfo_t.allocate(arena).fill((byte) -1);
-  }
-
-  private static PciAddress address(MemorySegment pci) throws NvmlException {
-    int bus = nvmlPciInfo_t.bus(pci);
-    int device = nvmlPciInfo_t.device(pci);
-    if ((bus & ~0xff) != 0 || (device & ~0x1f) != 0) {
-      throw new NvmlException(
-          NvmlFunction.GET_PCI_INFO,
-          "bus %s, device %s"
-              .formatted(Integer.toUnsignedString(bus), Integer.toUnsignedString(device)));
-    }
-    return new PciAddress(Integer.toUnsignedLong(nvmlPciInfo_t.domain(pci)), bus, device);
-  }
-
   /** A place on the PCI bus. */
-  public record PciAddress(long domain, int bus, int device) {}
+  public record PciAddress(long domain, int bus, int device) {
+    static MemorySegment untouched(Arena arena) {
+      return nvmlPciInfo_t.allocate(arena).fill((byte) -1);
+    }
+
+    static PciAddress of(MemorySegment pci) throws NvmlException {
+      int bus = nvmlPciInfo_t.bus(pci);
+      int device = nvmlPciInfo_t.device(pci);
+      if ((bus & ~0xff) != 0 || (device & ~0x1f) != 0) {
+        throw new NvmlException(
+            NvmlFunction.GET_PCI_INFO,
+            "bus %s, device %s"
+                .formatted(Integer.toUnsignedString(bus), Integer.toUnsignedString(device)));
+      }
+      return new PciAddress(Integer.toUnsignedLong(nvmlPciInfo_t.domain(pci)), bus, device);
+    }
+  }
 
   // ---- Power and energy ----
 
@@ -316,18 +304,16 @@ public final class NvmlDevice {
   }
 
   private void runInside(NvmlFunction function, Call call) throws NvmlException {
-    NvmlCalls calls = library.enter(caller);
+    NvmlCalls calls = library.session().enter(caller);
     try {
       calledGeneration = library.initialisations();
       if (handleGeneration != calledGeneration) {
-        handle = find(calls);
+        handle = place.find(calls, calledGeneration);
         handleGeneration = calledGeneration;
-        // Where it is now it stays, until NVML is initialised anew.
-        searchedGeneration = calledGeneration;
       }
-      NvmlLibrary.check(function, call.run(calls, handle));
+      function.check(call.run(calls, handle));
     } finally {
-      library.leave(caller);
+      library.session().leave(caller);
     }
     answeredNanos = System.nanoTime();
     if (gone) {
@@ -348,89 +334,5 @@ public final class NvmlDevice {
   /** Whether its last call worked, not longer ago than {@code nanos}. From any thread. */
   boolean hasAnswered(long nanos) {
     return !gone && System.nanoTime() - answeredNanos < nanos;
-  }
-
-  // ---- Where it is ----
-
-  private MemorySegment find(NvmlCalls calls) throws NvmlException {
-    try {
-      MemorySegment found = NvmlLibrary.handle(calls, index);
-      if (isThis(calls, found, true)) {
-        return found;
-      }
-    } catch (NvmlException e) {
-      // Most likely it is still this GPU's place.
-      Optional<MemorySegment> elsewhere = search(calls);
-      if (elsewhere.isPresent()) {
-        return elsewhere.get();
-      }
-      // So the driver calls an index that it does not have.
-      throw e.result() == NvmlReturn.INVALID_ARGUMENT ? notListed() : e;
-    }
-    return search(calls).orElseThrow(this::notListed);
-  }
-
-  private NvmlException notListed() {
-    return new NvmlException(
-        "the driver no longer lists the GPU "
-            + (uuid.isEmpty() ? "with index " + index : uuid)
-            + "; nvidia-smi -L shows those that it does",
-        NvmlReturn.GPU_NOT_FOUND);
-  }
-
-  /**
-   * Looks at all places, once for each initialisation, since it asks GPUs that nobody wants. One
-   * that does not answer does not hide those behind it.
-   */
-  private Optional<MemorySegment> search(NvmlCalls calls) throws NvmlException {
-    boolean isKnown = !uuid.isEmpty() || knownPci.isPresent();
-    if (!isKnown || searchedGeneration == calledGeneration) {
-      return Optional.empty();
-    }
-    searchedGeneration = calledGeneration;
-    int count = NvmlLibrary.count(calls);
-    for (int candidate = 0; candidate < count; candidate++) {
-      try {
-        MemorySegment found = NvmlLibrary.handle(calls, candidate);
-        if (isThis(calls, found, false)) {
-          index = candidate;
-          return Optional.of(found);
-        }
-      } catch (NvmlException e) {
-        continue;
-      }
-    }
-    return Optional.empty();
-  }
-
-  /**
-   * Whether this is the device, as far as that is told.
-   *
-   * @param ifUntold what holds where it cannot be told
-   */
-  private boolean isThis(NvmlCalls calls, MemorySegment found, boolean ifUntold) {
-    try {
-      String told = NvmlLibrary.uuidOf(calls, found);
-      if (uuid.isEmpty() && ifUntold) {
-        uuid = told;
-      }
-      if (!uuid.isEmpty()) {
-        return uuid.equals(told);
-      }
-    } catch (NvmlException e) {
-      // One fact less.
-    }
-    return knownPci.isPresent() ? isAtKnownAddress(calls, found, ifUntold) : ifUntold;
-  }
-
-  private boolean isAtKnownAddress(NvmlCalls calls, MemorySegment found, boolean ifUntold) {
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment pci = untouched(call);
-      NvmlFunction function = NvmlFunction.GET_PCI_INFO;
-      NvmlLibrary.check(function, calls.call(function, found, pci));
-      return knownPci.orElseThrow().equals(address(pci));
-    } catch (NvmlException e) {
-      return ifUntold;
-    }
   }
 }

@@ -89,4 +89,11 @@ enum NvmlFunction {
   FunctionDescriptor descriptor() {
     return descriptor;
   }
+
+  /** Its result as an exception, unless it is success. */
+  void check(int result) throws NvmlException {
+    if (result != NvmlReturn.SUCCESS.code()) {
+      throw new NvmlException(this, result);
+    }
+  }
 }

@@ -20,47 +20,20 @@ import java.util.function.Predicate;
  * initialised or shut down there is a moment without calls.
  */
 public final class NvmlLibrary implements AutoCloseable {
-  /** A call that has been running for longer hangs, and may do so for ever. */
-  private static final long HANG_NANOS = 1_000_000_000L;
-
-  private static final long CLOSE_WAIT_NANOS = 200_000_000L;
-
-  /** How long who needs NVML waits for another one who is opening it. */
-  private static final long OPEN_WAIT_NANOS = 10_000_000_000L;
-
   /** A device that answered within this time is in use, or may be. */
   private static final long LATELY_NANOS = 10_000_000_000L;
 
   /** No machine has more; a driver that counts more counts wrong. */
   private static final long MAX_GPUS = 256;
 
-  private final Predicate<Path> afterUpgrade;
-  private final CallGate gate = new CallGate();
+  private final NvmlSession session;
   private final List<NvmlDevice> devices = new CopyOnWriteArrayList<>();
-
-  /** Its functions while it is initialised, else null. Written while calls are held back. */
-  private volatile NvmlCalls open;
-
-  /** Counts initialisations: a device handle is good for the one it was got in. */
-  private volatile int generation;
-
-  /** Why it is not open, if that was tried, or null. */
-  private volatile Failure failure;
-
-  // Touched while calls are held back only.
-  private final BackOff retries = new BackOff(0, 250_000_000L, 5_000_000_000L);
-  private NvmlCalls loaded;
-  private boolean hasWorked;
-  private boolean exchangesAfterUpgrade = true;
-  private boolean closed;
 
   /** For trouble of single devices; guarded by itself. */
   private final BackOff resets = new BackOff(0, 1_000_000_000L, 30_000_000_000L);
 
-  private record Failure(NvmlException why, long retryNanos) {}
-
-  private NvmlLibrary(Predicate<Path> afterUpgrade) {
-    this.afterUpgrade = afterUpgrade;
+  private NvmlLibrary(NvmlSession session) {
+    this.session = session;
   }
 
   /**
@@ -72,14 +45,7 @@ public final class NvmlLibrary implements AutoCloseable {
    *     otherwise what {@code nvmlInit_v2} returned; then nothing stays loaded
    */
   public static NvmlLibrary open(Predicate<Path> afterUpgrade) throws NvmlException {
-    NvmlLibrary library = new NvmlLibrary(afterUpgrade);
-    try {
-      library.init(true);
-    } catch (NvmlException e) {
-      library.unload();
-      throw e;
-    }
-    return library;
+    return new NvmlLibrary(new NvmlSession(afterUpgrade));
   }
 
   /** The same, going on with the new library after an upgrade. */
@@ -92,11 +58,11 @@ public final class NvmlLibrary implements AutoCloseable {
   /** How many GPUs the driver reports. */
   public int deviceCount() throws NvmlException {
     CallGate.Caller caller = new CallGate.Caller();
-    NvmlCalls calls = enter(caller);
+    NvmlCalls calls = session.enter(caller);
     try {
       return count(calls);
     } finally {
-      gate.leave(caller);
+      session.leave(caller);
     }
   }
 
@@ -104,7 +70,7 @@ public final class NvmlLibrary implements AutoCloseable {
   static int count(NvmlCalls calls) throws NvmlException {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment count = call.allocateFrom(JAVA_INT, -1);
-      check(NvmlFunction.GET_COUNT, calls.call(NvmlFunction.GET_COUNT, count));
+      NvmlFunction.GET_COUNT.check(calls.call(NvmlFunction.GET_COUNT, count));
       long gpus = Integer.toUnsignedLong(count.get(JAVA_INT, 0));
       if (gpus > MAX_GPUS) {
         throw new NvmlException(NvmlFunction.GET_COUNT, gpus + " GPUs");
@@ -123,13 +89,13 @@ public final class NvmlLibrary implements AutoCloseable {
     CallGate.Caller caller = new CallGate.Caller();
     for (int index = 0; index < count; index++) {
       // Each by itself: together they could seem to hang.
-      NvmlCalls calls = enter(caller);
+      NvmlCalls calls = session.enter(caller);
       try {
         uuids.add(uuid(calls, handle(calls, index)));
       } catch (NvmlException e) {
         uuids.add(Optional.empty());
       } finally {
-        gate.leave(caller);
+        session.leave(caller);
       }
     }
     return uuids;
@@ -148,28 +114,28 @@ public final class NvmlLibrary implements AutoCloseable {
     try (Arena call = Arena.ofConfined()) {
       int size = Nvml.NVML_DEVICE_UUID_V2_BUFFER_SIZE();
       MemorySegment text = call.allocate(size);
-      check(NvmlFunction.GET_UUID, calls.call(NvmlFunction.GET_UUID, device, text, size));
+      NvmlFunction.GET_UUID.check(calls.call(NvmlFunction.GET_UUID, device, text, size));
       return NvmlText.read(NvmlFunction.GET_UUID, text);
     }
   }
 
   /** How often NVML was initialised: only that can change which GPUs it lists. */
   public int initialisations() {
-    return generation;
+    return session.generation();
   }
 
   /** The version of the driver, such as {@code 580.95.05}. */
   public String driverVersion() throws NvmlException {
     CallGate.Caller caller = new CallGate.Caller();
-    NvmlCalls calls = enter(caller);
+    NvmlCalls calls = session.enter(caller);
     try (Arena call = Arena.ofConfined()) {
       int length = Nvml.NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE();
       MemorySegment version = call.allocate(length);
       NvmlFunction function = NvmlFunction.GET_DRIVER_VERSION;
-      check(function, calls.call(function, version, length));
+      function.check(calls.call(function, version, length));
       return NvmlText.read(function, version);
     } finally {
-      gate.leave(caller);
+      session.leave(caller);
     }
   }
 
@@ -193,7 +159,7 @@ public final class NvmlLibrary implements AutoCloseable {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment handle = call.allocate(ADDRESS);
       NvmlFunction function = NvmlFunction.GET_HANDLE_BY_INDEX;
-      check(function, calls.call(function, index, handle));
+      function.check(calls.call(function, index, handle));
       MemorySegment device = handle.get(ADDRESS, 0);
       if (device.equals(MemorySegment.NULL)) {
         throw new NvmlException(function, "no handle");
@@ -202,106 +168,11 @@ public final class NvmlLibrary implements AutoCloseable {
     }
   }
 
-  static void check(NvmlFunction function, int code) throws NvmlException {
-    if (code != 0) {
-      throw new NvmlException(function, code);
-    }
+  NvmlSession session() {
+    return session;
   }
 
-  // ---- Open, or not ----
-
-  /**
-   * Lets {@code caller} make a call, as soon as none are held back; opens NVML if it was let go of,
-   * or failed long enough ago. Whoever comes in has to {@link #leave}.
-   */
-  NvmlCalls enter(CallGate.Caller caller) throws NvmlException {
-    while (true) {
-      if (open == null) {
-        openAgain();
-      }
-      gate.enter(caller);
-      NvmlCalls calls = open;
-      if (calls != null) {
-        return calls;
-      }
-      gate.leave(caller);
-    }
-  }
-
-  void leave(CallGate.Caller caller) {
-    gate.leave(caller);
-  }
-
-  private void openAgain() throws NvmlException {
-    refuseWhileFailing();
-    if (!gate.hold(OPEN_WAIT_NANOS)) {
-      throw new NvmlException("opening NVML takes long; try again", NvmlReturn.TIMEOUT);
-    }
-    try {
-      if (open == null) {
-        refuseWhileFailing();
-        init(gate.awaitEmpty(0));
-      }
-    } finally {
-      gate.release();
-    }
-  }
-
-  private void refuseWhileFailing() throws NvmlException {
-    Failure known = failure;
-    if (known != null && System.nanoTime() - known.retryNanos < 0) {
-      throw known.why;
-    }
-  }
-
-  /**
-   * While calls are held back.
-   *
-   * @param quiet whether none is running, so that the library may be exchanged
-   */
-  private void init(boolean quiet) throws NvmlException {
-    open = null;
-    try {
-      if (closed) {
-        throw new NvmlException("NVML is closed", NvmlReturn.UNINITIALIZED);
-      }
-      if (loaded == null) {
-        loaded = NvmlCalls.load();
-      }
-      int result = loaded.call(NvmlFunction.INIT);
-      if (result == NvmlReturn.LIB_RM_VERSION_MISMATCH.code() && mayExchange() && quiet) {
-        unload();
-        loaded = NvmlCalls.load();
-        result = loaded.call(NvmlFunction.INIT);
-      }
-      check(NvmlFunction.INIT, result);
-    } catch (NvmlException e) {
-      retries.failed();
-      failure = new Failure(e, System.nanoTime() + retries.waitNanos());
-      throw e;
-    }
-    retries.reset();
-    failure = null;
-    hasWorked = true;
-    generation++;
-    open = loaded;
-  }
-
-  /** Library and kernel differ: asked once for each library that has worked. */
-  private boolean mayExchange() {
-    if (hasWorked) {
-      hasWorked = false;
-      exchangesAfterUpgrade = afterUpgrade.test(loaded.file());
-    }
-    return exchangesAfterUpgrade;
-  }
-
-  private void unload() {
-    if (loaded != null) {
-      loaded.close();
-      loaded = null;
-    }
-  }
+  // ---- Letting go ----
 
   /**
    * Shuts NVML down and unloads it, so that the driver can be unloaded, a GPU reset, unbound or
@@ -310,48 +181,31 @@ public final class NvmlLibrary implements AutoCloseable {
    * @return false if a call hangs, so that it cannot be let go of
    */
   public boolean release() {
-    return release(Long.MIN_VALUE);
+    return session.release(Long.MIN_VALUE);
   }
 
   /** As {@link #release()}, if no call has begun for {@code atLeastNanos}. */
   public boolean release(long atLeastNanos) {
-    if (!gate.hold(HANG_NANOS)) {
-      return false;
-    }
-    try {
-      boolean busy = open != null && quietNanos() < atLeastNanos;
-      if (busy || !gate.awaitEmpty(HANG_NANOS)) {
-        return false;
-      }
-      shutDown();
-      return true;
-    } finally {
-      gate.release();
-    }
+    return session.release(atLeastNanos);
   }
 
   /** How long ago the last call began. */
   public long quietNanos() {
-    return gate.quietNanos();
+    return session.quietNanos();
   }
 
   /** Whether NVML is initialised now. */
   public boolean isOpen() {
-    return open != null;
+    return session.isOpen();
   }
 
-  /** While no call is running. */
-  private void shutDown() {
-    if (open != null) {
-      open = null;
-      try {
-        loaded.call(NvmlFunction.SHUTDOWN);
-      } catch (NvmlException e) {
-        // It lacks the function: then there is no more to be done.
-      }
-    }
-    unload();
-    failure = null;
+  /**
+   * Shuts NVML down, once. Calls that are running get a moment to end; with one that hangs, NVML is
+   * left as it is, since the process is about to go anyway.
+   */
+  @Override
+  public void close() {
+    session.close();
   }
 
   // ---- Trouble ----
@@ -365,12 +219,12 @@ public final class NvmlLibrary implements AutoCloseable {
    * @throws NvmlException what {@code nvmlInit_v2} returned
    */
   void trouble(NvmlDevice device, int seenGeneration, NvmlReturn seen) throws NvmlException {
-    if (!isOpen()) {
+    if (!session.isOpen()) {
       // Known already, and tried again when a call needs it.
       return;
     }
     if (isGeneral(seen) && !answers() || isAlone(device) && isTimeToReset()) {
-      reset(seenGeneration, seen);
+      session.reset(seenGeneration, seen);
     }
   }
 
@@ -408,54 +262,6 @@ public final class NvmlLibrary implements AutoCloseable {
   void recovered() {
     synchronized (resets) {
       resets.reset();
-    }
-  }
-
-  /**
-   * Shuts NVML down and initialises it again, which is what a reloaded driver or a GPU that came
-   * back needs. Does nothing when another thread has done so since {@code seenGeneration}.
-   *
-   * <p>Calls that run are waited for while new ones wait for the end of this, so that slow devices
-   * only delay it. A call that hangs delays it no longer than {@link #HANG_NANOS}, and then forbids
-   * to shut down, which frees what that call may still use. Only to initialise is always possible,
-   * and all that is needed where NVML says that it is not initialised.
-   */
-  private void reset(int seenGeneration, NvmlReturn seen) throws NvmlException {
-    boolean initialised = seen != NvmlReturn.UNINITIALIZED;
-    if (initialised && gate.hasOlderThan(HANG_NANOS) || !gate.hold(HANG_NANOS)) {
-      return;
-    }
-    try {
-      boolean empty = gate.awaitEmpty(HANG_NANOS);
-      if (generation != seenGeneration || open == null || initialised && !empty) {
-        return;
-      }
-      if (initialised) {
-        loaded.call(NvmlFunction.SHUTDOWN);
-      }
-      init(empty);
-    } finally {
-      gate.release();
-    }
-  }
-
-  /**
-   * Shuts NVML down, once. Calls that are running get a moment to end; with one that hangs, NVML is
-   * left as it is, since the process is about to go anyway.
-   */
-  @Override
-  public void close() {
-    if (!gate.hold(CLOSE_WAIT_NANOS)) {
-      return;
-    }
-    try {
-      if (gate.awaitEmpty(CLOSE_WAIT_NANOS) && !closed) {
-        closed = true;
-        generation++;
-        shutDown();
-      }
-    } finally {
-      gate.release();
     }
   }
 }

@@ -8,6 +8,11 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.BadRequestException;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
+import io.helidon.http.HttpException;
+import io.helidon.http.Status;
+import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.util.Collection;
 import java.util.Collections;
@@ -27,10 +32,12 @@ public final class GpuControlService {
   private static final String MIN_CLOCK_MHZ = "min_clock_mhz";
   private static final String MAX_CLOCK_MHZ = "max_clock_mhz";
 
+  private final Node node;
   private final FanOut.ById<Gpu> gpus;
 
   /** Sets the GPUs of {@code node}. */
   public GpuControlService(Node node) {
+    this.node = node;
     this.gpus = new FanOut.ById<>(node::gpus);
   }
 
@@ -62,6 +69,41 @@ public final class GpuControlService {
     add(routes, "reset_gpu_locked_clocks", Set.of(), query -> Gpu::resetGpuLockedClocks);
     add(routes, "reset_mem_locked_clocks", Set.of(), query -> Gpu::resetMemLockedClocks);
     add(routes, "reset_locked_clocks", Set.of(), query -> GpuControlService::resetBoth);
+    routes.post(GPU_CONTROL, "/gpu/release", this::release);
+  }
+
+  /** Waits until the driver is let go of, which takes no device's turn. */
+  private void release(ServerRequest request, ServerResponse response, String user) {
+    Query.of(request, Set.of());
+    long startNanos = System.nanoTime();
+    Node.Release release = node.releaseGpus();
+    boolean done = release == Node.Release.DONE;
+    log(
+        done ? System.Logger.Level.INFO : System.Logger.Level.WARNING,
+        () -> "release of the GPUs' driver by " + user,
+        done ? "done" : "failed, " + release,
+        startNanos);
+    switch (release) {
+      case DONE -> response.send();
+      case STREAMED ->
+          throw new HttpException(
+              "power of GPUs is being streamed, which would open the driver again at once; end the"
+                  + " streams first",
+              Status.CONFLICT_409,
+              true);
+      case BUSY -> {
+        HttpException busy =
+            new HttpException(
+                "a driver call does not end, so that the driver cannot be let go of; try again"
+                    + " later",
+                Status.SERVICE_UNAVAILABLE_503,
+                true);
+        busy.header(
+            HeaderValues.create(
+                HeaderNames.RETRY_AFTER, (int) DeviceWorker.ANSWER_TIME.toSeconds()));
+        throw busy;
+      }
+    }
   }
 
   private Consumer<Gpu> gpuClocks(Query query) {
