@@ -27,7 +27,7 @@ public final class GuardedCpu implements Cpu {
 
   /** Where timed work goes: the package's worker. */
   interface Scheduler {
-    void schedule(long dueNanos, DeviceWorker.Timed work);
+    void schedule(long dueNanos, Mailbox.Timed work);
   }
 
   GuardedCpu(Cpu cpu, LongSupplier nanoTime, Scheduler scheduler) {
@@ -44,8 +44,7 @@ public final class GuardedCpu implements Cpu {
     GuardedCpu guarded = new GuardedCpu(cpu, System::nanoTime, null);
     int id = cpu.info().id();
     DeviceWorker<Cpu> worker = new DeviceWorker<>(id, "CPU " + id, guarded);
-    guarded.scheduler =
-        (dueNanos, work) -> worker.schedule(dueNanos, due -> worker.timed(() -> work.run(due)));
+    guarded.scheduler = worker::schedule;
     worker.executeNext(guarded::resume);
     return worker;
   }
@@ -83,7 +82,7 @@ public final class GuardedCpu implements Cpu {
         : OptionalLong.empty();
   }
 
-  private final class Guard implements DeviceWorker.Timed {
+  private final class Guard implements Mailbox.Timed {
     private final String name;
     private final EnergyCounter counter;
     private boolean started;

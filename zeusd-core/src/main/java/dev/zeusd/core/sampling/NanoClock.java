@@ -13,6 +13,11 @@ interface NanoClock {
         }
 
         @Override
+        public void park() {
+          LockSupport.park(this);
+        }
+
+        @Override
         public void parkUntil(long nanos) {
           LockSupport.parkNanos(this, nanos - System.nanoTime());
         }
@@ -25,6 +30,9 @@ interface NanoClock {
 
   /** As {@link System#nanoTime}. */
   long nanoTime();
+
+  /** Waits until an {@link #unpark}, or for no reason. */
+  void park();
 
   /** Waits until {@code nanos}, an {@link #unpark}, or for no reason. */
   void parkUntil(long nanos);

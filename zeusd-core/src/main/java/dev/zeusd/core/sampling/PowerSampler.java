@@ -6,6 +6,7 @@ import dev.zeusd.core.device.Gpu;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -26,25 +27,18 @@ import java.util.function.Supplier;
  * @param <S> its samples
  */
 public final class PowerSampler<D, S extends PowerSample> implements AutoCloseable {
-  /** Most reads for a single reading that is a difference of two. */
-  private static final int READS_FOR_A_DIFFERENCE = 5;
-
   /** What the reads of one tick may take of a period, for the thread that makes them all. */
   private static final int SHARE_OF_PERIOD = 4;
 
   private final long periodNanos;
   private final NanoClock clock;
-  private final Supplier<PowerReader<D, S>> readers;
 
-  /** Whether power is a difference of two reads. */
-  private final boolean differences;
+  /** There where power is a difference of two reads. */
+  private final Optional<DifferenceReads<D, S>> differences;
 
   private final List<Sampled<D, S>> devices = new ArrayList<>();
   private final Ticker ticker;
   private final ReentrantLock lock = new ReentrantLock();
-
-  /** Single readings that wait for their second read. */
-  private final Set<CompletableFuture<S>> differencesUnderWay = ConcurrentHashMap.newKeySet();
 
   // Set with the lock held.
   private volatile Board<S> board;
@@ -63,8 +57,8 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       boolean differences) {
     this.periodNanos = 1_000_000_000L / pollHz;
     this.clock = clock;
-    this.readers = readers;
-    this.differences = differences;
+    this.differences =
+        differences ? Optional.of(new DifferenceReads<>(readers, periodNanos)) : Optional.empty();
     for (DeviceWorker<D> worker : workers) {
       devices.add(new Sampled<>(kind + " " + worker.id(), worker, readers, periodNanos, clock));
     }
@@ -217,7 +211,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     }
     open.forEach(Subscription::close);
     ticker.close();
-    endDifferences();
+    differences.ifPresent(DifferenceReads::close);
   }
 
   // ---- Reading ----
@@ -228,9 +222,9 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     for (int index = 0; index < read.length && !lead.isOver(); index++) {
       Sampled<D, S> device = devices.get(index);
       if (device.isDue(dueNanos, onSchedule)) {
-        DeviceWorker<D> worker = device.worker();
-        long expectedNanos = worker.recentNanos();
-        if (expectedNanos <= leftNanos && worker.tryTurn()) {
+        Turn turn = device.worker().turn();
+        long expectedNanos = turn.recentNanos();
+        if (expectedNanos <= leftNanos && !device.worker().isClosed() && turn.tryTake()) {
           leftNanos -= expectedNanos;
           read[index] = read(lead, device);
         } else {
@@ -248,7 +242,9 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       return device.read(start);
     } finally {
       lead.endCall();
-      device.worker().endTurn(clock.nanoTime() - start);
+      Turn turn = device.worker().turn();
+      turn.noteTime(clock.nanoTime() - start);
+      turn.release();
     }
   }
 
@@ -261,7 +257,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
                 try {
                   if (device.isWanted()) {
                     Board.Entry<S>[] read = Board.newEntries(devices.size());
-                    read[index] = device.worker().timed(() -> device.read(clock.nanoTime()));
+                    read[index] = device.worker().turn().timed(() -> device.read(clock.nanoTime()));
                     publish(read);
                   }
                 } finally {
@@ -307,70 +303,14 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
    */
   public CompletableFuture<S> read(int id) {
     int index = indexOf(id);
+    Sampled<D, S> device = devices.get(index);
     return differences
-        ? board
-            .current(index)
-            .map(CompletableFuture::completedFuture)
-            .orElseGet(() -> readDifference(devices.get(index)))
-        : devices.get(index).readOnce();
-  }
-
-  private CompletableFuture<S> readDifference(Sampled<D, S> device) {
-    DeviceWorker<D> worker = device.worker();
-    CompletableFuture<S> result = worker.newAnswer();
-    PowerReader<D, S> own = readers.get();
-    CompletableFuture<Void> firstRead =
-        worker.submit(
-            it -> {
-              S sample = own.read(it, device.timestampMs());
-              if (sample != null) {
-                result.complete(sample);
-              } else {
-                readAgain(device, own, result, READS_FOR_A_DIFFERENCE - 1);
-              }
-              return null;
-            });
-    differencesUnderWay.add(result);
-    result.whenComplete((sample, failure) -> differencesUnderWay.remove(result));
-    firstRead.whenComplete(
-        (nothing, failure) -> {
-          if (failure != null) {
-            result.completeExceptionally(failure);
-          }
-        });
-    if (closed) {
-      endDifferences();
-    }
-    return result;
-  }
-
-  private void readAgain(
-      Sampled<D, S> device, PowerReader<D, S> own, CompletableFuture<S> result, int reads) {
-    DeviceWorker<D> worker = device.worker();
-    worker.schedule(
-        System.nanoTime() + periodNanos,
-        due -> {
-          try {
-            S sample = worker.timed(() -> own.read(worker.device(), device.timestampMs()));
-            if (sample != null) {
-              result.complete(sample);
-            } else if (reads > 1) {
-              // No difference could be had, such as after a reset of the counter.
-              readAgain(device, own, result, reads - 1);
-            } else {
-              throw new DeviceException.Failed("the energy counter goes back all the time", null);
-            }
-          } catch (Throwable e) {
-            result.completeExceptionally(e);
-          }
-          return DeviceWorker.Timed.NEVER;
-        });
-  }
-
-  private void endDifferences() {
-    for (CompletableFuture<S> result : differencesUnderWay) {
-      result.completeExceptionally(
-          new DeviceException.Unavailable("closed before the second read"));
-    }
+        .map(
+            reads ->
+                board
+                    .current(index)
+                    .map(CompletableFuture::completedFuture)
+                    .orElseGet(() -> reads.read(device)))
+        .orElseGet(device::readOnce);
   }
 }

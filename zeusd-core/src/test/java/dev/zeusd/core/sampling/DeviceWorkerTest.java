@@ -217,7 +217,7 @@ class DeviceWorkerTest {
         System.nanoTime() + 1_000_000,
         due -> {
           ran.countDown();
-          return DeviceWorker.Timed.NEVER;
+          return Mailbox.Timed.NEVER;
         });
     assertTrue(ran.await(20, TimeUnit.SECONDS));
     assertEquals("on", worker.call(device -> "on"));
@@ -369,7 +369,7 @@ class DeviceWorkerTest {
               due -> {
                 order.append('t');
                 ticks.countDown();
-                return ticks.getCount() == 0 ? DeviceWorker.Timed.NEVER : due;
+                return ticks.getCount() == 0 ? Mailbox.Timed.NEVER : due;
               });
           return null;
         });
@@ -396,7 +396,7 @@ class DeviceWorkerTest {
                   boolean early = System.nanoTime() - wanted < 0;
                   ran.add(ms + (due == wanted ? "" : " wrong due") + (early ? " early" : ""));
                   all.countDown();
-                  return DeviceWorker.Timed.NEVER;
+                  return Mailbox.Timed.NEVER;
                 });
           }
           return null;

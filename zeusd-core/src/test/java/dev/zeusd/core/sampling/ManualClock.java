@@ -22,6 +22,11 @@ final class ManualClock implements NanoClock {
   }
 
   @Override
+  public void park() {
+    parkUntil(nanoTime() + Long.MAX_VALUE / 2);
+  }
+
+  @Override
   public synchronized void parkUntil(long nanos) {
     Thread me = Thread.currentThread();
     waiting.put(me, nanos);

@@ -39,7 +39,7 @@ class RaplGuardTest {
   private static final long DRAM_WATTS = 60;
   private static final long DRAM_RANGE_UJ = 65_712_999_613L;
 
-  private record Due(long nanos, DeviceWorker.Timed work) {}
+  private record Due(long nanos, Mailbox.Timed work) {}
 
   private final PriorityQueue<Due> timers = new PriorityQueue<>(Comparator.comparing(Due::nanos));
   private final AtomicInteger reads = new AtomicInteger();
@@ -83,7 +83,7 @@ class RaplGuardTest {
       Due due = timers.poll();
       setTime(due.nanos);
       long next = due.work.run(due.nanos);
-      if (next != DeviceWorker.Timed.NEVER) {
+      if (next != Mailbox.Timed.NEVER) {
         assertTrue(next > now, "no time passes");
         timers.add(new Due(next, due.work));
       }

@@ -122,7 +122,7 @@ class RunOrSubmitTest {
                       System.nanoTime() + 1_000_000,
                       due -> {
                         ran.countDown();
-                        return ran.getCount() > 0 ? due + 1_000_000 : DeviceWorker.Timed.NEVER;
+                        return ran.getCount() > 0 ? due + 1_000_000 : Mailbox.Timed.NEVER;
                       });
                   return Thread.currentThread();
                 })

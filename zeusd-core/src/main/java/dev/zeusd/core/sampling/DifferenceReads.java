@@ -1,0 +1,85 @@
+package dev.zeusd.core.sampling;
+
+import dev.zeusd.core.device.DeviceException;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
+
+/**
+ * Single readings of a power that is the difference of two reads, one period apart. The thread of
+ * whoever asks is not needed in between.
+ *
+ * <p>Thread-safe.
+ */
+final class DifferenceReads<D, S extends PowerSample> implements AutoCloseable {
+  /** Most reads for a single reading: after a reset of the counter there is no difference. */
+  private static final int MOST_READS = 5;
+
+  private final Supplier<PowerReader<D, S>> readers;
+  private final long periodNanos;
+  private final Set<CompletableFuture<S>> underWay = ConcurrentHashMap.newKeySet();
+  private volatile boolean closed;
+
+  DifferenceReads(Supplier<PowerReader<D, S>> readers, long periodNanos) {
+    this.readers = readers;
+    this.periodNanos = periodNanos;
+  }
+
+  /** Begins one. */
+  CompletableFuture<S> read(Sampled<D, S> device) {
+    CompletableFuture<S> result = device.worker().newAnswer();
+    PowerReader<D, S> reader = readers.get();
+    underWay.add(result);
+    result.whenComplete((sample, failure) -> underWay.remove(result));
+    device
+        .worker()
+        .submit(
+            it -> {
+              readOnce(device, reader, result, MOST_READS);
+              return null;
+            })
+        .exceptionally(
+            failure -> {
+              result.completeExceptionally(failure);
+              return null;
+            });
+    if (closed) {
+      close();
+    }
+    return result;
+  }
+
+  private void readOnce(
+      Sampled<D, S> device, PowerReader<D, S> reader, CompletableFuture<S> result, int readsLeft) {
+    S sample = reader.read(device.worker().device(), device.timestampMs());
+    if (sample != null) {
+      result.complete(sample);
+    } else if (readsLeft > 1) {
+      device
+          .worker()
+          .schedule(
+              System.nanoTime() + periodNanos,
+              due -> {
+                try {
+                  readOnce(device, reader, result, readsLeft - 1);
+                } catch (Throwable e) {
+                  result.completeExceptionally(e);
+                }
+                return Mailbox.Timed.NEVER;
+              });
+    } else {
+      throw new DeviceException.Failed("the energy counter goes back all the time", null);
+    }
+  }
+
+  /** Ends those that wait for their second read. */
+  @Override
+  public void close() {
+    closed = true;
+    for (CompletableFuture<S> result : underWay) {
+      result.completeExceptionally(
+          new DeviceException.Unavailable("closed before the second read"));
+    }
+  }
+}

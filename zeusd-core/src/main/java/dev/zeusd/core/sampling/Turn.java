@@ -1,0 +1,117 @@
+package dev.zeusd.core.sampling;
+
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
+
+/**
+ * The right to call a device, which one thread has at a time: the device's own, the ticker's, or
+ * that of a request. Whoever has it tells how long the call took.
+ *
+ * <p>Thread-safe. A thread that has it may take it again.
+ */
+final class Turn {
+  /** A device whose calls take longer is not asked on the thread of a request. */
+  private static final long QUICK_NANOS = 50_000;
+
+  /** How often to look whether another one's quick call is over; together a few microseconds. */
+  private static final int LOOKS_FOR_IDLE = 100;
+
+  /**
+   * How many virtual threads at a time may be in a call: a call into the driver pins its carrier,
+   * and should it hang, at least one carrier is left for everybody else.
+   */
+  private static final Semaphore CARRIERS_TO_PIN =
+      new Semaphore(
+          Integer.getInteger(
+                  "jdk.virtualThreadScheduler.parallelism",
+                  Runtime.getRuntime().availableProcessors())
+              - 1);
+
+  /** Held during each call of the device. */
+  private final ReentrantLock calling = new ReentrantLock();
+
+  /** How long calls took lately: the longest one, fading with each that follows. */
+  private volatile long recentNanos;
+
+  /** The thread of a request that has this turn now, or null. */
+  private volatile Thread guest;
+
+  /** Whether it is the calling thread's. */
+  boolean isMine() {
+    return calling.isHeldByCurrentThread();
+  }
+
+  /** Waits for it. */
+  void take() {
+    calling.lock();
+  }
+
+  /** Takes it if nobody has it. */
+  boolean tryTake() {
+    return calling.tryLock();
+  }
+
+  /** After {@link #take} or {@link #tryTake}. */
+  void release() {
+    calling.unlock();
+  }
+
+  /** How long calls took lately, in ns. */
+  long recentNanos() {
+    return recentNanos;
+  }
+
+  boolean isQuick() {
+    return recentNanos <= QUICK_NANOS;
+  }
+
+  /** A call took so long. */
+  void noteTime(long tookNanos) {
+    recentNanos = Math.max(tookNanos, recentNanos - recentNanos / 8);
+  }
+
+  /** Makes a call, by whoever has this turn. */
+  <T> T timed(Supplier<T> call) {
+    long start = System.nanoTime();
+    try {
+      return call.get();
+    } finally {
+      noteTime(System.nanoTime() - start);
+    }
+  }
+
+  /**
+   * Takes it for the thread of a request, if the device is quick, nobody has its turn, and {@code
+   * isIdle}: nobody waits for it.
+   */
+  boolean tryTakeAsGuest(BooleanSupplier isIdle) {
+    for (int look = 0; isQuick() && look < LOOKS_FOR_IDLE && isIdle.getAsBoolean(); look++) {
+      if (calling.tryLock()) {
+        guest = Thread.currentThread();
+        // Who waits counts as waiting until it has the turn, so none is overtaken.
+        if (isIdle.getAsBoolean() && (!guest.isVirtual() || CARRIERS_TO_PIN.tryAcquire())) {
+          return true;
+        }
+        guest = null;
+        calling.unlock();
+      }
+      Thread.onSpinWait();
+    }
+    return false;
+  }
+
+  /** After {@link #tryTakeAsGuest}. */
+  void releaseAsGuest() {
+    if (guest.isVirtual()) {
+      CARRIERS_TO_PIN.release();
+    }
+    guest = null;
+    calling.unlock();
+  }
+
+  boolean isGuest(Thread thread) {
+    return guest == thread;
+  }
+}
