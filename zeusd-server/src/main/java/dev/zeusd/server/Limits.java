@@ -13,8 +13,9 @@ import java.util.stream.Stream;
  * @param connections most that are open at a time
  * @param toSendRequest how long a connection may be open without a complete request, from its
  *     beginning or the last answer on: also how long one may be idle
- * @param toTakeAnswer how long a request may last, unless its answer is a stream; longer than
- *     devices may take, which is {@link dev.zeusd.core.sampling.DeviceWorker#ANSWER_TIME}
+ * @param toTakeAnswer how long a request may be worked on, and how long its answer may then be
+ *     written, unless it is a stream; longer than devices may take, which is {@link
+ *     dev.zeusd.core.sampling.DeviceWorker#ANSWER_TIME}
  */
 public record Limits(int connections, Duration toSendRequest, Duration toTakeAnswer) {
   /** Of a request's first line, method and version included. */
@@ -22,6 +23,27 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
 
   /** Of all header lines of a request. */
   static final int HEADER_BYTES = 16_384;
+
+  /** A client that takes nothing of its answer for so long makes room when room is needed. */
+  public static final Duration STUCK = Duration.ofSeconds(1);
+
+  /** If more than this part of the connections is being answered, those that are stuck go. */
+  public static final int STUCK_PART = 8;
+
+  /** A peer with more connections than this, streams aside, waits for its turns. */
+  public static final int CROWD = 64;
+
+  /** How long a request may wait for its turn. */
+  public static final Duration TURN_PATIENCE = Duration.ofSeconds(5);
+
+  /** Which part of the connections is for those who have not shown a token, where tokens count. */
+  public static final int STRANGERS_PART = 4;
+
+  /** When to come back for what is free again in a moment. */
+  public static final Duration SOON = Duration.ofSeconds(1);
+
+  /** When to come back for what others have to end first. */
+  public static final Duration LATER = Duration.ofSeconds(10);
 
   private static final System.Logger LOG = System.getLogger(Limits.class.getName());
   private static final int MAX_SPARE_FILES = 64;

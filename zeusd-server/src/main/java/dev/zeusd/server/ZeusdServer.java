@@ -2,6 +2,9 @@ package dev.zeusd.server;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.ffm.posix.Umask;
+import dev.zeusd.server.connection.ConnectionRegistry;
+import dev.zeusd.server.connection.Shares;
+import dev.zeusd.server.connection.SlowConnections;
 import dev.zeusd.server.files.FileFacts;
 import dev.zeusd.server.http.AuthFilter;
 import dev.zeusd.server.http.Connections;
@@ -118,21 +121,28 @@ public final class ZeusdServer implements AutoCloseable {
 
   private static ZeusdServer build(Node node, ServerConfig config, SocketAddress address) {
     Limits limits = config.limits().withinMeans();
-    Connections connections = new Connections(node, limits);
-    PowerStreams streams = new PowerStreams(config.streamFormat(), connections, limits.streams());
-    Optional<AuthFilter> auth = config.tokens().map(AuthFilter::new);
+    Shares shares = new Shares(limits);
+    SlowConnections watch = new SlowConnections(node, limits, ErrorMapper::noAnswer);
+    ConnectionRegistry registry =
+        new ConnectionRegistry(limits, shares, config.tokens().isPresent(), watch);
+    Connections connections = new Connections(registry, shares, watch);
+    PowerStreams streams = new PowerStreams(config.streamFormat(), connections);
+    Optional<AuthFilter> auth = config.tokens().map(tokens -> new AuthFilter(tokens, connections));
     boolean isOpenToBrowsers = config.listen() instanceof Listen.Tcp && auth.isEmpty();
     WebPages webPages = new WebPages(config.web(), isOpenToBrowsers);
     Routes routes = new Routes(config.groups(), auth, connections, webPages);
     new DiscoveryService(node, config.groups(), auth).addTo(routes);
     new GpuReadService(node, streams).addTo(routes);
-    new GpuControlService(node).addTo(routes);
+    new GpuControlService(node, connections).addTo(routes);
     new CpuReadService(node, streams).addTo(routes);
     WebServer server =
         builder()
             .bindAddress(address)
-            .connectionOptions(connections)
-            .maxTcpConnections(limits.connections())
+            // As many as the kernel lets wait, so that a crowd does not fill it.
+            .backlog(limits.connections())
+            .connectionOptions(registry.socketOptions())
+            // Those that made room for others take a moment to end.
+            .maxTcpConnections(limits.connections() + limits.connections() / 8 + 8)
             .addRouting(routes.finish())
             .build();
     return new ZeusdServer(server, streams, connections);

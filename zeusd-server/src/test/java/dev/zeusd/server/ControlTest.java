@@ -259,9 +259,11 @@ class ControlTest {
         response = connection.readResponse();
         sent++;
       } while (response.status() == 200 && sent < 5000);
-      assertEquals(503, response.status());
-      assertTrue(response.body().startsWith("{\"errors\":{\"0\":\""), response.body());
+      response.assertError(429, "local user", "commands waiting for GPU 0", "share");
+      assertTrue(Integer.parseInt(response.header("Retry-After")) > 0);
       assertTrue(sent > 1000, "refused after " + sent);
+      assertEquals(
+          200, post(target.replace("gpu_ids=0", "gpu_ids=1")).status(), "another GPU's queue");
     } finally {
       nvml.gpu(0).delay(Call.SET_POWER_LIMIT, Duration.ZERO);
     }

@@ -94,8 +94,10 @@ class LimitsTest {
         assertTrue(isWatching(), "nobody watches the connection");
       }
       Await.until("the watch ends", () -> !isWatching());
-      server.get("/time");
-      assertTrue(isWatching(), "nobody watches the second connection");
+      try (RawConnection connection = server.connect()) {
+        connection.get("/time");
+        assertTrue(isWatching(), "nobody watches the second connection");
+      }
     }
   }
 

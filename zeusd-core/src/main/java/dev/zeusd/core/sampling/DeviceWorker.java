@@ -28,8 +28,11 @@ import java.util.function.Function;
 public final class DeviceWorker<D> implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(DeviceWorker.class.getName());
 
-  /** Commands that may wait for one device; a client that wants more is told to come back. */
-  private static final int QUEUE_CAPACITY = 1024;
+  /**
+   * Commands that may wait for one device; a client that wants more is told to come back. Half of
+   * them is enough for anybody, so that nobody need fill it alone.
+   */
+  public static final int QUEUE_CAPACITY = 2048;
 
   /**
    * How long whoever waits for a device waits; a driver call that takes longer most likely hangs.

@@ -19,10 +19,12 @@ public final class AuthFilter {
   private static final String SCHEME = "Bearer ";
 
   private final Tokens tokens;
+  private final Connections connections;
 
-  /** Accepts what {@code tokens} accepts. */
-  public AuthFilter(Tokens tokens) {
+  /** Accepts what {@code tokens} accepts, and tells {@code connections} whose they are. */
+  public AuthFilter(Tokens tokens, Connections connections) {
     this.tokens = tokens;
+    this.connections = connections;
   }
 
   /**
@@ -40,7 +42,9 @@ public final class AuthFilter {
       throw unauthorized("the header Authorization must be there once, as: Bearer <token>");
     }
     try {
-      return tokens.verify(header.substring(SCHEME.length()).strip());
+      Claims claims = tokens.verify(header.substring(SCHEME.length()).strip());
+      connections.hasToken(request, claims.sub());
+      return claims;
     } catch (InvalidTokenException e) {
       throw unauthorized(e.getMessage());
     }

@@ -121,7 +121,7 @@ public final class ErrorMapper {
   }
 
   /** A whole response, for a request whose handler is held up by a device. */
-  static byte[] noAnswer(int id, boolean isHead) {
+  public static byte[] noAnswer(int id, boolean isHead) {
     DeviceException e = DeviceWorker.noAnswer();
     Status status = status(e);
     String json = new String(WireJson.deviceErrors(Map.of(id, e)), StandardCharsets.UTF_8);

@@ -6,6 +6,7 @@ import dev.zeusd.core.Node;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.BadRequestException;
 import io.helidon.http.HeaderNames;
@@ -33,11 +34,13 @@ public final class GpuControlService {
   private static final String MAX_CLOCK_MHZ = "max_clock_mhz";
 
   private final Node node;
+  private final Connections connections;
   private final FanOut.ById<Gpu> gpus;
 
-  /** Sets the GPUs of {@code node}. */
-  public GpuControlService(Node node) {
+  /** Sets the GPUs of {@code node} as the clients of {@code connections} want it. */
+  public GpuControlService(Node node, Connections connections) {
     this.node = node;
+    this.connections = connections;
     this.gpus = new FanOut.ById<>(node::gpus);
   }
 
@@ -158,10 +161,11 @@ public final class GpuControlService {
           Consumer<Gpu> action = command.from(query);
           Supplier<String> what =
               () -> "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
+          Shares.Places places = connections.enterQueues(request, ids);
           if (block) {
-            runAll(ids, action, what, startNanos, response);
+            runAll(ids, action, places, what, startNanos, response);
           } else {
-            FanOut.all(ids, id -> queue(id, action, what, startNanos)).requireSuccess();
+            FanOut.all(ids, id -> queue(id, action, places, what, startNanos)).requireSuccess();
             response.send();
           }
         });
@@ -170,6 +174,7 @@ public final class GpuControlService {
   private void runAll(
       Collection<Integer> ids,
       Consumer<Gpu> action,
+      Shares.Places places,
       Supplier<String> what,
       long startNanos,
       ServerResponse response) {
@@ -181,7 +186,12 @@ public final class GpuControlService {
               ids,
               id -> {
                 DeviceWorker<Gpu> gpu = gpus.get(id);
-                return id == last ? gpu.runOrSubmit(doing(action)) : gpu.submit(doing(action));
+                return in(
+                    places,
+                    id,
+                    id == last
+                        ? () -> gpu.runOrSubmit(doing(action))
+                        : () -> gpu.submit(doing(action)));
               })
           .requireSuccess();
     } catch (DeviceErrors e) {
@@ -207,11 +217,23 @@ public final class GpuControlService {
     };
   }
 
+  /** Starts a command that has a place, which it leaves when it is over. */
+  private static CompletableFuture<Boolean> in(
+      Shares.Places places, int id, Supplier<CompletableFuture<Boolean>> start) {
+    try {
+      CompletableFuture<Boolean> running = start.get();
+      running.whenComplete((done, failure) -> places.leave(id));
+      return running;
+    } catch (RuntimeException e) {
+      places.leave(id);
+      throw e;
+    }
+  }
+
   /** Done as soon as the command is queued; what becomes of it is only logged. */
   private CompletableFuture<Boolean> queue(
-      int id, Consumer<Gpu> action, Supplier<String> what, long startNanos) {
-    gpus.get(id)
-        .submit(doing(action))
+      int id, Consumer<Gpu> action, Shares.Places places, Supplier<String> what, long startNanos) {
+    in(places, id, () -> gpus.get(id).submit(doing(action)))
         .whenComplete(
             (done, failure) -> {
               if (failure == null) {

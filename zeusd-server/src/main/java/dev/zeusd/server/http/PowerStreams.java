@@ -3,15 +3,13 @@ package dev.zeusd.server.http;
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.server.StreamFormat;
-import io.helidon.http.HeaderNames;
-import io.helidon.http.HeaderValues;
+import dev.zeusd.server.connection.Connection;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
@@ -21,12 +19,9 @@ import java.util.function.Supplier;
 public final class PowerStreams implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(PowerStreams.class.getName());
   private static final String FORMAT = "format";
-  private static final int RETRY_AFTER_SECONDS = 10;
 
   private final StreamFormat defaultFormat;
   private final Connections connections;
-  private final int maxStreams;
-  private final Semaphore free;
   private final Map<Key, StreamGroup<?>> groups = new ConcurrentHashMap<>();
   private volatile boolean closed;
 
@@ -37,11 +32,9 @@ public final class PowerStreams implements AutoCloseable {
   private record Key(PowerSampler<?, ?> sampler, List<Integer> ids, StreamFormat format) {}
 
   /** Streams of {@code defaultFormat}, unless a request asks for another one. */
-  public PowerStreams(StreamFormat defaultFormat, Connections connections, int maxStreams) {
+  public PowerStreams(StreamFormat defaultFormat, Connections connections) {
     this.defaultFormat = defaultFormat;
     this.connections = connections;
-    this.maxStreams = maxStreams;
-    free = new Semaphore(maxStreams);
   }
 
   /**
@@ -91,27 +84,30 @@ public final class PowerStreams implements AutoCloseable {
       FanOut.ById<?> devices,
       Supplier<? extends PowerSampler<?, S>> sampler,
       Dialects<S> dialects) {
-    return bounded(
-        (request, response, acceptedUntil) -> {
-          Query query = Query.of(request, Set.of(idsParameter, FORMAT));
-          PowerSampler<?, S> power;
-          List<Integer> ids;
-          do {
-            // Of the same moment: there may be more devices in the next one, with another sampler.
-            power = sampler.get();
-            ids = List.copyOf(devices.wanted(query, idsParameter));
-          } while (power != sampler.get());
-          StreamFormat format =
-              query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
-          SseStream stream =
-              new SseStream(
-                  connections.channelForStream(request), request, response, acceptedUntil);
-          if (Routes.isHead(request)) {
-            stream.sendHeadOnly();
-          }
-          join(stream, power, ids, format, dialects.of(format));
-          stream.sleepUntilEnded();
-        });
+    return (request, response, acceptedUntil) -> {
+      Query query = Query.of(request, Set.of(idsParameter, FORMAT));
+      PowerSampler<?, S> power;
+      List<Integer> ids;
+      do {
+        // Of the same moment: there may be more devices in the next one, with another sampler.
+        power = sampler.get();
+        ids = List.copyOf(devices.wanted(query, idsParameter));
+      } while (power != sampler.get());
+      StreamFormat format =
+          query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
+      Connection connection = connections.openStream(request);
+      try {
+        SseStream stream = new SseStream(connection.channel(), request, response, acceptedUntil);
+        if (Routes.isHead(request)) {
+          stream.sendHeadOnly();
+        }
+        connection.beginStream(stream);
+        join(stream, power, ids, format, dialects.of(format));
+        stream.sleepUntilEnded();
+      } finally {
+        connections.endStream(connection);
+      }
+    };
   }
 
   private <S extends PowerSample> void join(
@@ -194,25 +190,6 @@ public final class PowerStreams implements AutoCloseable {
       server = null;
     }
     return server == null;
-  }
-
-  private Routes.StreamHandler bounded(Routes.StreamHandler stream) {
-    return (request, response, acceptedUntil) -> {
-      if (!free.tryAcquire()) {
-        HttpException e =
-            new HttpException(
-                "there are " + maxStreams + " streams, and no more at a time",
-                Status.SERVICE_UNAVAILABLE_503,
-                true);
-        e.header(HeaderValues.create(HeaderNames.RETRY_AFTER, RETRY_AFTER_SECONDS));
-        throw e;
-      }
-      try {
-        stream.handle(request, response, acceptedUntil);
-      } finally {
-        free.release();
-      }
-    };
   }
 
   private static StreamFormat format(Query query, String text) {

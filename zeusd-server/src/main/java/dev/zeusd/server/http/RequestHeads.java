@@ -34,6 +34,7 @@ final class RequestHeads implements Supplier<byte[]> {
   private static final String MARK = VERSION.defaultCase() + ": 1.0\r\n";
   private static final String HTTP_1_0 = " HTTP/1.0\r\n";
   private static final String HTTP_1_1 = " HTTP/1.1\r\n";
+  private static final int USUAL_BYTES = 512;
   private static final byte[] NOTHING = new byte[0];
 
   private enum Place {
@@ -50,7 +51,7 @@ final class RequestHeads implements Supplier<byte[]> {
 
   // Most connections need neither.
   private final ByteArrayOutputStream line = new ByteArrayOutputStream(0);
-  private final ByteArrayOutputStream out = new ByteArrayOutputStream(0);
+  private ByteArrayOutputStream out = new ByteArrayOutputStream(0);
   private Place place = Place.BEFORE_REQUEST;
 
   // Of the head that is being read.
@@ -141,7 +142,12 @@ final class RequestHeads implements Supplier<byte[]> {
       return NOTHING;
     }
     byte[] rewritten = out.toByteArray();
-    out.reset();
+    if (rewritten.length > USUAL_BYTES) {
+      // It has grown, and would stay so for as long as the connection lasts.
+      out = new ByteArrayOutputStream(0);
+    } else {
+      out.reset();
+    }
     return rewritten;
   }
 

@@ -1,5 +1,6 @@
 package dev.zeusd.server.http;
 
+import dev.zeusd.server.connection.Connection;
 import io.helidon.common.buffers.BufferData;
 import io.helidon.http.DateTime;
 import io.helidon.http.Header;
@@ -25,7 +26,7 @@ import java.util.concurrent.locks.LockSupport;
  * bytes for every client, and without waiting for anybody. They are chunks of a chunked body or,
  * for clients that speak HTTP/1.0, what is in the chunks.
  */
-final class SseStream {
+final class SseStream implements Connection.Stream {
   private static final long STUCK_NANOS = TimeUnit.SECONDS.toNanos(10);
   private static final int END_OF_LINE = 2;
   private static final byte[] STATUS_LINE =
@@ -58,6 +59,9 @@ final class SseStream {
 
   /** Since when nothing could be written. */
   private long stuckSinceNanos;
+
+  /** As {@code rest} has it, for other threads. */
+  private volatile boolean hasRest;
 
   /**
    * A stream on {@code channel} for the request that the calling thread handles.
@@ -158,7 +162,10 @@ final class SseStream {
     }
     if (rest != null) {
       writeSome(rest);
-      rest = rest.hasRemaining() ? rest : null;
+      if (!rest.hasRemaining()) {
+        rest = null;
+        hasRest = false;
+      }
     }
     return rest == null && !ended;
   }
@@ -185,6 +192,7 @@ final class SseStream {
     if (bytes.hasRemaining() && !ended) {
       // The group's buffer is for the next chunk.
       rest = ByteBuffer.allocate(bytes.remaining()).put(bytes).flip();
+      hasRest = true;
     }
   }
 
@@ -201,7 +209,7 @@ final class SseStream {
   /** Ends the stream of a client that is gone, or that takes nothing for too long. */
   void endIfGone(ByteBuffer discarded) {
     try {
-      if (rest != null && System.nanoTime() - stuckSinceNanos > STUCK_NANOS) {
+      if (isStuckFor(STUCK_NANOS)) {
         channel.close();
         end();
       }
@@ -236,7 +244,13 @@ final class SseStream {
     }
   }
 
-  private void end() {
+  @Override
+  public boolean isStuckFor(long nanos) {
+    return hasRest && System.nanoTime() - stuckSinceNanos > nanos;
+  }
+
+  @Override
+  public void end() {
     ended = true;
     LockSupport.unpark(handler);
   }

@@ -11,11 +11,11 @@ import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
-import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
 import jakarta.json.JsonValue;
+import jakarta.json.spi.JsonProvider;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Collection;
@@ -40,20 +40,29 @@ final class WireJson {
   private static final byte[] NULL = EventChunk.ascii("null");
   private static final byte[] END = EventChunk.ascii("}");
 
+  /** Looked up once: to look through all modules takes a hundred times as long as an error. */
+  private static final class Library {
+    static final JsonProvider JSON = JsonProvider.provider();
+  }
+
   private WireJson() {}
+
+  private static JsonProvider json() {
+    return Library.JSON;
+  }
 
   static byte[] time(long timestampMs) {
     return ascii(new StringBuilder("{\"timestamp_ms\":").append(timestampMs).append('}'));
   }
 
   static byte[] error(String message) {
-    return bytes(Json.createObjectBuilder().add("error", message).build());
+    return bytes(json().createObjectBuilder().add("error", message).build());
   }
 
   static byte[] deviceErrors(Map<Integer, DeviceException> errors) {
-    JsonObjectBuilder byId = Json.createObjectBuilder();
+    JsonObjectBuilder byId = json().createObjectBuilder();
     errors.forEach((id, e) -> byId.add(id.toString(), String.valueOf(e.getMessage())));
-    return bytes(Json.createObjectBuilder().add("errors", byId).build());
+    return bytes(json().createObjectBuilder().add("errors", byId).build());
   }
 
   /** One object with the members of both, of which neither may be empty. */
@@ -70,30 +79,32 @@ final class WireJson {
       Set<ApiGroup> groups,
       boolean authRequired,
       List<String> problems) {
-    JsonArrayBuilder gpuIds = Json.createArrayBuilder();
-    JsonArrayBuilder gpuObjects = Json.createArrayBuilder();
+    JsonArrayBuilder gpuIds = json().createArrayBuilder();
+    JsonArrayBuilder gpuObjects = json().createArrayBuilder();
     for (GpuInfo gpu : gpus) {
       gpuIds.add(gpu.id());
       gpuObjects.add(gpu(gpu));
     }
-    JsonArrayBuilder cpuIds = Json.createArrayBuilder();
-    JsonArrayBuilder dramAvailable = Json.createArrayBuilder();
-    JsonArrayBuilder cpuObjects = Json.createArrayBuilder();
+    JsonArrayBuilder cpuIds = json().createArrayBuilder();
+    JsonArrayBuilder dramAvailable = json().createArrayBuilder();
+    JsonArrayBuilder cpuObjects = json().createArrayBuilder();
     for (CpuInfo cpu : cpus) {
       cpuIds.add(cpu.id());
       dramAvailable.add(cpu.dramAvailable());
       cpuObjects.add(
-          Json.createObjectBuilder()
+          json()
+              .createObjectBuilder()
               .add("id", cpu.id())
               .add("dram_available", cpu.dramAvailable())
               .add("domain", cpu.domain().wireName()));
     }
-    JsonArrayBuilder groupNames = Json.createArrayBuilder();
+    JsonArrayBuilder groupNames = json().createArrayBuilder();
     if (!groups.isEmpty()) {
       EnumSet.copyOf(groups).forEach(group -> groupNames.add(group.wireName()));
     }
     JsonObjectBuilder json =
-        Json.createObjectBuilder()
+        json()
+            .createObjectBuilder()
             .add("gpu_ids", gpuIds)
             .add("cpu_ids", cpuIds)
             .add("dram_available", dramAvailable)
@@ -102,16 +113,17 @@ final class WireJson {
             .add("enabled_api_groups", groupNames)
             .add("auth_required", authRequired);
     if (!problems.isEmpty()) {
-      json.add("problems", Json.createArrayBuilder(problems));
+      json.add("problems", json().createArrayBuilder(problems));
     }
     return bytes(json.build());
   }
 
   /** What the driver does not tell is null. */
   private static JsonObjectBuilder gpu(GpuInfo gpu) {
-    JsonObjectBuilder json = Json.createObjectBuilder().add("id", gpu.id()).add("name", gpu.name());
-    json.add("uuid", orNull(gpu.uuid().map(Json::createValue)));
-    json.add("pci_address", orNull(gpu.pciAddress().map(Json::createValue)));
+    JsonObjectBuilder json =
+        json().createObjectBuilder().add("id", gpu.id()).add("name", gpu.name());
+    json.add("uuid", orNull(gpu.uuid().map(json()::createValue)));
+    json.add("pci_address", orNull(gpu.pciAddress().map(json()::createValue)));
     json.add(
         "cumulative_energy_available",
         orNull(gpu.cumulativeEnergyAvailable().map(has -> has ? JsonValue.TRUE : JsonValue.FALSE)));
@@ -248,9 +260,10 @@ final class WireJson {
 
   static byte[] claims(Claims claims) {
     JsonObjectBuilder json =
-        Json.createObjectBuilder()
+        json()
+            .createObjectBuilder()
             .add("sub", claims.sub())
-            .add("scopes", Json.createArrayBuilder(claims.scopes()));
+            .add("scopes", json().createArrayBuilder(claims.scopes()));
     claims.exp().ifPresent(exp -> json.add("exp", exp.getEpochSecond()));
     return bytes(json.build());
   }

@@ -1,0 +1,287 @@
+package dev.zeusd.server.connection;
+
+import dev.zeusd.server.Limits;
+import io.helidon.webserver.CloseConnectionException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A client's connection: what it is doing, and for whom.
+ *
+ * <p>Thread-safe. One thread, its handler, works on its requests, one after the other.
+ */
+public final class Connection {
+  /** Requests that come in a row, without a pause in which others could have run. */
+  private static final int LONG_ROW = 8;
+
+  /** Less than a client takes to read an answer and to ask again. */
+  private static final long NO_PAUSE_NANOS = 20_000;
+
+  private final SocketChannel channel;
+  private final String client;
+  private final AtomicInteger answering;
+  private final long openedNanos = System.nanoTime();
+  private final AtomicReference<State> state =
+      new AtomicReference<>(new State(Doing.AWAITING_REQUEST, openedNanos));
+  private final Lock answeringInPlace = new ReentrantLock();
+  private volatile Account account;
+  private volatile Thread handler;
+  private volatile boolean isHead;
+  private volatile boolean hasHadRequest;
+
+  /** Null before there is one. */
+  private volatile Stream stream;
+
+  // Of the handler's thread only.
+
+  private int requestsInARow;
+  private long lastEndNanos = openedNanos;
+
+  /** What a connection can be doing. */
+  public enum Doing {
+    /** No request has come, or a part of one only. */
+    AWAITING_REQUEST,
+    /** Its request waits until others have had their turns. */
+    QUEUED,
+    /** The handler works, or waits for a device. */
+    WORKING,
+    /** The answer is written, as far as the client takes it. */
+    ANSWERING,
+    /** The answer is a stream, and those who write it see to slow clients. */
+    STREAMING,
+    /** It has been answered or closed behind the handler's back, which may not answer any more. */
+    GIVEN_UP
+  }
+
+  /**
+   * What a connection is doing.
+   *
+   * @param sinceNanos since when, as {@link System#nanoTime} has it
+   */
+  public record State(Doing doing, long sinceNanos) {
+    static State now(Doing doing) {
+      return new State(doing, System.nanoTime());
+    }
+
+    long ageNanos() {
+      return System.nanoTime() - sinceNanos;
+    }
+  }
+
+  /** A stream as the connection sees it. */
+  public interface Stream {
+    /** Whether its client has taken nothing for so long although there is something to take. */
+    boolean isStuckFor(long nanos);
+
+    /** Ends it as if its client had gone; called from any thread. */
+    void end();
+  }
+
+  /**
+   * A new one.
+   *
+   * @param answering of all connections, how many are being answered
+   */
+  Connection(SocketChannel channel, Account account, String client, AtomicInteger answering) {
+    this.answering = answering;
+    this.channel = channel;
+    this.account = account;
+    this.client = client;
+  }
+
+  /** Who is at the other end, in words, as the log says it. */
+  public String client() {
+    return client;
+  }
+
+  /** Its bytes. */
+  public SocketChannel channel() {
+    return channel;
+  }
+
+  /** Whose share it takes from. */
+  Account account() {
+    return account;
+  }
+
+  void account(Account account) {
+    this.account = account;
+  }
+
+  State state() {
+    return state.get();
+  }
+
+  long openedNanos() {
+    return openedNanos;
+  }
+
+  Thread handler() {
+    return handler;
+  }
+
+  /** Whether the answer to its request has no body. */
+  boolean isHead() {
+    return isHead;
+  }
+
+  boolean isOpen() {
+    return channel.isOpen();
+  }
+
+  /** A request is complete, and the calling thread works on it. */
+  public void beginRequest(boolean isHead) {
+    this.isHead = isHead;
+    handler = Thread.currentThread();
+    hasHadRequest = true;
+    State working = State.now(Doing.WORKING);
+    requestsInARow = working.sinceNanos() - lastEndNanos < NO_PAUSE_NANOS ? requestsInARow + 1 : 0;
+    state.set(working);
+  }
+
+  /** Whether others should get a chance to run, before it goes on; then it begins to count anew. */
+  boolean isAfterALongRow() {
+    if (requestsInARow < LONG_ROW) {
+      return false;
+    }
+    requestsInARow = 0;
+    return true;
+  }
+
+  /**
+   * Waits for its turn, as {@link Turns} has it.
+   *
+   * @return false if it took too long
+   * @throws CloseConnectionException if it was closed meanwhile
+   */
+  boolean awaitTurn(Turns turns) {
+    State queued = State.now(Doing.QUEUED);
+    state.set(queued);
+    boolean hasTurn = turns.await(Limits.TURN_PATIENCE);
+    if (!state.compareAndSet(queued, State.now(Doing.WORKING))) {
+      throw new CloseConnectionException("closed while it waited for its turn");
+    }
+    return hasTurn;
+  }
+
+  /**
+   * The answer is complete and is written from now on.
+   *
+   * @return false if the watch has answered already, and nothing may be written any more
+   */
+  public boolean beginAnswer() {
+    State before = state.get();
+    return switch (before.doing()) {
+      case WORKING -> {
+        boolean isFirst = state.compareAndSet(before, State.now(Doing.ANSWERING));
+        if (isFirst) {
+          answering.incrementAndGet();
+        } else {
+          awaitAnswerInPlace();
+        }
+        yield isFirst;
+      }
+      case GIVEN_UP -> {
+        awaitAnswerInPlace();
+        yield false;
+      }
+      case AWAITING_REQUEST, QUEUED, ANSWERING, STREAMING -> true;
+    };
+  }
+
+  /** What the handler does next closes the connection. */
+  private void awaitAnswerInPlace() {
+    answeringInPlace.lock();
+    answeringInPlace.unlock();
+  }
+
+  /** The answer is {@code stream}, and may last for ever. */
+  public void beginStream(Stream stream) {
+    this.stream = stream;
+    state.set(State.now(Doing.STREAMING));
+  }
+
+  /** The answer has been written, or cannot be. */
+  public void endRequest() {
+    State idle = State.now(Doing.AWAITING_REQUEST);
+    lastEndNanos = idle.sinceNanos();
+    if (state.getAndSet(idle).doing() == Doing.ANSWERING) {
+      answering.decrementAndGet();
+    }
+  }
+
+  /** Whether its client has taken nothing of its answer for so long. */
+  boolean isStuckFor(long nanos) {
+    return switch (state.get().doing()) {
+      case STREAMING -> stream.isStuckFor(nanos);
+      case GIVEN_UP -> true;
+      case AWAITING_REQUEST, QUEUED, WORKING, ANSWERING -> isStuckInAnswerFor(nanos);
+    };
+  }
+
+  /** As {@link #isStuckFor}, and the answer is no stream. */
+  boolean isStuckInAnswerFor(long nanos) {
+    State now = state.get();
+    return now.doing() == Doing.ANSWERING && now.ageNanos() > nanos;
+  }
+
+  /** Whether nothing is lost with it: it is between two requests, or its first is overdue. */
+  boolean isIdle(long patienceNanos) {
+    State now = state.get();
+    return now.doing() == Doing.AWAITING_REQUEST
+        && (hasHadRequest || now.ageNanos() > patienceNanos);
+  }
+
+  /**
+   * Answers in place of a handler that hangs, and closes; unless the handler comes back just now,
+   * and answers by itself.
+   *
+   * @param working what the connection was doing when this was decided
+   * @param response a whole one, with its head
+   */
+  void answerInPlaceOfHandler(State working, byte[] response) {
+    // The client may not take it, and is not waited for.
+    Thread.ofVirtual()
+        .start(
+            () -> {
+              answeringInPlace.lock();
+              try {
+                if (state.compareAndSet(working, State.now(Doing.GIVEN_UP))) {
+                  channel.write(ByteBuffer.wrap(response));
+                  close();
+                }
+              } catch (IOException e) {
+                close();
+              } finally {
+                answeringInPlace.unlock();
+              }
+            });
+  }
+
+  /** Ends it, whatever it is doing. */
+  void close() {
+    try {
+      channel.close();
+    } catch (IOException e) {
+      // It is closed even so.
+    }
+    State before = state.get();
+    switch (before.doing()) {
+      case STREAMING -> stream.end();
+      case QUEUED -> {
+        // Nowhere else: an interrupt could hit a file that is shared with others.
+        if (state.compareAndSet(before, State.now(Doing.GIVEN_UP))) {
+          handler.interrupt();
+        }
+      }
+      case AWAITING_REQUEST, WORKING, ANSWERING, GIVEN_UP -> {
+        // Its next use of the channel ends it.
+      }
+    }
+  }
+}

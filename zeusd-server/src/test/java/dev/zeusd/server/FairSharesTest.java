@@ -1,0 +1,97 @@
+package dev.zeusd.server;
+
+import static dev.zeusd.server.raw.RawConnection.request;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.zeusd.core.Await;
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.server.raw.EventStream;
+import dev.zeusd.server.raw.RawConnection;
+import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.Set;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** One user against the others: whatever one takes, the others get what they ask for. */
+class FairSharesTest {
+  private static final String STREAM = "/gpu/stream_power?gpu_ids=0";
+  private static final Set<ApiGroup> BOTH = Set.of(ApiGroup.GPU_READ, ApiGroup.GPU_CONTROL);
+  private static final Duration LONG = Duration.ofMinutes(5);
+
+  private final FakeNvml nvml = TestServer.freshNvml();
+
+  @TempDir private Path directory;
+
+  @BeforeEach
+  void needsAnotherUser() throws IOException {
+    OtherUser.assumePossible();
+  }
+
+  @Test
+  void aUserWhoTakesAllStreamsLeavesOneForEverybody() throws Exception {
+    Limits limits = new Limits(200, LONG, LONG);
+    try (TestServer server = openToAll(TestServer.start(Transport.UDS, limits));
+        OtherUser other = start(socketOf(server), limits.streams(), 1, "read", "GET", STREAM)) {
+      Await.until("it has all streams", () -> other.answered(200) == limits.streams());
+      try (EventStream own = server.stream(STREAM);
+          EventStream another = server.stream("/gpu/stream_power?gpu_ids=1")) {
+        own.nextSample();
+        another.nextSample();
+        // It has asked again for those that made room.
+        Await.until("it is told that it has its share", () -> other.answered(429) >= 2);
+        try (OtherUser third =
+            OtherUser.start(
+                OtherUser.NOBODY - 1, directory, socketOf(server), 20, 1, "read", "GET", STREAM)) {
+          Await.until("a third one gets his, too", () -> third.answered(200) == 20);
+        }
+        nvml.gpu(0).countingPower(0);
+        nvml.gpu(1).countingPower(0);
+        own.nextSample();
+        another.nextSample();
+      }
+    }
+  }
+
+  @Test
+  void aUserWhoQueuesCommandsGets429AndOthersQueueTheirs() throws Exception {
+    nvml.gpu(0).delay(Call.SET_POWER_LIMIT, Duration.ofSeconds(60));
+    String write = "/gpu/set_power_limit?gpu_ids=0&power_limit_mw=150000&block=false";
+    try (TestServer server = startForAll(BOTH);
+        OtherUser other = start(socketOf(server), 2000, 1, "read", "POST", write);
+        RawConnection connection = server.connect()) {
+      Await.until("all are answered", () -> other.answered(200) + other.answered(429) == 2000);
+      assertEquals(1024, other.answered(200), "commands that one user may queue");
+      connection.send(request("POST", write));
+      assertEquals(200, connection.readResponse().status());
+    } finally {
+      nvml.gpu(0).delay(Call.SET_POWER_LIMIT, Duration.ZERO);
+    }
+  }
+
+  private OtherUser start(Object... arguments) throws IOException {
+    return OtherUser.start(OtherUser.NOBODY, directory, arguments);
+  }
+
+  private static TestServer startForAll(Set<ApiGroup> groups) throws IOException {
+    return openToAll(TestServer.start(Transport.UDS, groups, Optional.empty()));
+  }
+
+  private static TestServer openToAll(TestServer server) throws IOException {
+    Path socket = socketOf(server);
+    Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-rw-rw-"));
+    Files.setPosixFilePermissions(socket.getParent(), PosixFilePermissions.fromString("rwxr-xr-x"));
+    return server;
+  }
+
+  private static Path socketOf(TestServer server) {
+    return ((UnixDomainSocketAddress) server.address()).getPath();
+  }
+}
