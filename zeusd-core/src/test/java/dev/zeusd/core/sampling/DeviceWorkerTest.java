@@ -30,7 +30,7 @@ import org.junit.jupiter.api.Timeout;
 /** One thread, in order, bounded, and never waited for in vain. */
 @Timeout(60)
 class DeviceWorkerTest {
-  private static final int CAPACITY = 1024;
+  private static final int CAPACITY = DeviceWorker.QUEUE_CAPACITY;
 
   private final DeviceWorker<String> worker = new DeviceWorker<>(7, "GPU 7", "the device");
   private final CountDownLatch release = new CountDownLatch(1);
