@@ -7,9 +7,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.function.BooleanSupplier;
+import java.util.Optional;
 import java.util.function.Function;
-import java.util.function.Supplier;
 
 /**
  * The devices of one kind, with their threads and their sampler: found when the node opens, or
@@ -25,6 +24,7 @@ final class Devices<D, S extends PowerSample> {
   private static final System.Logger LOG = System.getLogger(Node.class.getName());
 
   private final String kind;
+  private final List<Backend<D>> backends;
   private final Function<List<D>, List<DeviceWorker<D>>> starter;
   private final Function<List<DeviceWorker<D>>, PowerSampler<D, S>> samplers;
 
@@ -32,85 +32,103 @@ final class Devices<D, S extends PowerSample> {
   private volatile Known<D, S> known;
 
   // Guarded by this.
-  private List<String> problems = List.of();
+  private List<String> logged = List.of();
+  private Optional<String> failure = Optional.empty();
   private long lookedNanos;
   private boolean closed;
 
   /** Looks now, or null. */
   private Thread looking;
 
-  /**
-   * What is there.
-   *
-   * @param backend to close after the devices
-   * @param devices those of an earlier look, and then the new ones
-   * @param mayBeMore whether it makes sense to look again now
-   * @param again looks again
-   * @param problems for people: in the log, and by {@link #problems}; why there are none, if so
-   */
-  record Found<D>(
-      AutoCloseable backend,
-      List<D> devices,
-      BooleanSupplier mayBeMore,
-      Supplier<Found<D>> again,
-      List<String> problems) {
-    /** Devices without a backend, for good. */
-    static <D> Found<D> always(List<D> devices) {
-      return always(() -> {}, devices, List.of());
-    }
-
-    /** These, and never more. */
-    static <D> Found<D> always(AutoCloseable backend, List<D> devices, List<String> problems) {
-      return new Found<>(backend, devices, () -> false, () -> null, problems);
-    }
-
-    /** None so far. */
-    static <D> Found<D> none(Supplier<Found<D>> again, List<String> why) {
-      return new Found<>(() -> {}, List.of(), () -> true, again, why);
-    }
-  }
-
+  /** What is there: the backends' devices, and by id their threads. */
   private record Known<D, S extends PowerSample>(
-      Found<D> found, List<DeviceWorker<D>> workers, PowerSampler<D, S> power) {}
+      List<D> devices, List<DeviceWorker<D>> workers, PowerSampler<D, S> power) {}
 
   /**
-   * Finds them.
+   * Starts the threads of the devices that there are.
    *
-   * @param finder throws a {@link NodeException} where a node without these devices is not wanted
+   * @param backends closed by {@link #closeBackends}
+   * @throws NodeException if two devices have the same id
    */
   Devices(
       String kind,
-      Supplier<Found<D>> finder,
+      List<Backend<D>> backends,
       Function<List<D>, List<DeviceWorker<D>>> starter,
       Function<List<DeviceWorker<D>>, PowerSampler<D, S>> samplers) {
     this.kind = kind;
+    this.backends = List.copyOf(backends);
     this.starter = starter;
     this.samplers = samplers;
-    Found<D> found = finder.get();
-    logNew(found.problems);
-    List<DeviceWorker<D>> workers = starter.apply(found.devices);
-    known = new Known<>(found, workers, samplers.apply(workers));
+    boolean isOpening = backends.stream().anyMatch(Backend::isOpening);
+    if (!isOpening) {
+      logNew(problems());
+    }
+    List<D> devices = newOnes(List.of());
+    known = known(devices, List.of(), starter.apply(devices));
     lookedNanos = System.nanoTime();
+    if (isOpening) {
+      startLooking();
+    }
+  }
+
+  private Known<D, S> known(
+      List<D> devices, List<DeviceWorker<D>> before, List<DeviceWorker<D>> added) {
+    List<DeviceWorker<D>> byId = new ArrayList<>(before);
+    byId.addAll(added);
+    byId.sort(Comparator.comparingInt(DeviceWorker::id));
+    for (int i = 1; i < byId.size(); i++) {
+      int id = byId.get(i).id();
+      if (byId.get(i - 1).id() == id) {
+        DeviceWorker.closeAll(added);
+        throw new NodeException(
+            "two %ss have the id %d: backends have to agree on ids".formatted(kind, id), null);
+      }
+    }
+    return new Known<>(List.copyOf(devices), List.copyOf(byId), samplers.apply(byId));
+  }
+
+  private List<D> newOnes(List<D> known) {
+    List<D> found = new ArrayList<>();
+    for (Backend<D> backend : backends) {
+      for (D device : backend.devices()) {
+        if (known.stream().noneMatch(other -> other == device)) {
+          found.add(device);
+        }
+      }
+    }
+    return found;
   }
 
   private synchronized void logNew(List<String> found) {
-    if (!found.equals(problems)) {
-      problems = List.copyOf(found);
+    if (!found.equals(logged)) {
+      logged = List.copyOf(found);
       found.forEach(problem -> LOG.log(System.Logger.Level.WARNING, problem));
     }
   }
 
   /** What is wrong with them as a kind, as of the last look; empty if nothing is. */
   synchronized List<String> problems() {
-    return problems;
+    List<String> all = new ArrayList<>();
+    backends.forEach(backend -> all.addAll(backend.problems()));
+    failure.ifPresent(all::add);
+    return all;
   }
 
   /** By id. Where there may be more, this looks again, if the last time is long enough ago. */
   List<DeviceWorker<D>> workers() {
-    if (known.found.mayBeMore.getAsBoolean()) {
+    if (mayHaveMore()) {
       lookAgain();
     }
     return known.workers;
+  }
+
+  private boolean mayHaveMore() {
+    for (Backend<D> backend : backends) {
+      if (backend.mayHaveMore()) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Looks again now, for who knows that it takes time; those who ask meanwhile wait a bit. */
@@ -144,31 +162,36 @@ final class Devices<D, S extends PowerSample> {
   }
 
   private void look() {
+    Optional<String> failed = Optional.empty();
     try {
-      Found<D> found = known.found.again.get();
-      logNew(found.problems);
-      if (found.devices.size() > known.workers.size()) {
+      for (Backend<D> backend : backends) {
+        if (backend.mayHaveMore()) {
+          backend.lookForMore();
+        }
+      }
+      List<D> found = newOnes(known.devices);
+      if (!found.isEmpty()) {
         add(found);
       }
     } catch (NodeException e) {
-      logNew(List.of(e.getMessage()));
+      failed = Optional.of(e.getMessage());
     } catch (RuntimeException e) {
-      logNew(List.of("looking for " + kind + "s: " + e));
+      failed = Optional.of("looking for " + kind + "s: " + e);
     } finally {
       synchronized (this) {
+        failure = failed;
         looking = null;
       }
+      logNew(problems());
     }
   }
 
-  private void add(Found<D> found) {
+  private void add(List<D> found) {
     Known<D, S> before = known;
-    List<DeviceWorker<D>> added =
-        starter.apply(found.devices.subList(before.workers.size(), found.devices.size()));
-    List<DeviceWorker<D>> all = new ArrayList<>(before.workers);
-    all.addAll(added);
-    all.sort(Comparator.comparingInt(DeviceWorker::id));
-    Known<D, S> after = new Known<>(found, List.copyOf(all), samplers.apply(all));
+    List<DeviceWorker<D>> added = starter.apply(found);
+    List<D> devices = new ArrayList<>(before.devices);
+    devices.addAll(found);
+    Known<D, S> after = known(devices, before.workers, added);
     synchronized (this) {
       if (!closed) {
         known = after;
@@ -176,7 +199,7 @@ final class Devices<D, S extends PowerSample> {
             System.Logger.Level.INFO,
             "{0}s are there now: {1}",
             kind,
-            all.stream().map(DeviceWorker::id).toList());
+            after.workers.stream().map(DeviceWorker::id).toList());
       }
     }
     if (known == after) {
@@ -185,7 +208,6 @@ final class Devices<D, S extends PowerSample> {
       before.power.close();
     } else {
       DeviceWorker.closeAll(added);
-      closeBackend(found);
     }
   }
 
@@ -202,15 +224,23 @@ final class Devices<D, S extends PowerSample> {
     return known.workers;
   }
 
-  void closeBackend() {
-    closeBackend(known.found);
+  /** As {@link Backend#release}, of all. */
+  boolean release() {
+    boolean done = true;
+    for (Backend<D> backend : backends) {
+      done &= backend.release();
+    }
+    return done;
   }
 
-  private void closeBackend(Found<D> found) {
-    try {
-      found.backend.close();
-    } catch (Exception e) {
-      LOG.log(System.Logger.Level.WARNING, "closing the {0} backend: {1}", kind, e.getMessage());
+  void closeBackends() {
+    for (Backend<D> backend : backends) {
+      try {
+        backend.close();
+      } catch (RuntimeException e) {
+        LOG.log(
+            System.Logger.Level.WARNING, "closing a backend of {0}s: {1}", kind, e.getMessage());
+      }
     }
   }
 }

@@ -1,8 +1,8 @@
 package dev.zeusd.core;
 
-import dev.zeusd.core.Devices.Found;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.nvml.NvmlBackend;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.sampling.CpuPowerSample;
@@ -13,11 +13,9 @@ import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.simulated.SimulatedCpu;
 import dev.zeusd.core.simulated.SimulatedGpu;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -37,27 +35,28 @@ public final class Node implements AutoCloseable {
   /** How long the opening waits for GPUs to say what they are. */
   private static final long IDENTIFY_WAIT_NANOS = TimeUnit.SECONDS.toNanos(2);
 
-  private final NvmlFinder nvml;
   private final Devices<Gpu, GpuPowerSample> gpus;
   private final Devices<Cpu, CpuPowerSample> cpus;
 
-  private Node(NodeConfig config, Optional<Runnable> afterDriverUpgrade) {
-    nvml = new NvmlFinder(config, afterDriverUpgrade);
-    gpus =
-        new Devices<>(
-            "GPU",
-            () -> findGpus(config, nvml),
-            Node::startGpus,
-            workers -> PowerSampler.ofGpus(workers, config.gpuPowerPollHz()));
-    if (nvml.isOpening()) {
-      gpus.startLooking();
+  private Node(NodeConfig config, List<Backend<Gpu>> gpuBackends, List<Backend<Cpu>> cpuBackends) {
+    try {
+      gpus =
+          new Devices<>(
+              "GPU",
+              gpuBackends,
+              Node::startGpus,
+              workers -> PowerSampler.ofGpus(workers, config.gpuPowerPollHz()));
+      cpus =
+          new Devices<>(
+              "CPU",
+              cpuBackends,
+              found -> found.stream().map(GuardedCpu::startWorker).toList(),
+              workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz()));
+    } catch (RuntimeException | Error e) {
+      gpuBackends.forEach(Backend::close);
+      cpuBackends.forEach(Backend::close);
+      throw e;
     }
-    cpus =
-        new Devices<>(
-            "CPU",
-            () -> findCpus(config),
-            found -> found.stream().map(GuardedCpu::startWorker).toList(),
-            workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz()));
   }
 
   private static List<DeviceWorker<Gpu>> startGpus(List<Gpu> gpus) {
@@ -108,7 +107,7 @@ public final class Node implements AutoCloseable {
    * @throws NodeException if a backend that {@code config} insists on is not there
    */
   public static Node open(NodeConfig config) {
-    return new Node(config, Optional.empty());
+    return open(config, Optional.empty());
   }
 
   /**
@@ -118,26 +117,43 @@ public final class Node implements AutoCloseable {
    * @param afterDriverUpgrade called once then, on a thread of this node, which it must not hold up
    */
   public static Node open(NodeConfig config, Runnable afterDriverUpgrade) {
-    return new Node(config, Optional.of(afterDriverUpgrade));
+    return open(config, Optional.of(afterDriverUpgrade));
   }
 
-  private static Found<Gpu> findGpus(NodeConfig config, NvmlFinder nvml) {
+  private static Node open(NodeConfig config, Optional<Runnable> afterDriverUpgrade) {
+    return new Node(
+        config, List.of(gpuBackend(config, afterDriverUpgrade)), List.of(cpuBackend(config)));
+  }
+
+  /**
+   * A node of devices that the caller brings, beside those that {@code config} names ({@link
+   * GpuBackend#NONE} and {@link CpuBackend#NONE} for no others). It closes the backends.
+   *
+   * @throws NodeException if two GPUs or two CPUs have the same id, or a backend that {@code
+   *     config} insists on is not there
+   */
+  public static Node of(
+      NodeConfig config, List<Backend<Gpu>> gpuBackends, List<Backend<Cpu>> cpuBackends) {
+    List<Backend<Gpu>> gpus = new ArrayList<>(gpuBackends);
+    List<Backend<Cpu>> cpus = new ArrayList<>(cpuBackends);
+    gpus.add(gpuBackend(config, Optional.empty()));
+    cpus.add(cpuBackend(config));
+    return new Node(config, gpus, cpus);
+  }
+
+  private static Backend<Gpu> gpuBackend(NodeConfig config, Optional<Runnable> afterUpgrade) {
     return switch (config.gpuBackend()) {
-      case NONE -> Found.always(List.of());
-      case SIMULATED -> Found.always(SimulatedGpu.typicalNode());
-      case NVML, AUTO -> nvml.findQuickly();
+      case NONE -> Backend.of(List.of());
+      case SIMULATED -> Backend.of(SimulatedGpu.typicalNode());
+      case NVML, AUTO -> NvmlBackend.open(config, afterUpgrade);
     };
   }
 
-  private static Found<Cpu> findCpus(NodeConfig config) {
+  private static Backend<Cpu> cpuBackend(NodeConfig config) {
     return switch (config.cpuBackend()) {
-      case NONE -> Found.always(List.of());
-      case SIMULATED -> Found.always(SimulatedCpu.typicalNode());
-      case RAPL -> {
-        RaplCpus rapl =
-            RaplCpus.open(config.raplDirs(), BootClock.system(), () -> openState(config));
-        yield found(rapl);
-      }
+      case NONE -> Backend.of(List.of());
+      case SIMULATED -> Backend.of(SimulatedCpu.typicalNode());
+      case RAPL -> RaplCpus.open(config.raplDirs(), BootClock.system(), () -> openState(config));
     };
   }
 
@@ -146,18 +162,6 @@ public final class Node implements AutoCloseable {
         .stateDir()
         .flatMap(
             dir -> StateDirectory.open(dir, "CPU energy begins anew when the daemon is restarted"));
-  }
-
-  private static Found<Cpu> found(RaplCpus rapl) {
-    return new Found<>(
-        rapl,
-        rapl.cpus(),
-        rapl::mayHaveMore,
-        () -> {
-          rapl.lookForMore();
-          return found(rapl);
-        },
-        rapl.problems());
   }
 
   /**
@@ -206,7 +210,7 @@ public final class Node implements AutoCloseable {
     if (gpus.power().isSubscribed()) {
       return Release.STREAMED;
     }
-    return nvml.release() ? Release.DONE : Release.BUSY;
+    return gpus.release() ? Release.DONE : Release.BUSY;
   }
 
   /**
@@ -214,8 +218,7 @@ public final class Node implements AutoCloseable {
    * were last looked for, which this does not do. Empty if nothing is.
    */
   public List<String> problems() {
-    Set<String> problems = new LinkedHashSet<>(nvml.problems());
-    problems.addAll(gpus.problems());
+    List<String> problems = new ArrayList<>(gpus.problems());
     problems.addAll(cpus.problems());
     return List.copyOf(problems);
   }
@@ -229,8 +232,7 @@ public final class Node implements AutoCloseable {
     List<DeviceWorker<?>> workers = new ArrayList<>(gpus.endSampling());
     workers.addAll(cpus.endSampling());
     DeviceWorker.closeAll(workers);
-    nvml.close();
-    gpus.closeBackend();
-    cpus.closeBackend();
+    gpus.closeBackends();
+    cpus.closeBackends();
   }
 }

@@ -2,7 +2,7 @@ package dev.zeusd.core.device;
 
 /**
  * One GPU. Every method but {@link #info} asks the hardware, may take long, and throws {@link
- * DeviceException}.
+ * DeviceException}. What a kind of GPU does not have need not be implemented.
  *
  * <p>Not thread-safe: all calls but {@link #info} come from the GPU's {@link
  * dev.zeusd.core.sampling.DeviceWorker}.
@@ -21,32 +21,56 @@ public interface Gpu {
   long powerMw();
 
   /** Energy since the driver was loaded, in mJ, as unsigned 64 bits. */
-  long energyMj();
+  default long energyMj() {
+    throw cannot("count its energy");
+  }
 
   /** The power limit that is set, in mW. */
-  long powerLimitMw();
+  default long powerLimitMw() {
+    throw cannot("have a power limit");
+  }
 
   /** The limits that can be set. */
-  PowerLimitConstraints powerLimitConstraints();
+  default PowerLimitConstraints powerLimitConstraints() {
+    throw cannot("have a power limit");
+  }
 
   /** Whether persistence mode is on. */
-  boolean persistenceMode();
+  default boolean persistenceMode() {
+    throw cannot("have a persistence mode");
+  }
 
   /** Sets the power limit, in mW. Needs root. */
-  void setPowerLimit(long powerLimitMw);
+  default void setPowerLimit(long powerLimitMw) {
+    throw cannot("have a power limit");
+  }
 
   /** Sets the persistence mode. Needs root. */
-  void setPersistenceMode(boolean enabled);
+  default void setPersistenceMode(boolean enabled) {
+    throw cannot("have a persistence mode");
+  }
 
   /** Locks the GPU's clock to a range, in MHz. Needs root. */
-  void setGpuLockedClocks(long minClockMhz, long maxClockMhz);
+  default void setGpuLockedClocks(long minClockMhz, long maxClockMhz) {
+    throw cannot("lock its clock");
+  }
 
   /** Locks the memory's clock to a range, in MHz. Needs root. */
-  void setMemLockedClocks(long minClockMhz, long maxClockMhz);
+  default void setMemLockedClocks(long minClockMhz, long maxClockMhz) {
+    throw cannot("lock its memory's clock");
+  }
 
   /** Gives the GPU's clock back to the driver. Needs root. */
-  void resetGpuLockedClocks();
+  default void resetGpuLockedClocks() {
+    throw cannot("lock its clock");
+  }
 
   /** Gives the memory's clock back to the driver. Needs root. */
-  void resetMemLockedClocks();
+  default void resetMemLockedClocks() {
+    throw cannot("lock its memory's clock");
+  }
+
+  private static DeviceException cannot(String what) {
+    return new DeviceException.NotSupported("this GPU does not " + what, null);
+  }
 }

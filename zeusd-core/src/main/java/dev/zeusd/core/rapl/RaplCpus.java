@@ -1,5 +1,6 @@
 package dev.zeusd.core.rapl;
 
+import dev.zeusd.core.Backend;
 import dev.zeusd.core.StateDirectory;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
@@ -32,7 +33,7 @@ import java.util.stream.Stream;
  * <p>A zone that is in trouble costs itself; {@link #lookForMore} finds it when it has recovered.
  * Only one thread at a time may look.
  */
-public final class RaplCpus implements AutoCloseable {
+public final class RaplCpus implements Backend<Cpu> {
   private static final System.Logger LOG = System.getLogger(RaplCpus.class.getName());
 
   /** Without leading zeros: no two folders have the same number. */
@@ -87,6 +88,7 @@ public final class RaplCpus implements AutoCloseable {
   }
 
   /** Looks again; CPUs that are known already stay as they are, whatever became of them. */
+  @Override
   public void lookForMore() {
     // One zone may be seen twice, as a sub-zone's candidate.
     Set<String> seen = new LinkedHashSet<>();
@@ -237,16 +239,19 @@ public final class RaplCpus implements AutoCloseable {
   }
 
   /** In the order in which they were found, at one time by id; may be empty. */
-  public List<Cpu> cpus() {
+  @Override
+  public List<Cpu> devices() {
     return List.copyOf(cpus);
   }
 
   /** Whether something may be there that could not be had the last time. */
+  @Override
   public boolean mayHaveMore() {
     return !problems.isEmpty();
   }
 
   /** What people should know: zones that are left out, or why there are none. */
+  @Override
   public List<String> problems() {
     return problems;
   }

@@ -44,7 +44,7 @@ class RaplCpusTest {
 
   private static List<CpuInfo> infos(Path dir) {
     try (RaplCpus cpus = RaplCpus.open(List.of(dir), CLOCK)) {
-      return cpus.cpus().stream().map(Cpu::info).toList();
+      return cpus.devices().stream().map(Cpu::info).toList();
     }
   }
 
@@ -120,7 +120,7 @@ class RaplCpusTest {
     Path host = root.resolve("host");
     Path mounted = root.resolve("zeus_sys/class/powercap/intel-rapl");
     try (RaplCpus cpus = open(mounted, host)) {
-      assertEquals(List.of(), cpus.cpus());
+      assertEquals(List.of(), cpus.devices());
       // Where only class/powercap is mounted, its links lead nowhere.
       Files.createDirectories(mounted.getParent());
       Files.createSymbolicLink(mounted, Path.of("../../devices/virtual/powercap/intel-rapl"));
@@ -138,7 +138,7 @@ class RaplCpusTest {
         assertEquals(List.of("1 CPU(s) by RAPL in " + mounted), log.lines(Level.INFO));
       }
       assertEquals(List.of(), cpus.problems());
-      assertEquals(cpu(0, false), cpus.cpus().getFirst().info());
+      assertEquals(cpu(0, false), cpus.devices().getFirst().info());
     }
   }
 
@@ -147,7 +147,7 @@ class RaplCpusTest {
     tree.zone(1, "package-0");
     Path dangling = Files.createSymbolicLink(root.resolve("link"), root.resolve("nowhere"));
     try (RaplCpus cpus = open(dangling, tree.dir())) {
-      assertEquals(List.of(cpu(1, false)), cpus.cpus().stream().map(Cpu::info).toList());
+      assertEquals(List.of(cpu(1, false)), cpus.devices().stream().map(Cpu::info).toList());
     }
   }
 
@@ -158,7 +158,8 @@ class RaplCpusTest {
       assertEquals(List.of("no CPU packages in " + tree.dir() + ", only psys"), cpus.problems());
       tree.zone(0, "package-0");
       cpus.lookForMore();
-      assertEquals(List.of(psys(1), cpu(0, false)), cpus.cpus().stream().map(Cpu::info).toList());
+      assertEquals(
+          List.of(psys(1), cpu(0, false)), cpus.devices().stream().map(Cpu::info).toList());
       assertEquals(List.of(), cpus.problems());
     }
   }
@@ -171,13 +172,13 @@ class RaplCpusTest {
     tree.zone(1, "package-1");
     fault.replace(faulty.dir().resolve("name"));
     try (RaplCpus cpus = open(tree.dir())) {
-      List<Cpu> before = cpus.cpus();
+      List<Cpu> before = cpus.devices();
       boolean leftOut = before.size() == 1;
       assertTrue(leftOut, before.toString());
       faulty.restore(0);
       cpus.lookForMore();
-      assertEquals(before.getFirst(), cpus.cpus().getFirst(), "the known one stays");
-      assertEquals(2, cpus.cpus().size());
+      assertEquals(before.getFirst(), cpus.devices().getFirst(), "the known one stays");
+      assertEquals(2, cpus.devices().size());
     }
   }
 
@@ -203,8 +204,8 @@ class RaplCpusTest {
     RaplTree.Zone dram = zone.subZone(0, "dram").energy(200);
     tree.zone(1, "package-1").energy(3_000);
     try (RaplCpus cpus = RaplCpus.open(List.of(tree.dir()), CLOCK)) {
-      Cpu first = cpus.cpus().get(0);
-      Cpu second = cpus.cpus().get(1);
+      Cpu first = cpus.devices().get(0);
+      Cpu second = cpus.devices().get(1);
       assertEquals(new CpuEnergy(1_000, OptionalLong.of(200)), first.energy());
       assertEquals(new CpuEnergy(3_000, OptionalLong.empty()), second.energy());
       dram.removeEnergy();

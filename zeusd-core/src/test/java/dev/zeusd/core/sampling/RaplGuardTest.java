@@ -64,7 +64,7 @@ class RaplGuardTest {
             });
     cpu =
         new GuardedCpu(
-            cpus.cpus().getFirst(), () -> now, (due, work) -> timers.add(new Due(due, work)));
+            cpus.devices().getFirst(), () -> now, (due, work) -> timers.add(new Due(due, work)));
   }
 
   private static RaplCpus open(Path dir, LongSupplier nanoTime) {
@@ -241,7 +241,7 @@ class RaplGuardTest {
                   zone.energy((1000 - backwards.incrementAndGet()) * JOULE);
                   return System.nanoTime();
                 });
-        DeviceWorker<Cpu> worker = GuardedCpu.startWorker(real.cpus().getFirst())) {
+        DeviceWorker<Cpu> worker = GuardedCpu.startWorker(real.devices().getFirst())) {
       PowerSampler<Cpu, CpuPowerSample> power = PowerSampler.ofCpus(List.of(worker), 50);
       ExecutionException e =
           assertThrows(ExecutionException.class, () -> power.read(0).get(20, TimeUnit.SECONDS));
@@ -266,7 +266,7 @@ class RaplGuardTest {
               realReads.incrementAndGet();
               return System.nanoTime();
             })) {
-      try (DeviceWorker<Cpu> worker = GuardedCpu.startWorker(real.cpus().getFirst())) {
+      try (DeviceWorker<Cpu> worker = GuardedCpu.startWorker(real.devices().getFirst())) {
         PowerSampler<Cpu, CpuPowerSample> power = PowerSampler.ofCpus(List.of(worker), 100);
         Thread.sleep(100);
         assertEquals(0, realReads.get());
@@ -293,7 +293,7 @@ class RaplGuardTest {
                   counted.incrementAndGet();
                   return System.nanoTime();
                 });
-        DeviceWorker<Cpu> worker = GuardedCpu.startWorker(quick.cpus().getFirst())) {
+        DeviceWorker<Cpu> worker = GuardedCpu.startWorker(quick.devices().getFirst())) {
       Thread itsThread = worker.call(cpu -> Thread.currentThread());
       Await.until(
           "it sleeps, and the package counts as quick",

@@ -1,9 +1,11 @@
-package dev.zeusd.core;
+package dev.zeusd.core.nvml;
 
-import dev.zeusd.core.Devices.Found;
+import dev.zeusd.core.Backend;
+import dev.zeusd.core.GpuBackend;
+import dev.zeusd.core.Node;
+import dev.zeusd.core.NodeConfig;
+import dev.zeusd.core.NodeException;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.nvml.NvmlGpus;
-import dev.zeusd.core.nvml.NvmlOpener;
 import dev.zeusd.ffm.nvml.NvmlException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -12,7 +14,7 @@ import java.util.Optional;
 import java.util.concurrent.TimeoutException;
 
 /** Finds GPUs by NVML: when a node opens if that is quick, and else when NVML has answered. */
-final class NvmlFinder implements AutoCloseable {
+public final class NvmlBackend implements Backend<Gpu> {
   private static final System.Logger LOG = System.getLogger(Node.class.getName());
 
   /** Enough where the driver is awake; many GPUs that nobody uses take up to 20 s. */
@@ -28,10 +30,19 @@ final class NvmlFinder implements AutoCloseable {
 
   private final NodeConfig config;
   private final Optional<Runnable> afterUpgrade;
+
+  /** Set with the lock on this held, and not after the close. */
   private volatile Optional<NvmlGpus> found = Optional.empty();
+
+  /** Why there are none, as of the last look. */
+  private volatile List<String> problems = List.of();
+
+  /** Guarded by this. */
+  private boolean closed;
+
   private final NvmlOpener opener = new NvmlOpener(this::goOnAfterUpgrade);
 
-  NvmlFinder(NodeConfig config, Optional<Runnable> afterUpgrade) {
+  private NvmlBackend(NodeConfig config, Optional<Runnable> afterUpgrade) {
     this.config = config;
     this.afterUpgrade = afterUpgrade;
   }
@@ -47,80 +58,109 @@ final class NvmlFinder implements AutoCloseable {
     return afterUpgrade.isEmpty();
   }
 
-  /** Those that there are, if NVML answers soon; else none, and {@link #isOpening} holds. */
-  Found<Gpu> findQuickly() {
+  /**
+   * Finds those that there are, if NVML answers soon; else {@link #isOpening} holds.
+   *
+   * @throws NodeException if {@code config} insists on NVML, and it is not usable
+   */
+  public static NvmlBackend open(NodeConfig config, Optional<Runnable> afterUpgrade) {
+    NvmlBackend nvml = new NvmlBackend(config, afterUpgrade);
     try {
-      return find(isNeeded() ? QUICK_IF_NEEDED : QUICK);
+      nvml.find(nvml.isNeeded() ? QUICK_IF_NEEDED : QUICK);
     } catch (TimeoutException e) {
       LOG.log(System.Logger.Level.INFO, "NVML has not answered yet: going on without GPUs so far");
-      return Found.none(this::findPatiently, List.of());
+    } catch (RuntimeException | Error e) {
+      nvml.close();
+      throw e;
     }
-  }
-
-  private Found<Gpu> findPatiently() {
-    try {
-      return find(PATIENT);
-    } catch (TimeoutException e) {
-      return Found.none(this::findPatiently, List.of(NOT_YET));
-    }
+    return nvml;
   }
 
   private boolean isNeeded() {
     return config.gpuBackend() == GpuBackend.NVML;
   }
 
-  private Found<Gpu> find(Duration wait) throws TimeoutException {
+  private void find(Duration wait) throws TimeoutException {
     try {
       NvmlGpus nvml = opener.open(wait);
       String driver = ", driver " + nvml.driverVersion();
       if (nvml.gpus().isEmpty()) {
         // Only an NVML that is initialised anew sees what comes later.
         nvml.close();
-        return Found.none(this::findPatiently, List.of("no GPUs by NVML" + driver));
+        problems = List.of("no GPUs by NVML" + driver);
+        return;
       }
       LOG.log(System.Logger.Level.INFO, nvml.gpus().size() + " GPU(s) by NVML" + driver);
       config.gpuIdleRelease().ifPresent(nvml::releaseWhenIdleFor);
-      found = Optional.of(nvml);
-      return found(nvml);
+      keep(nvml);
     } catch (NvmlException e) {
       if (isNeeded()) {
         throw new NodeException("NVML is not usable: " + e.getMessage(), e);
       }
-      return Found.none(this::findPatiently, List.of("no GPUs: " + e.getMessage()));
+      problems = List.of("no GPUs: " + e.getMessage());
     }
   }
 
-  private static Found<Gpu> found(NvmlGpus nvml) {
-    return new Found<>(nvml, nvml.gpus(), nvml::mayHaveMore, () -> more(nvml), List.of());
+  private synchronized void keep(NvmlGpus nvml) {
+    if (closed) {
+      nvml.close();
+    } else {
+      found = Optional.of(nvml);
+      problems = List.of();
+    }
   }
 
-  /** After a reload of the driver. */
-  private static Found<Gpu> more(NvmlGpus nvml) {
+  @Override
+  public List<Gpu> devices() {
+    return found.map(NvmlGpus::gpus).orElse(List.of());
+  }
+
+  /** Until there are some, and after a reload of the driver. */
+  @Override
+  public boolean mayHaveMore() {
+    return found.map(NvmlGpus::mayHaveMore).orElse(true);
+  }
+
+  @Override
+  public void lookForMore() {
     try {
-      nvml.lookForMore();
+      if (found.isPresent()) {
+        found.get().lookForMore();
+      } else {
+        find(PATIENT);
+      }
+    } catch (TimeoutException e) {
+      problems = List.of(NOT_YET);
     } catch (NvmlException e) {
       LOG.log(System.Logger.Level.DEBUG, "new GPUs cannot be looked for: {0}", e.getMessage());
     }
-    return found(nvml);
   }
 
   /** Whether NVML has not answered so far, so that it has to be waited for. */
-  boolean isOpening() {
+  @Override
+  public boolean isOpening() {
     return opener.isOpening();
   }
 
-  /** Why there are no GPUs as long as that is so, for people. */
-  List<String> problems() {
-    return isOpening() ? List.of(NOT_YET) : List.of();
+  /** Why there are no GPUs, for people. */
+  @Override
+  public List<String> problems() {
+    return isOpening() ? List.of(NOT_YET) : problems;
   }
 
-  /** As {@link NvmlGpus#release}; nothing to be done is done. */
-  boolean release() {
+  @Override
+  public boolean release() {
     return found.map(NvmlGpus::release).orElse(true);
   }
 
   @Override
   public void close() {
     opener.close();
+    Optional<NvmlGpus> last;
+    synchronized (this) {
+      closed = true;
+      last = found;
+    }
+    last.ifPresent(NvmlGpus::close);
   }
 }
