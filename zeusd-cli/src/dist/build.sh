@@ -77,10 +77,11 @@ set_times
 # AOTMode=on makes a cache that cannot be used an error: it has to be good where it is, ...
 "$lib/runtime/bin/java" -XX:AOTMode=on "@$lib/jvm.options" "-XX:AOTCache=$cache" \
   -jar "$lib/app/zeusd.jar" --version
-# ... and somewhere else, through a link, too.
+# ... and somewhere else, through a link, in a folder that no locale is needed for, too.
 elsewhere=$(mktemp -d)
 trap 'rm -rf "$elsewhere"' EXIT
 # With the jars' times, which the JVM compares.
-cp -a "$image" "$elsewhere/image"
-ln -s image/bin/zeusd "$elsewhere/zeusd"
-JDK_JAVA_OPTIONS=-XX:AOTMode=on "$elsewhere/zeusd" --version 2>&1 | grep -q '^zeusd '
+cp -a "$image" "$elsewhere/ü"
+ln -s ü/bin/zeusd "$elsewhere/zeusd"
+env -u LANG -u LC_ALL -u LC_CTYPE JDK_JAVA_OPTIONS=-XX:AOTMode=on "$elsewhere/zeusd" --version 2>&1 |
+  grep -q '^zeusd '
