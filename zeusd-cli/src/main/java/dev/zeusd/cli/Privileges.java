@@ -1,6 +1,6 @@
 package dev.zeusd.cli;
 
-import dev.zeusd.core.rapl.RaplCpus;
+import dev.zeusd.core.NodeConfig;
 import dev.zeusd.server.ApiGroup;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -42,14 +42,14 @@ final class Privileges {
   /**
    * Checks that what these groups need is there.
    *
-   * @param raplDirs where CPUs are looked for
+   * @param devices where they are looked for
    * @throws StartupException naming the groups, what they lack and the way out
    */
-  void require(Collection<ApiGroup> groups, List<Path> raplDirs) {
+  void require(Collection<ApiGroup> groups, NodeConfig devices) {
     String lacking =
         groups.stream()
             .sorted()
-            .map(group -> lacking(group, raplDirs))
+            .map(group -> lacking(group, devices))
             .filter(Objects::nonNull)
             .collect(Collectors.joining(", "));
     if (!lacking.isEmpty()) {
@@ -59,7 +59,7 @@ final class Privileges {
   }
 
   /** What a group needs and is not there, or null. */
-  private String lacking(ApiGroup group, List<Path> raplDirs) {
+  private String lacking(ApiGroup group, NodeConfig devices) {
     return switch (group) {
       case GPU_CONTROL ->
           root || has(CAP_SYS_ADMIN) ? null : group.wireName() + " needs root or CAP_SYS_ADMIN";
@@ -67,7 +67,7 @@ final class Privileges {
           root
                   || has(CAP_DAC_READ_SEARCH)
                   || has(CAP_DAC_OVERRIDE)
-                  || RaplCpus.hasReadableCounter(raplDirs)
+                  || devices.hasReadableCpuCounter()
               ? null
               : group.wireName()
                   + " needs root, CAP_DAC_READ_SEARCH or energy counters that it can read";

@@ -231,7 +231,7 @@ final class ServeCommand implements Callable<Integer> {
     Set<ApiGroup> groups = EnumSet.copyOf(enable);
     NodeConfig nodeConfig = nodeConfig(groups);
     if (!simulate) {
-      Privileges.own().require(groups, nodeConfig.raplDirs());
+      Privileges.own().require(groups, nodeConfig);
     }
     if (numWorkers != null) {
       // The only way to size it, and only before the first virtual thread.

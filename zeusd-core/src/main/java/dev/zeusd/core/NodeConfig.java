@@ -1,5 +1,6 @@
 package dev.zeusd.core;
 
+import dev.zeusd.core.rapl.RaplCpus;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -142,5 +143,10 @@ public record NodeConfig(
         cpuPowerPollHz,
         raplDirs,
         Optional.of(dir));
+  }
+
+  /** Whether a zone in {@link #raplDirs} has a counter that this process may read. */
+  public boolean hasReadableCpuCounter() {
+    return RaplCpus.hasReadableCounter(raplDirs);
   }
 }
