@@ -146,11 +146,11 @@ final class ServeCommand implements Callable<Integer> {
       converter = Converters.Groups.class,
       description = {
         "API groups to enable, comma-separated or repeated [default: ${DEFAULT-VALUE}]",
-        "  gpu-control: set power limit, clocks, persistence mode;",
-        "               needs root or CAP_SYS_ADMIN",
-        "  gpu-read:    power and energy of GPUs",
-        "  cpu-read:    power and energy of CPUs (RAPL); needs root,",
-        "               CAP_DAC_READ_SEARCH or readable counters"
+        // Two spaces before a text: its lines stay below each other.
+        "  gpu-control:  set power limit, clocks, persistence mode; needs root or CAP_SYS_ADMIN",
+        "  gpu-read:     power and energy of GPUs",
+        "  cpu-read:     power and energy of CPUs (RAPL); needs root, CAP_DAC_READ_SEARCH or"
+            + " readable counters"
       })
   private List<ApiGroup> enable;
 

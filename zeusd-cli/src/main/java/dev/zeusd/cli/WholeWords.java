@@ -95,7 +95,7 @@ final class WholeWords {
         lines.append(System.lineSeparator()).append(" ".repeat(nextIndent));
         column = nextIndent;
       } else {
-        int shown = isTextBelow ? nextIndent : gap;
+        int shown = isDeep && column == 0 ? Math.min(gap, nextIndent) : gap;
         lines.append(" ".repeat(shown));
         column += shown;
       }

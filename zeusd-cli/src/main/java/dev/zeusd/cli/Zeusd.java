@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.function.IntSupplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -45,8 +46,13 @@ public final class Zeusd implements Runnable {
   }
 
   static CommandLine commandLine() {
+    return commandLine(WholeWords::usualWidth);
+  }
+
+  /** Its help has lines of at most {@code helpWidth} characters. */
+  static CommandLine commandLine(IntSupplier helpWidth) {
     CommandLine commandLine = new CommandLine(new Zeusd());
-    WholeWords.setUp(commandLine, WholeWords::usualWidth);
+    WholeWords.setUp(commandLine, helpWidth);
     commandLine.setParameterExceptionHandler(Zeusd::wrongUsage);
     commandLine.setExecutionExceptionHandler(Zeusd::failure);
     // An argument that begins with @ is what it is, not the name of a file with arguments.

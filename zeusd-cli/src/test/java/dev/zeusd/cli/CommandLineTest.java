@@ -6,10 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -132,8 +135,7 @@ class CommandLineTest {
 
   private static List<String> helpInLinesOf(int width, String command) {
     StringWriter out = new StringWriter();
-    CommandLine zeusd = Zeusd.commandLine();
-    WholeWords.setUp(zeusd, () -> width);
+    CommandLine zeusd = Zeusd.commandLine(() -> width);
     zeusd.setOut(new PrintWriter(out, true));
     assertEquals(0, zeusd.execute((command + " --help").strip().split(" ")));
     return out.toString().lines().toList();
@@ -156,6 +158,17 @@ class CommandLineTest {
             line.length() <= atMost || line.strip().indexOf(' ') < 0,
             () -> "longer than " + atMost + ": " + line);
       }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"100, 100", "45, 45", "'', 80", "wide, 80", "-1, 80", "0, 80"})
+  void helpIsAsWideAsTheTerminal(String columns, int width, @TempDir Path directory)
+      throws Exception {
+    try (ZeusdProcess zeusd =
+        ZeusdProcess.start(directory, Map.of("COLUMNS", columns), "serve", "--help")) {
+      assertEquals(0, zeusd.awaitExit());
+      assertEquals(helpInLinesOf(width, "serve"), zeusd.out().lines().toList());
     }
   }
 
