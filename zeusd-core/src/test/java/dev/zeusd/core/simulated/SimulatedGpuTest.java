@@ -154,7 +154,7 @@ class SimulatedGpuTest {
     assertEquals(List.of(0, 1, 2, 3), gpus.stream().map(each -> each.info().id()).toList());
     assertEquals(
         List.of("0000:19:00.0", "0000:29:00.0", "0000:39:00.0", "0000:49:00.0"),
-        gpus.stream().map(each -> each.info().pciAddress()).toList());
+        gpus.stream().map(each -> each.info().pciAddress().orElseThrow()).toList());
     SimulatedGpu shifted = new SimulatedGpu(1, () -> now);
     now += 11 * SECOND;
     assertNotEquals(gpu.powerMw(), shifted.powerMw());
