@@ -40,9 +40,8 @@ final class Devices<D, S extends PowerSample> {
   /** Looks now, or null. */
   private Thread looking;
 
-  /** What is there: the backends' devices, and by id their threads. */
-  private record Known<D, S extends PowerSample>(
-      List<D> devices, List<DeviceWorker<D>> workers, PowerSampler<D, S> power) {}
+  /** The backends' devices, and what was made of them. */
+  private record Known<D, S extends PowerSample>(List<D> devices, DeviceSet<D, S> set) {}
 
   /**
    * Starts the threads of the devices that there are.
@@ -84,7 +83,7 @@ final class Devices<D, S extends PowerSample> {
             "two %ss have the id %d: backends have to agree on ids".formatted(kind, id), null);
       }
     }
-    return new Known<>(List.copyOf(devices), List.copyOf(byId), samplers.apply(byId));
+    return new Known<>(List.copyOf(devices), new DeviceSet<>(byId, samplers.apply(byId)));
   }
 
   private List<D> newOnes(List<D> known) {
@@ -114,12 +113,12 @@ final class Devices<D, S extends PowerSample> {
     return all;
   }
 
-  /** By id. Where there may be more, this looks again, if the last time is long enough ago. */
-  List<DeviceWorker<D>> workers() {
+  /** Those of now. Where there may be more, this looks again, if the last time is long ago. */
+  DeviceSet<D, S> now() {
     if (mayHaveMore()) {
       lookAgain();
     }
-    return known.workers;
+    return known.set;
   }
 
   private boolean mayHaveMore() {
@@ -151,7 +150,7 @@ final class Devices<D, S extends PowerSample> {
       look = looking;
       sinceNanos = System.nanoTime() - lookedNanos;
     }
-    if (known.workers.isEmpty()) {
+    if (known.devices.isEmpty()) {
       // Without any, whoever asks cannot do anything else.
       try {
         look.join(LOOK_WAIT.minusNanos(Math.min(sinceNanos, LOOK_WAIT.toNanos())));
@@ -191,7 +190,7 @@ final class Devices<D, S extends PowerSample> {
     List<DeviceWorker<D>> added = starter.apply(found);
     List<D> devices = new ArrayList<>(before.devices);
     devices.addAll(found);
-    Known<D, S> after = known(devices, before.workers, added);
+    Known<D, S> after = known(devices, before.set.devices(), added);
     synchronized (this) {
       if (!closed) {
         known = after;
@@ -199,20 +198,21 @@ final class Devices<D, S extends PowerSample> {
             System.Logger.Level.INFO,
             "{0}s are there now: {1}",
             kind,
-            after.workers.stream().map(DeviceWorker::id).toList());
+            after.set.devices().stream().map(DeviceWorker::id).toList());
       }
     }
     if (known == after) {
       // Who subscribed to all that there were comes back for the new ones; and a device that two
       // samplers read would be read twice.
-      before.power.close();
+      before.set.power().close();
     } else {
       DeviceWorker.closeAll(added);
     }
   }
 
+  /** The power readings, without looking again. */
   PowerSampler<D, S> power() {
-    return known.power;
+    return known.set.power();
   }
 
   /** Closes the subscriptions; the threads, which are returned, are next. */
@@ -220,8 +220,8 @@ final class Devices<D, S extends PowerSample> {
     synchronized (this) {
       closed = true;
     }
-    known.power.close();
-    return known.workers;
+    known.set.power().close();
+    return known.set.devices();
   }
 
   /** As {@link Backend#release}, of all. */

@@ -173,7 +173,12 @@ public final class Node implements AutoCloseable {
    * are closed.
    */
   public List<DeviceWorker<Gpu>> gpus() {
-    return gpus.workers();
+    return gpuSet().devices();
+  }
+
+  /** The {@link #gpus} and their {@link #gpuPower} of the same moment. */
+  public DeviceSet<Gpu, GpuPowerSample> gpuSet() {
+    return gpus.now();
   }
 
   /** Power readings of the {@link #gpus}, one by one or as a stream. */
@@ -183,7 +188,12 @@ public final class Node implements AutoCloseable {
 
   /** The CPU packages by id, each with its thread. Looked for again as the {@link #gpus} are. */
   public List<DeviceWorker<Cpu>> cpus() {
-    return cpus.workers();
+    return cpuSet().devices();
+  }
+
+  /** The {@link #cpus} and their {@link #cpuPower} of the same moment. */
+  public DeviceSet<Cpu, CpuPowerSample> cpuSet() {
+    return cpus.now();
   }
 
   /** Power readings of the {@link #cpus}, one by one or as a stream. */

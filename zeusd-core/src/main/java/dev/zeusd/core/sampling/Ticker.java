@@ -15,6 +15,8 @@ import java.time.Duration;
  * <p>Thread-safe.
  */
 final class Ticker {
+  private static final System.Logger LOG = System.getLogger(Ticker.class.getName());
+
   /** How often the second thread looks. */
   static final Duration WATCH_INTERVAL = Duration.ofMillis(200);
 
@@ -39,6 +41,9 @@ final class Ticker {
 
   /** A pass is wanted at once, whatever the schedule says. */
   private volatile boolean isPassWanted;
+
+  /** It is logged once. */
+  private volatile boolean hasFailed;
 
   /** What is done at each tick. */
   interface Pass {
@@ -195,12 +200,24 @@ final class Ticker {
         boolean onSchedule = now - dueNanos >= 0;
         if (onSchedule || isPassWanted) {
           isPassWanted = false;
-          pass.run(this, dueNanos, onSchedule);
+          runPass(onSchedule);
           if (onSchedule) {
             dueNanos = dueAfter(now);
           }
         } else {
           clock.parkUntil(dueNanos);
+        }
+      }
+    }
+
+    private void runPass(boolean onSchedule) {
+      try {
+        pass.run(this, dueNanos, onSchedule);
+      } catch (Throwable e) {
+        // Whatever it is, the next tick tries again.
+        if (!hasFailed) {
+          hasFailed = true;
+          LOG.log(System.Logger.Level.ERROR, "{0}: unexpected exception", name, e);
         }
       }
     }

@@ -4,11 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
+import dev.zeusd.core.TestLog;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.logging.Level;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -188,5 +190,29 @@ class TickerTest {
     assertEquals(1, ticksMs.size(), "looked at after 5 ms, with 10 ms to go");
     clock.advance(5 * MS);
     Await.until("after 10 ms it counts as one that hangs", () -> ticksMs.size() == 2);
+  }
+
+  @Test
+  void aPassThatThrowsIsLoggedOnceAndTheNextOneComes() throws Exception {
+    AtomicInteger passes = new AtomicInteger();
+    Ticker throwing =
+        new Ticker(
+            "ticker under test",
+            PERIOD,
+            clock,
+            (lead, dueNanos, onSchedule) -> {
+              passes.incrementAndGet();
+              throw new AssertionError("a bug");
+            });
+    try (TestLog log = new TestLog(Ticker.class.getName())) {
+      throwing.start();
+      clock.awaitWaiting(2);
+      pass(PERIOD);
+      pass(PERIOD);
+      assertEquals(3, passes.get());
+      assertEquals(1, log.lines(Level.SEVERE).size());
+    } finally {
+      throwing.close();
+    }
   }
 }

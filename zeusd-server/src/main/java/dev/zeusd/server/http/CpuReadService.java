@@ -46,7 +46,7 @@ public final class CpuReadService {
         streams.handler(
             CPU_IDS,
             cpus,
-            node::cpuPower,
+            node::cpuSet,
             new PowerStreams.Dialects<>(WireJson::cpuPowerSample, WireJson::cpuPower)));
     routes.get(CPU_READ, "/cpu/get_cumulative_energy", this::energy);
   }

@@ -24,26 +24,6 @@ final class FanOut {
   static final class ById<D> {
     private final Supplier<List<DeviceWorker<D>>> source;
     private final Predicate<D> isOneOfAll;
-    private volatile Known<D> known;
-
-    private record Known<D>(
-        List<DeviceWorker<D>> workers,
-        SortedMap<Integer, DeviceWorker<D>> byId,
-        List<Integer> all) {
-      Known(List<DeviceWorker<D>> workers, Predicate<D> isOneOfAll) {
-        this(
-            workers,
-            workers.stream()
-                .collect(
-                    Collectors.toMap(
-                        DeviceWorker::id, Function.identity(), (a, b) -> a, TreeMap::new)),
-            workers.stream()
-                .filter(worker -> isOneOfAll.test(worker.device()))
-                .map(DeviceWorker::id)
-                .sorted()
-                .toList());
-      }
-    }
 
     ById(Supplier<List<DeviceWorker<D>>> source) {
       this(source, device -> true);
@@ -53,32 +33,40 @@ final class FanOut {
     ById(Supplier<List<DeviceWorker<D>>> source, Predicate<D> isOneOfAll) {
       this.source = source;
       this.isOneOfAll = isOneOfAll;
-      this.known = new Known<>(List.of(), isOneOfAll);
     }
 
+    /** One of {@link #ids}, since devices never go. */
     DeviceWorker<D> get(int id) {
-      return known.byId.get(id);
+      for (DeviceWorker<D> device : source.get()) {
+        if (device.id() == id) {
+          return device;
+        }
+      }
+      throw new IllegalArgumentException("no such device: " + id);
     }
 
     Collection<Integer> ids() {
-      List<DeviceWorker<D>> workers = source.get();
-      if (workers != known.workers) {
-        replace(workers);
-      }
-      return known.byId.keySet();
+      return ids(source.get(), device -> true);
     }
 
     /** Those that a request names in {@code parameter}, or all. */
     Collection<Integer> wanted(Query query, String parameter) {
-      Collection<Integer> existing = ids();
-      return query.idsOrAll(parameter, existing, known.all);
+      return wanted(query, parameter, source.get());
     }
 
-    /** Devices never go; who comes late with a shorter list must not undo a longer one. */
-    private synchronized void replace(List<DeviceWorker<D>> workers) {
-      if (workers.size() > known.workers.size()) {
-        known = new Known<>(workers, isOneOfAll);
+    /** The same, of these devices. */
+    Collection<Integer> wanted(Query query, String parameter, List<DeviceWorker<D>> devices) {
+      return query.idsOrAll(parameter, ids(devices, device -> true), ids(devices, isOneOfAll));
+    }
+
+    private static <D> List<Integer> ids(List<DeviceWorker<D>> devices, Predicate<D> isWanted) {
+      List<Integer> ids = new ArrayList<>(devices.size());
+      for (DeviceWorker<D> device : devices) {
+        if (isWanted.test(device.device())) {
+          ids.add(device.id());
+        }
       }
+      return ids;
     }
   }
 

@@ -45,7 +45,7 @@ public final class GpuReadService {
         streams.handler(
             GPU_IDS,
             gpus,
-            node::gpuPower,
+            node::gpuSet,
             new PowerStreams.Dialects<>(WireJson::gpuPowerSample, WireJson::gpuPower)));
     routes.get(GPU_READ, "/gpu/get_cumulative_energy", reading(Gpu::energyMj, WireJson::gpuEnergy));
     routes.get(

@@ -1,5 +1,6 @@
 package dev.zeusd.server.http;
 
+import dev.zeusd.core.DeviceSet;
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.server.StreamFormat;
@@ -78,21 +79,18 @@ public final class PowerStreams implements AutoCloseable {
     }
   }
 
-  /** Handles requests for a stream of {@code devices}, as {@code sampler} reads them. */
-  <S extends PowerSample> Routes.StreamHandler handler(
+  /**
+   * Handles requests for a stream of {@code devices}, which {@code set} gives with their sampler.
+   */
+  <D, S extends PowerSample> Routes.StreamHandler handler(
       String idsParameter,
-      FanOut.ById<?> devices,
-      Supplier<? extends PowerSampler<?, S>> sampler,
+      FanOut.ById<D> devices,
+      Supplier<DeviceSet<D, S>> set,
       Dialects<S> dialects) {
     return (request, response, acceptedUntil) -> {
       Query query = Query.of(request, Set.of(idsParameter, FORMAT));
-      PowerSampler<?, S> power;
-      List<Integer> ids;
-      do {
-        // Of the same moment: there may be more devices in the next one, with another sampler.
-        power = sampler.get();
-        ids = List.copyOf(devices.wanted(query, idsParameter));
-      } while (power != sampler.get());
+      DeviceSet<D, S> now = set.get();
+      List<Integer> ids = List.copyOf(devices.wanted(query, idsParameter, now.devices()));
       StreamFormat format =
           query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
       Connection connection = connections.openStream(request);
@@ -102,7 +100,7 @@ public final class PowerStreams implements AutoCloseable {
           stream.sendHeadOnly();
         }
         connection.beginStream(stream);
-        join(stream, power, ids, format, dialects.of(format));
+        join(stream, now.power(), ids, format, dialects.of(format));
         stream.sleepUntilEnded();
       } finally {
         connections.endStream(connection);
