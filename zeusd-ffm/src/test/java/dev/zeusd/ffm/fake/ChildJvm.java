@@ -14,7 +14,7 @@ import java.util.concurrent.TimeUnit;
  * library, or find none.
  */
 public final class ChildJvm {
-  private static final long LIMIT_SECONDS = 60;
+  private static final long LIMIT_SECONDS = 300;
 
   /** For a JVM that may not call native code. */
   public static final String DENY_NATIVE_ACCESS = "--illegal-native-access=deny";
