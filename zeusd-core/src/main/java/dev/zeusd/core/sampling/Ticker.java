@@ -18,7 +18,7 @@ final class Ticker {
   private static final System.Logger LOG = System.getLogger(Ticker.class.getName());
 
   /** How often the second thread looks. */
-  static final Duration WATCH_INTERVAL = Duration.ofMillis(200);
+  static final Duration WATCH_INTERVAL = Duration.ofMillis(300);
 
   /** A call that takes longer is taken for one that hangs, if it is looked at. */
   private static final long MAX_GRACE_NANOS = 10_000_000;

@@ -28,7 +28,8 @@ final class StreamGroup<S extends PowerSample> {
   private static final long HEARTBEAT_NANOS = TimeUnit.MILLISECONDS.toNanos(900);
 
   /**
-   * How often to look for clients that are gone, since nothing else tells while power is steady.
+   * How often to look for clients that are gone, if there is a step; and there is at each
+   * heartbeat.
    */
   private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
@@ -231,7 +232,7 @@ final class StreamGroup<S extends PowerSample> {
 
   private long tell(long nowNanos) {
     Board<S> board = subscription.board();
-    long pauseNanos = LOOK_NANOS;
+    long pauseNanos = HEARTBEAT_NANOS;
     boolean haveAllSeenAll = true;
     boolean hasEnded = false;
     for (Member member : members) {
