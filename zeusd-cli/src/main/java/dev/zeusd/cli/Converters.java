@@ -6,6 +6,7 @@ import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.Listen;
 import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.WebAccess;
+import dev.zeusd.server.auth.Claims;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
@@ -18,6 +19,7 @@ import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
@@ -72,6 +74,22 @@ final class Converters {
     public List<ApiGroup> convert(String text) {
       return Arrays.stream(text.split(",", -1))
           .map(name -> oneOf(ApiGroup.values(), ApiGroup::wireName, name))
+          .toList();
+    }
+  }
+
+  /** Several at once, as for {@link Groups}. */
+  static final class Scopes implements ITypeConverter<List<String>> {
+    private static final String[] POSSIBLE =
+        Stream.concat(
+                Arrays.stream(ApiGroup.values()).map(ApiGroup::wireName),
+                Stream.of(Claims.LEASE_ADMIN))
+            .toArray(String[]::new);
+
+    @Override
+    public List<String> convert(String text) {
+      return Arrays.stream(text.split(",", -1))
+          .map(name -> oneOf(POSSIBLE, Function.identity(), name))
           .toList();
     }
   }

@@ -1,6 +1,5 @@
 package dev.zeusd.cli;
 
-import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
 import dev.zeusd.server.auth.Tokens;
 import java.nio.file.Path;
@@ -41,12 +40,13 @@ final class TokenIssueCommand implements Callable<Integer> {
   @Option(
       names = "--scope",
       paramLabel = "<GROUP>[,<GROUP>...]",
-      converter = Converters.Groups.class,
+      converter = Converters.Scopes.class,
       description = {
         "API groups to grant, comma-separated or repeated [default: none]",
-        "  possible values: gpu-control, gpu-read, cpu-read"
+        "  possible values: gpu-control, gpu-read, cpu-read,",
+        "  lease-admin (to see all leases and end any)"
       })
-  private List<ApiGroup> scopes = List.of();
+  private List<String> scopes = List.of();
 
   @Option(
       names = "--expires",
@@ -66,7 +66,7 @@ final class TokenIssueCommand implements Callable<Integer> {
         tokens.issue(
             new Claims(
                 user,
-                scopes.stream().map(ApiGroup::wireName).distinct().toList(),
+                scopes.stream().distinct().toList(),
                 expires.duration().map(Instant.now()::plus)));
     spec.commandLine().getOut().println(token);
     spec.commandLine().getOut().flush();

@@ -1,6 +1,7 @@
 package dev.zeusd.core;
 
 import java.util.List;
+import java.util.function.BooleanSupplier;
 
 /**
  * Where devices of one kind come from: a driver's library, the kernel, a simulation, or whatever an
@@ -52,6 +53,13 @@ public interface Backend<D> extends AutoCloseable {
   default boolean release() {
     return true;
   }
+
+  /**
+   * Says when it must not let go of the driver by itself.
+   *
+   * @param isNeeded answers at once, whether settings are to be kept that the driver might forget
+   */
+  default void keepOpenWhile(BooleanSupplier isNeeded) {}
 
   /** Called once, when no device is called any more, but for calls that hang. */
   @Override

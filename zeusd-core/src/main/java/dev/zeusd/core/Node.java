@@ -10,12 +10,21 @@ import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.GuardedCpu;
 import dev.zeusd.core.sampling.PowerSampler;
+import dev.zeusd.core.settings.Baseline;
+import dev.zeusd.core.settings.Lease;
+import dev.zeusd.core.settings.LeaseException;
+import dev.zeusd.core.settings.LeaseRequest;
+import dev.zeusd.core.settings.Leases;
+import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.simulated.SimulatedCpu;
 import dev.zeusd.core.simulated.SimulatedGpu;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -35,10 +44,19 @@ public final class Node implements AutoCloseable {
   /** How long the opening waits for GPUs to say what they are. */
   private static final long IDENTIFY_WAIT_NANOS = TimeUnit.SECONDS.toNanos(2);
 
+  /** How long a lease of this process lasts when the process has died and come back. */
+  private static final Duration EMBEDDED_TTL = Duration.ofSeconds(10);
+
   private final Devices<Gpu, GpuPowerSample> gpus;
   private final Devices<Cpu, CpuPowerSample> cpus;
 
+  private final NodeConfig config;
+
+  /** Made when it is asked for, under the lock of this. */
+  private volatile Optional<Leases> leases = Optional.empty();
+
   private Node(NodeConfig config, List<Backend<Gpu>> gpuBackends, List<Backend<Cpu>> cpuBackends) {
+    this.config = config;
     try {
       gpus =
           new Devices<>(
@@ -52,6 +70,7 @@ public final class Node implements AutoCloseable {
               cpuBackends,
               found -> found.stream().map(GuardedCpu::startWorker).toList(),
               workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz()));
+      gpuBackends.forEach(each -> each.keepOpenWhile(this::hasSettings));
     } catch (RuntimeException | Error e) {
       gpuBackends.forEach(Backend::close);
       cpuBackends.forEach(Backend::close);
@@ -207,6 +226,8 @@ public final class Node implements AutoCloseable {
     DONE,
     /** Power is streamed, so that it would be opened again at once. */
     STREAMED,
+    /** A lease holds settings, or they have to be put back: the driver might forget them. */
+    LEASED,
     /** A call seems to hang, so that it cannot be let go of. */
     BUSY
   }
@@ -220,7 +241,50 @@ public final class Node implements AutoCloseable {
     if (gpus.power().isSubscribed()) {
       return Release.STREAMED;
     }
+    if (hasSettings()) {
+      return Release.LEASED;
+    }
     return gpus.release() ? Release.DONE : Release.BUSY;
+  }
+
+  private boolean hasSettings() {
+    return leases.isPresent() && leases.get().isInUse();
+  }
+
+  /**
+   * Who may change which settings of the {@link #gpus}, and how they come back. The first call goes
+   * on with what an earlier process has left in the state directory, if there is one; without such
+   * a call, that stays as it is.
+   */
+  public Leases leases() {
+    if (leases.isEmpty()) {
+      synchronized (this) {
+        if (leases.isEmpty()) {
+          leases = Optional.of(new Leases(this::gpus, config.stateDir(), Baseline.none()));
+        }
+      }
+    }
+    return leases.get();
+  }
+
+  /**
+   * Takes a lease of settings of these GPUs, which lasts until it is closed or this process ends.
+   * All then go back to what they were, even if this process is killed: by the next one that opens
+   * a node with the same state directory.
+   *
+   * @throws LeaseException if it cannot be had
+   */
+  public Lease lease(Collection<Integer> gpuIds, Set<SettingKey> keys) {
+    Leases all = leases();
+    LeaseRequest request =
+        new LeaseRequest(
+            "process " + ProcessHandle.current().pid(),
+            EMBEDDED_TTL,
+            Duration.ZERO,
+            LeaseRequest.OnEnd.RESTORE);
+    Lease lease = all.take(all.settings(gpuIds, keys), request);
+    lease.keep();
+    return lease;
   }
 
   /**
@@ -234,11 +298,12 @@ public final class Node implements AutoCloseable {
   }
 
   /**
-   * Closes all subscriptions, the devices' threads and the backends. Commands that wait are
-   * refused. Idempotent.
+   * Ends all leases and closes all subscriptions, the devices' threads and the backends. Commands
+   * that wait are refused. Idempotent.
    */
   @Override
   public void close() {
+    leases.ifPresent(Leases::close);
     List<DeviceWorker<?>> workers = new ArrayList<>(gpus.endSampling());
     workers.addAll(cpus.endSampling());
     DeviceWorker.closeAll(workers);

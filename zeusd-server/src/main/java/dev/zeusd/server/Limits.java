@@ -68,6 +68,11 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
     return connections * 3 / 4;
   }
 
+  /** Most streams that keep a lease. */
+  int leaseStreams() {
+    return Math.max(1, connections / 8);
+  }
+
   /**
    * The same, with no more connections than this process has files and memory for: Helidon's
    * listener ends for good when it cannot accept one, and an exhausted heap ends everything. Some

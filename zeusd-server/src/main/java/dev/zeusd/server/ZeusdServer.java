@@ -14,6 +14,7 @@ import dev.zeusd.server.http.ErrorMapper;
 import dev.zeusd.server.http.GpuControlService;
 import dev.zeusd.server.http.GpuReadService;
 import dev.zeusd.server.http.HttpSelector;
+import dev.zeusd.server.http.LeaseService;
 import dev.zeusd.server.http.PowerStreams;
 import dev.zeusd.server.http.Routes;
 import dev.zeusd.server.http.WebPages;
@@ -40,14 +41,17 @@ public final class ZeusdServer implements AutoCloseable {
 
   private final WebServer server;
   private final PowerStreams streams;
+  private final LeaseService leases;
   private final Connections connections;
 
   /** Stops {@link #server}. */
   private Runnable stop;
 
-  private ZeusdServer(WebServer server, PowerStreams streams, Connections connections) {
+  private ZeusdServer(
+      WebServer server, PowerStreams streams, LeaseService leases, Connections connections) {
     this.server = server;
     this.streams = streams;
+    this.leases = leases;
     this.connections = connections;
     this.stop = server::stop;
   }
@@ -134,6 +138,12 @@ public final class ZeusdServer implements AutoCloseable {
     new DiscoveryService(node, config.groups(), auth).addTo(routes);
     new GpuReadService(node, streams).addTo(routes);
     new GpuControlService(node, connections).addTo(routes);
+    LeaseService leases = new LeaseService(node, connections, limits.leaseStreams());
+    leases.addTo(routes);
+    if (config.groups().contains(ApiGroup.GPU_CONTROL)) {
+      // What an earlier daemon has left is put back, whether anybody asks or not.
+      node.leases();
+    }
     new CpuReadService(node, streams).addTo(routes);
     WebServer server =
         builder()
@@ -145,7 +155,7 @@ public final class ZeusdServer implements AutoCloseable {
             .maxTcpConnections(limits.connections() + limits.connections() / 8 + 8)
             .addRouting(routes.finish())
             .build();
-    return new ZeusdServer(server, streams, connections);
+    return new ZeusdServer(server, streams, leases, connections);
   }
 
   private void listen(String where, String option) {
@@ -189,6 +199,7 @@ public final class ZeusdServer implements AutoCloseable {
   @Override
   public void close() {
     streams.close();
+    leases.close();
     stop.run();
   }
 }

@@ -44,6 +44,24 @@ public abstract sealed class DeviceException extends RuntimeException {
     }
   }
 
+  /** A lease of somebody else holds the setting. */
+  public static final class HeldByLease extends DeviceException {
+    private static final long serialVersionUID = 1L;
+
+    public HeldByLease(String message) {
+      super(message, null);
+    }
+  }
+
+  /** The lease that a setting was to be changed by has ended. */
+  public static final class LeaseEnded extends DeviceException {
+    private static final long serialVersionUID = 1L;
+
+    public LeaseEnded(String message) {
+      super(message, null);
+    }
+  }
+
   /** Any other failure of the device or its driver. */
   public static final class Failed extends DeviceException {
     private static final long serialVersionUID = 1L;

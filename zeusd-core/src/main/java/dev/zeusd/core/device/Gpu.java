@@ -17,6 +17,14 @@ public interface Gpu {
   /** Asks the hardware what the GPU is. A failure is logged only: it may tell later. */
   default void identify() {}
 
+  /**
+   * Counts how often the driver may have forgotten what was set, since it was opened anew. Without
+   * asking the hardware; from any thread.
+   */
+  default int driverGeneration() {
+    return 0;
+  }
+
   /** Power drawn now, in mW: the instant reading where the GPU has one. */
   long powerMw();
 
@@ -28,6 +36,11 @@ public interface Gpu {
   /** The power limit that is set, in mW. */
   default long powerLimitMw() {
     throw cannot("have a power limit");
+  }
+
+  /** The power limit that the driver sets by itself, in mW. */
+  default long defaultPowerLimitMw() {
+    throw new DeviceException.NotSupported("this GPU does not tell its default power limit", null);
   }
 
   /** The limits that can be set. */

@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 
 /** Finds GPUs by NVML: when a node opens if that is quick, and else when NVML has answered. */
 public final class NvmlBackend implements Backend<Gpu> {
@@ -36,6 +37,9 @@ public final class NvmlBackend implements Backend<Gpu> {
 
   /** Why there are none, as of the last look. */
   private volatile List<String> problems = List.of();
+
+  /** Whether it must not let go of the driver by itself. */
+  private volatile BooleanSupplier isKept = () -> false;
 
   /** Guarded by this. */
   private boolean closed;
@@ -91,7 +95,9 @@ public final class NvmlBackend implements Backend<Gpu> {
         return;
       }
       LOG.log(System.Logger.Level.INFO, nvml.gpus().size() + " GPU(s) by NVML" + driver);
-      config.gpuIdleRelease().ifPresent(nvml::releaseWhenIdleFor);
+      config
+          .gpuIdleRelease()
+          .ifPresent(idle -> nvml.releaseWhenIdleFor(idle, () -> isKept.getAsBoolean()));
       keep(nvml);
     } catch (NvmlException e) {
       if (isNeeded()) {
@@ -146,6 +152,11 @@ public final class NvmlBackend implements Backend<Gpu> {
   @Override
   public List<String> problems() {
     return isOpening() ? List.of(NOT_YET) : problems;
+  }
+
+  @Override
+  public void keepOpenWhile(BooleanSupplier isNeeded) {
+    isKept = isNeeded;
   }
 
   @Override

@@ -20,6 +20,7 @@ import dev.zeusd.ffm.nvml.NvmlReturn;
 final class NvmlGpu implements Gpu {
   private static final System.Logger LOG = System.getLogger(NvmlGpu.class.getName());
 
+  private final NvmlLibrary library;
   private final NvmlDevice device;
   private final NvmlIdentity identity;
   private final NvmlPower power;
@@ -29,6 +30,7 @@ final class NvmlGpu implements Gpu {
 
   /** Nothing is asked yet. */
   NvmlGpu(int id, NvmlLibrary library, NvmlDevice device) {
+    this.library = library;
     this.device = device;
     this.identity = new NvmlIdentity(id, device);
     this.power = new NvmlPower(id, library, device);
@@ -96,6 +98,11 @@ final class NvmlGpu implements Gpu {
     return info;
   }
 
+  @Override
+  public int driverGeneration() {
+    return library.initialisations();
+  }
+
   // ---- Readings ----
 
   private interface Getter<T> {
@@ -150,6 +157,11 @@ final class NvmlGpu implements Gpu {
   @Override
   public long powerLimitMw() {
     return get(device::powerLimitMw);
+  }
+
+  @Override
+  public long defaultPowerLimitMw() {
+    return get(device::defaultPowerLimitMw);
   }
 
   @Override

@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
@@ -130,16 +131,22 @@ public final class NvmlGpus implements AutoCloseable {
     return released.completeOnTimeout(false, RELEASE_SECONDS, TimeUnit.SECONDS).join();
   }
 
-  /** From now on, lets go of the driver whenever no call has been made for this long. */
-  public void releaseWhenIdleFor(Duration idle) {
+  /** From now on, lets go of the driver whenever no call was made for this long, unless needed. */
+  public void releaseWhenIdleFor(Duration idle, BooleanSupplier isNeeded) {
     // It has to sleep through the idle time of a whole library, which no device's thread does.
-    Thread.ofPlatform().daemon().name("release idle NVML").start(() -> watch(idle.toNanos()));
+    Thread.ofPlatform()
+        .daemon()
+        .name("release idle NVML")
+        .start(() -> watch(idle.toNanos(), isNeeded));
   }
 
-  private void watch(long idleNanos) {
+  private void watch(long idleNanos, BooleanSupplier isNeeded) {
     while (!closed) {
       long restNanos = idleNanos - library.quietNanos();
-      if (restNanos <= 0 && library.isOpen() && library.release(idleNanos)) {
+      if (restNanos <= 0
+          && !isNeeded.getAsBoolean()
+          && library.isOpen()
+          && library.release(idleNanos)) {
         LOG.log(System.Logger.Level.INFO, "GPUs are idle: the driver is let go of");
       }
       LockSupport.parkNanos(this, restNanos > 0 ? restNanos : idleNanos);

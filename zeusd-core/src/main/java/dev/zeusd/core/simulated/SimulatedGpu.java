@@ -96,6 +96,11 @@ public final class SimulatedGpu implements Gpu {
   }
 
   @Override
+  public long defaultPowerLimitMw() {
+    return DEFAULT_LIMIT_MW;
+  }
+
+  @Override
   public PowerLimitConstraints powerLimitConstraints() {
     return new PowerLimitConstraints(MIN_LIMIT_MW, DEFAULT_LIMIT_MW);
   }

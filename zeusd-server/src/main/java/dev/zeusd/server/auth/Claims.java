@@ -9,10 +9,14 @@ import java.util.Optional;
  * What a token says.
  *
  * @param sub the user
- * @param scopes names of API groups, those that this version does not know included
+ * @param scopes names of API groups and {@link #LEASE_ADMIN}, those that this version does not know
+ *     included
  * @param exp when the token ends, in whole seconds; a token without it does not
  */
 public record Claims(String sub, List<String> scopes, Optional<Instant> exp) {
+  /** The scope of those whom everybody's leases concern: they see them all, and may end any. */
+  public static final String LEASE_ADMIN = "lease-admin";
+
   /** Takes a copy of the list. */
   public Claims {
     Objects.requireNonNull(sub);

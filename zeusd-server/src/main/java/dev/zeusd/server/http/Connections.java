@@ -113,6 +113,15 @@ public final class Connections implements Filter {
     return connection(request).client();
   }
 
+  /** Whether root is at the other end of a Unix socket. */
+  boolean isRoot(ServerRequest request) {
+    try {
+      return Peer.of(connection(request).channel()).isRoot();
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
   /** Ends them all. */
   public void closeAll() {
     registry.closeAll();

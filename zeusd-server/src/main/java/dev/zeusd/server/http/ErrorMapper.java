@@ -2,6 +2,7 @@ package dev.zeusd.server.http;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.DirectHandler;
 import io.helidon.http.Header;
@@ -18,6 +19,7 @@ import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import java.util.Optional;
 
 /** Turns every failure into a status and a JSON body. */
 public final class ErrorMapper {
@@ -25,6 +27,9 @@ public final class ErrorMapper {
 
   private static final Status HEADERS_TOO_LARGE =
       Status.create(431, "Request Header Fields Too Large");
+
+  /** A lease of somebody else holds what is to be changed. */
+  static final Status LOCKED = Status.create(423, "Locked");
 
   /** A device that does not answer, or has too much to do, is worth another try by then. */
   private static final Header RETRY_AFTER =
@@ -38,20 +43,8 @@ public final class ErrorMapper {
   /** Failures of handlers. */
   static void addTo(HttpRouting.Builder routing) {
     routing
-        .error(
-            DeviceErrors.class,
-            (request, response, e) -> {
-              Status status = worst(e);
-              if (status.equals(Status.SERVICE_UNAVAILABLE_503)) {
-                response.header(RETRY_AFTER);
-              }
-              byte[] errors = WireJson.deviceErrors(e.byId());
-              send(
-                  request,
-                  response,
-                  status,
-                  e.others().map(others -> WireJson.joined(others, errors)).orElse(errors));
-            })
+        .error(DeviceErrors.class, ErrorMapper::sendDeviceErrors)
+        .error(LeaseException.class, ErrorMapper::sendLeaseError)
         .error(
             HttpException.class,
             (request, response, e) -> {
@@ -68,6 +61,36 @@ public final class ErrorMapper {
                   Status.INTERNAL_SERVER_ERROR_500,
                   WireJson.error("internal error; the log of the daemon has more"));
             });
+  }
+
+  private static void sendDeviceErrors(
+      ServerRequest request, ServerResponse response, DeviceErrors e) {
+    Status status = worst(e);
+    if (status.equals(Status.SERVICE_UNAVAILABLE_503)) {
+      response.header(RETRY_AFTER);
+    }
+    byte[] errors = WireJson.deviceErrors(e.byId());
+    send(
+        request,
+        response,
+        status,
+        e.others().map(others -> WireJson.joined(others, errors)).orElse(errors));
+  }
+
+  private static void sendLeaseError(
+      ServerRequest request, ServerResponse response, LeaseException e) {
+    switch (e) {
+      case LeaseException.Held held -> send(request, response, LOCKED, LeaseJson.held(held));
+      case LeaseException.Unreadable unreadable ->
+          sendDeviceErrors(
+              request, response, new DeviceErrors(unreadable.failures(), Optional.empty()));
+      case LeaseException.Ended ended ->
+          send(request, response, Status.GONE_410, WireJson.error(e.getMessage()));
+      case LeaseException.NotCovered other ->
+          send(request, response, Status.BAD_REQUEST_400, WireJson.error(e.getMessage()));
+      case LeaseException.NotSaved lost ->
+          send(request, response, Status.INTERNAL_SERVER_ERROR_500, WireJson.error(e.getMessage()));
+    }
   }
 
   /** What Helidon itself refuses before there is a request. */
@@ -149,6 +172,8 @@ public final class ErrorMapper {
       case DeviceException.NotSupported unsupported -> Status.BAD_REQUEST_400;
       case DeviceException.NoPermission denied -> Status.FORBIDDEN_403;
       case DeviceException.Unavailable busy -> Status.SERVICE_UNAVAILABLE_503;
+      case DeviceException.LeaseEnded ended -> Status.GONE_410;
+      case DeviceException.HeldByLease held -> LOCKED;
       case DeviceException.Failed failed -> Status.INTERNAL_SERVER_ERROR_500;
     };
   }

@@ -6,6 +6,9 @@ import dev.zeusd.core.Node;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.settings.SettingAccess;
+import dev.zeusd.core.settings.SettingValue;
+import dev.zeusd.core.settings.SettingValue.ClockRange;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.BadRequestException;
@@ -19,6 +22,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
@@ -44,9 +48,9 @@ public final class GpuControlService {
     this.gpus = new FanOut.ById<>(node::gpus);
   }
 
-  /** Reads what a command needs from a query. */
+  /** Reads from a query what is to be set. */
   private interface Command {
-    Consumer<Gpu> from(Query query);
+    List<SettingValue> from(Query query);
   }
 
   /** Registers the endpoints. */
@@ -57,7 +61,7 @@ public final class GpuControlService {
         Set.of("power_limit_mw"),
         query -> {
           long limitMw = query.u32("power_limit_mw");
-          return gpu -> gpu.setPowerLimit(limitMw);
+          return List.of(new SettingValue.PowerLimit(limitMw));
         });
     add(
         routes,
@@ -65,13 +69,15 @@ public final class GpuControlService {
         Set.of("enabled"),
         query -> {
           boolean enabled = query.bool("enabled");
-          return gpu -> gpu.setPersistenceMode(enabled);
+          return List.of(new SettingValue.PersistenceMode(enabled));
         });
     add(routes, "set_gpu_locked_clocks", Set.of(MIN_CLOCK_MHZ, MAX_CLOCK_MHZ), this::gpuClocks);
     add(routes, "set_mem_locked_clocks", Set.of(MIN_CLOCK_MHZ, MAX_CLOCK_MHZ), this::memClocks);
-    add(routes, "reset_gpu_locked_clocks", Set.of(), query -> Gpu::resetGpuLockedClocks);
-    add(routes, "reset_mem_locked_clocks", Set.of(), query -> Gpu::resetMemLockedClocks);
-    add(routes, "reset_locked_clocks", Set.of(), query -> GpuControlService::resetBoth);
+    SettingValue gpuReset = new SettingValue.GpuClocks(Optional.empty());
+    SettingValue memReset = new SettingValue.MemClocks(Optional.empty());
+    add(routes, "reset_gpu_locked_clocks", Set.of(), query -> List.of(gpuReset));
+    add(routes, "reset_mem_locked_clocks", Set.of(), query -> List.of(memReset));
+    add(routes, "reset_locked_clocks", Set.of(), query -> List.of(gpuReset, memReset));
     routes.post(GPU_CONTROL, "/gpu/release", this::release);
   }
 
@@ -88,6 +94,11 @@ public final class GpuControlService {
         startNanos);
     switch (release) {
       case DONE -> response.send();
+      case LEASED ->
+          throw new HttpException(
+              "leases hold settings of GPUs, which the driver might forget; GET /leases shows them",
+              Status.CONFLICT_409,
+              true);
       case STREAMED ->
           throw new HttpException(
               "power of GPUs is being streamed, which would open the driver again at once; end the"
@@ -109,41 +120,38 @@ public final class GpuControlService {
     }
   }
 
-  private Consumer<Gpu> gpuClocks(Query query) {
-    ClockRange range = ClockRange.of(query);
-    return gpu -> gpu.setGpuLockedClocks(range.minMhz, range.maxMhz);
+  private List<SettingValue> gpuClocks(Query query) {
+    return List.of(new SettingValue.GpuClocks(Optional.of(clockRange(query))));
   }
 
-  private Consumer<Gpu> memClocks(Query query) {
-    ClockRange range = ClockRange.of(query);
-    return gpu -> gpu.setMemLockedClocks(range.minMhz, range.maxMhz);
+  private List<SettingValue> memClocks(Query query) {
+    return List.of(new SettingValue.MemClocks(Optional.of(clockRange(query))));
   }
 
-  private record ClockRange(long minMhz, long maxMhz) {
-    static ClockRange of(Query query) {
-      ClockRange range = new ClockRange(query.u32(MIN_CLOCK_MHZ), query.u32(MAX_CLOCK_MHZ));
-      if (range.minMhz > range.maxMhz) {
-        throw new BadRequestException(
-            "parameter '%s': %d is above '%s', %d"
-                .formatted(MIN_CLOCK_MHZ, range.minMhz, MAX_CLOCK_MHZ, range.maxMhz));
-      }
-      return range;
+  private static ClockRange clockRange(Query query) {
+    ClockRange range = new ClockRange(query.u32(MIN_CLOCK_MHZ), query.u32(MAX_CLOCK_MHZ));
+    if (range.minClockMhz() > range.maxClockMhz()) {
+      throw new BadRequestException(
+          "parameter '%s': %d is above '%s', %d"
+              .formatted(MIN_CLOCK_MHZ, range.minClockMhz(), MAX_CLOCK_MHZ, range.maxClockMhz()));
     }
+    return range;
   }
 
-  /** Both domains are tried; the first failure is the one reported. */
-  private static void resetBoth(Gpu gpu) {
-    try {
-      gpu.resetGpuLockedClocks();
-    } catch (DeviceException e) {
+  /** All are tried; the first failure is the one reported. */
+  private static void writeAll(SettingAccess access, List<SettingValue> values, Gpu gpu) {
+    Optional<DeviceException> first = Optional.empty();
+    for (SettingValue value : values) {
       try {
-        gpu.resetMemLockedClocks();
-      } catch (DeviceException second) {
-        e.addSuppressed(second);
+        access.write(gpu, value);
+      } catch (DeviceException e) {
+        first.ifPresent(earlier -> earlier.addSuppressed(e));
+        first = first.or(() -> Optional.of(e));
       }
-      throw e;
     }
-    gpu.resetMemLockedClocks();
+    if (first.isPresent()) {
+      throw first.get();
+    }
   }
 
   private void add(Routes routes, String name, Set<String> parameters, Command command) {
@@ -158,7 +166,9 @@ public final class GpuControlService {
           Query query = Query.of(request, known);
           Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
           boolean block = query.bool(BLOCK);
-          Consumer<Gpu> action = command.from(query);
+          List<SettingValue> values = command.from(query);
+          SettingAccess access = LeaseService.access(request, node.leases(), ids, values);
+          Consumer<Gpu> action = gpu -> writeAll(access, values, gpu);
           Supplier<String> what =
               () -> "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
           Shares.Places places = connections.enterQueues(request, ids);

@@ -95,7 +95,8 @@ final class Query {
     return digit;
   }
 
-  private String required(String name) {
+  /** A parameter, as it is. */
+  String required(String name) {
     String value = values.get(name);
     if (value == null) {
       throw new BadRequestException("parameter '" + name + "' is missing");

@@ -139,6 +139,48 @@ public final class Routes {
                     handler.handle(request, response, connections.peer(request))));
   }
 
+  /**
+   * Who asks about leases.
+   *
+   * @param name as {@link UserHandler} has it
+   * @param isAdmin whether others' leases are this one's business, too: by the scope {@code
+   *     lease-admin}, or as root on the Unix socket
+   */
+  record Caller(String name, boolean isAdmin) {}
+
+  /** Handles a request about leases. */
+  interface CallerHandler {
+    /** Handles a request. */
+    void handle(ServerRequest request, ServerResponse response, Caller caller);
+  }
+
+  /** An endpoint that tells about leases: for the group's scope, and for admins of leases. */
+  void getOfLeases(ApiGroup group, String path, CallerHandler handler) {
+    add(Method.GET, path, group, ofLeases(group, handler));
+  }
+
+  /** An endpoint that changes leases: for the group's scope, and for admins of leases. */
+  void postOfLeases(ApiGroup group, String path, CallerHandler handler) {
+    add(Method.POST, path, group, ofLeases(group, handler));
+  }
+
+  private Handler ofLeases(ApiGroup group, CallerHandler handler) {
+    return (request, response) -> {
+      boolean isRoot = connections.isRoot(request);
+      if (auth.isEmpty()) {
+        handler.handle(request, response, new Caller(connections.peer(request), isRoot));
+        return;
+      }
+      Claims claims = auth.get().authenticate(request);
+      boolean isAdmin = claims.scopes().contains(Claims.LEASE_ADMIN);
+      if (!isAdmin) {
+        auth.get().authorize(request, group);
+      }
+      handler.handle(
+          request, response, new Caller("user '" + claims.sub() + "'", isAdmin || isRoot));
+    };
+  }
+
   private void add(Method method, String path, ApiGroup group, Handler handler) {
     if (enabled.contains(group)) {
       add(method, path, handler);

@@ -1,0 +1,193 @@
+package dev.zeusd.core.settings;
+
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.sampling.DeviceWorker;
+import java.io.IOException;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+
+/** How leases are taken: first come first served, and all settings or none. Thread-safe. */
+final class LeaseDesk {
+  /** How long somebody who does not wait for others waits for settings that are being put back. */
+  private static final Duration RESTORE_PATIENCE = Duration.ofSeconds(2);
+
+  private static final int ID_BYTES = 16;
+
+  private final Leases leases;
+  private final SettingTable table;
+  private final SavedSettings saved;
+  private final LockedClocks clocks;
+
+  /** Those who wait, in the order in which they came; guarded by the table's lock. */
+  private final List<Waiting> line = new ArrayList<>();
+
+  private record Waiting(List<Setting> wanted) {
+    boolean wantsAnyOf(List<Setting> others) {
+      return !Collections.disjoint(wanted, others);
+    }
+  }
+
+  LeaseDesk(Leases leases, SettingTable table, SavedSettings saved, LockedClocks clocks) {
+    this.leases = leases;
+    this.table = table;
+    this.saved = saved;
+    this.clocks = clocks;
+  }
+
+  /** As {@link Leases#take}. */
+  Lease take(List<Setting> settings, LeaseRequest request) {
+    Lease lease = table.locked(() -> begin(settings, request));
+    try {
+      Map<Setting, SettingValue> values = readAll(settings);
+      table.locked(() -> found(lease, values));
+      saved.save();
+      table.locked(lease::start);
+      return lease;
+    } catch (IOException e) {
+      table.locked(lease::release);
+      throw new LeaseException.NotSaved(
+          saved.cannotSave(e) + "; without it the settings could not be put back after a crash", e);
+    } catch (RuntimeException e) {
+      table.locked(lease::release);
+      throw e;
+    }
+  }
+
+  // ---- Waiting, under the table's lock ----
+
+  private void awaitFree(List<Setting> wanted, Duration wait) {
+    Waiting me = new Waiting(wanted);
+    line.add(me);
+    long start = System.nanoTime();
+    try {
+      Optional<SettingState> obstacle;
+      while ((obstacle = obstacle(me)).isPresent()) {
+        boolean isRestoring = obstacle.get().holder.isEmpty();
+        Duration patience =
+            isRestoring && wait.compareTo(RESTORE_PATIENCE) < 0 ? RESTORE_PATIENCE : wait;
+        long restNanos = patience.toNanos() - (System.nanoTime() - start);
+        if (restNanos > 0) {
+          table.freed.awaitNanos(restNanos);
+        } else if (isRestoring) {
+          // A driver that hangs: whoever comes next has to live with that, and may.
+          return;
+        } else {
+          throw obstacle.get().holder.get().held(obstacle.get().setting);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new LeaseException.Ended("interrupted while waiting for other leases to end");
+    } finally {
+      line.remove(me);
+      table.freed.signalAll();
+    }
+  }
+
+  /** What is not free, or wanted by somebody who came earlier and waits for something else. */
+  private Optional<SettingState> obstacle(Waiting me) {
+    for (Waiting earlier : line) {
+      boolean isInTheWay = earlier == me || earlier.wantsAnyOf(me.wanted);
+      Optional<SettingState> taken = isInTheWay ? firstTaken(earlier.wanted) : Optional.empty();
+      if (taken.isPresent()) {
+        return taken;
+      }
+      if (earlier == me) {
+        break;
+      }
+    }
+    return Optional.empty();
+  }
+
+  private Optional<SettingState> firstTaken(List<Setting> wanted) {
+    return wanted.stream()
+        .map(table::known)
+        .flatMap(Optional::stream)
+        .filter(state -> !state.isFree())
+        .findFirst();
+  }
+
+  // ---- Taking ----
+
+  private Lease begin(List<Setting> settings, LeaseRequest request) {
+    awaitFree(settings, request.patience());
+    // No two are the same, even where the state directory was lost.
+    table.lastEpoch = Math.max(table.lastEpoch + 1, System.currentTimeMillis());
+    Lease lease = new Lease(leases, newId(), table.lastEpoch, request, settings);
+    table.leases.put(lease.id(), lease);
+    settings.forEach(setting -> table.stateOf(setting).holder = Optional.of(lease));
+    return lease;
+  }
+
+  private static final class Ids {
+    /** Made when the first id is. */
+    private static final SecureRandom RANDOM = new SecureRandom();
+  }
+
+  private static String newId() {
+    byte[] bytes = new byte[ID_BYTES];
+    Ids.RANDOM.nextBytes(bytes);
+    return HexFormat.of().formatHex(bytes);
+  }
+
+  /** What they are, as of a moment when nobody without a lease can change them any more. */
+  private Map<Setting, SettingValue> readAll(List<Setting> settings) {
+    Map<Integer, CompletableFuture<Map<Setting, SettingValue>>> running = new TreeMap<>();
+    Map<Integer, DeviceException> failures = new TreeMap<>();
+    for (DeviceWorker<Gpu> gpu : leases.gpus()) {
+      Optional<String> uuid = gpu.device().info().uuid();
+      List<Setting> its =
+          settings.stream().filter(each -> uuid.equals(Optional.of(each.gpuUuid()))).toList();
+      if (!its.isEmpty()) {
+        try {
+          running.put(gpu.id(), gpu.submit(device -> read(its, device)));
+        } catch (DeviceException e) {
+          failures.put(gpu.id(), e);
+        }
+      }
+    }
+    long deadline = System.nanoTime() + DeviceWorker.ANSWER_TIME.toNanos();
+    Map<Setting, SettingValue> values = new TreeMap<>();
+    running.forEach(
+        (id, result) -> {
+          try {
+            values.putAll(DeviceWorker.await(result, deadline));
+          } catch (DeviceException e) {
+            failures.put(id, e);
+          }
+        });
+    if (!failures.isEmpty()) {
+      throw new LeaseException.Unreadable(failures);
+    }
+    return values;
+  }
+
+  private Map<Setting, SettingValue> read(List<Setting> settings, Gpu gpu) {
+    Map<Setting, SettingValue> values = new TreeMap<>();
+    settings.forEach(setting -> values.put(setting, clocks.valueOf(setting, gpu)));
+    return values;
+  }
+
+  private void found(Lease lease, Map<Setting, SettingValue> values) {
+    for (Setting setting : lease.settings()) {
+      SettingState state = table.states.get(setting);
+      // What an earlier lease has not put back is not what this one goes back to.
+      state.found =
+          state
+              .change
+              .map(Change::before)
+              .or(() -> leases.baseline().of(setting))
+              .or(() -> Optional.ofNullable(values.get(setting)));
+    }
+    table.changed(lease.settings());
+  }
+}

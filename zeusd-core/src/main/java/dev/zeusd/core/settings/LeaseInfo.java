@@ -1,0 +1,30 @@
+package dev.zeusd.core.settings;
+
+import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+/**
+ * What there is to say about a lease.
+ *
+ * @param id empty for what a baseline asks for
+ * @param holder who has it, or had it
+ * @param settings what it holds or, when it is pending, what is left to be put back
+ * @param expiresInMs how long it lasts if it is not renewed or, while somebody keeps it, when that
+ *     ends; in ms
+ * @param state how it is
+ * @param problems why settings could not be put back so far
+ */
+public record LeaseInfo(
+    String id,
+    String holder,
+    List<Setting> settings,
+    long expiresInMs,
+    LeaseState state,
+    SortedMap<Setting, String> problems) {
+  /** Takes copies. */
+  public LeaseInfo {
+    settings = List.copyOf(settings);
+    problems = new TreeMap<>(problems);
+  }
+}

@@ -1,0 +1,95 @@
+package dev.zeusd.core.settings;
+
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.sampling.DeviceWorker;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * The clocks that this daemon has locked: no driver tells. They are good until the driver is loaded
+ * anew. Thread-safe.
+ */
+final class LockedClocks {
+  private final Map<Setting, Known> bySetting = new ConcurrentHashMap<>();
+
+  private record Known(SettingValue value, int driverGeneration) {}
+
+  /** After a value was set, on the GPU's thread. */
+  void remember(Gpu gpu, SettingValue value) {
+    Optional<String> uuid = gpu.info().uuid();
+    if (uuid.isPresent() && isClock(value.key())) {
+      bySetting.put(new Setting(uuid.get(), value.key()), new Known(value, gpu.driverGeneration()));
+    }
+  }
+
+  private static boolean isClock(SettingKey key) {
+    return key == SettingKey.GPU_CLOCKS || key == SettingKey.MEM_CLOCKS;
+  }
+
+  /** What a setting is: as the GPU tells it or, for clocks, as it must be. On its thread. */
+  SettingValue valueOf(Setting setting, Gpu gpu) {
+    return SettingValue.read(setting.key(), gpu).orElseGet(() -> clocksOf(setting, gpu));
+  }
+
+  private SettingValue clocksOf(Setting setting, Gpu gpu) {
+    Known known = bySetting.get(setting);
+    boolean isGood =
+        known != null
+            && (known.driverGeneration == gpu.driverGeneration()
+                || known.driverGeneration == Change.UNKNOWN);
+    return isGood ? known.value : SettingValue.driverDefault(setting.key(), gpu);
+  }
+
+  /** Forgets what drivers have forgotten; whether that was anything. */
+  boolean forgetOutdated(List<DeviceWorker<Gpu>> gpus) {
+    boolean forgotten = false;
+    for (DeviceWorker<Gpu> gpu : gpus) {
+      Optional<String> uuid = gpu.device().info().uuid();
+      int generation = gpu.device().driverGeneration();
+      forgotten |=
+          bySetting
+              .entrySet()
+              .removeIf(
+                  entry ->
+                      uuid.equals(Optional.of(entry.getKey().gpuUuid()))
+                          && entry.getValue().driverGeneration != generation
+                          && entry.getValue().driverGeneration != Change.UNKNOWN);
+    }
+    return forgotten;
+  }
+
+  boolean isEmpty() {
+    return bySetting.isEmpty();
+  }
+
+  // ---- Over the end of a process ----
+
+  /** All that are known. */
+  Map<Setting, SettingValue> values() {
+    Map<Setting, SettingValue> values = new TreeMap<>();
+    bySetting.forEach((setting, known) -> values.put(setting, known.value));
+    return values;
+  }
+
+  /** What an earlier process has locked. */
+  void recover(Setting setting, SettingValue value) {
+    if (isClock(setting.key())) {
+      bySetting.put(setting, new Known(value, Change.UNKNOWN));
+    }
+  }
+
+  /** From now on, what was recovered for these GPUs is forgotten when their drivers forget. */
+  void adopt(List<DeviceWorker<Gpu>> gpus) {
+    for (DeviceWorker<Gpu> gpu : gpus) {
+      Optional<String> uuid = gpu.device().info().uuid();
+      bySetting.replaceAll(
+          (setting, known) ->
+              uuid.equals(Optional.of(setting.gpuUuid()))
+                  ? new Known(known.value, gpu.device().driverGeneration())
+                  : known);
+    }
+  }
+}

@@ -1,0 +1,169 @@
+package dev.zeusd.core.settings;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Reads what {@link SavedSettings} has written: leases that were there when the process died go on,
+ * and what they had changed is known again. All of it under the table's lock.
+ */
+final class Recovery {
+  private static final int LEASE_PARTS = 7;
+  private static final int SETTING_PARTS = 10;
+  private static final int CLOCKS_PARTS = 4;
+
+  private final Leases leases;
+  private final SettingTable table;
+  private final LockedClocks clocks;
+  private final Map<String, Lease> byId = new HashMap<>();
+
+  /** Who had changed a setting before the last value was asked for. */
+  private final Map<Setting, Optional<Lease>> changedBefore = new HashMap<>();
+
+  Recovery(Leases leases, SettingTable table, LockedClocks clocks) {
+    this.leases = leases;
+    this.table = table;
+    this.clocks = clocks;
+  }
+
+  /** Undoes what {@link #read} has done when it failed. */
+  void forget() {
+    table.states.clear();
+    table.leases.clear();
+    table.changed(List.of());
+  }
+
+  /** Throws what it likes for what it does not understand. */
+  void read(List<String> lines) {
+    List<String[]> settings = new ArrayList<>();
+    List<String[]> leaseLines = new ArrayList<>();
+    for (String line : lines) {
+      String[] parts = line.split(" ");
+      switch (parts[0]) {
+        case "epoch" -> table.lastEpoch = Long.parseLong(parts[1]);
+        case "lines" -> table.lines = Long.parseLong(parts[1]);
+        case "lease" -> leaseLines.add(checked(parts, LEASE_PARTS));
+        case "clocks" -> readClocks(checked(parts, CLOCKS_PARTS));
+        case "setting" -> settings.add(checked(parts, SETTING_PARTS));
+        default -> throw new IllegalArgumentException(line);
+      }
+    }
+    leaseLines.forEach(parts -> readLease(parts, settings));
+    settings.forEach(this::readSetting);
+    table.changed(List.of());
+  }
+
+  private static String[] checked(String[] parts, int count) {
+    if (parts.length != count) {
+      throw new IllegalArgumentException(Arrays.toString(parts));
+    }
+    return parts;
+  }
+
+  private void readLease(String[] parts, List<String[]> settings) {
+    String id = parts[1];
+    LeaseRequest request =
+        new LeaseRequest(
+            WriteLog.decode(parts[6]),
+            Duration.ofMillis(Long.parseLong(parts[3])),
+            Duration.ZERO,
+            LeaseRequest.OnEnd.valueOf(parts[4]));
+    List<Setting> held =
+        settings.stream().filter(each -> each[3].equals(id)).map(Recovery::setting).toList();
+    Lease lease = new Lease(leases, id, Long.parseLong(parts[2]), request, held);
+    byId.put(id, lease);
+    if (parts[5].equals("active")) {
+      lease.goOn();
+    } else {
+      lease.release();
+    }
+  }
+
+  private void readClocks(String[] parts) {
+    Setting setting = setting(parts);
+    clocks.recover(setting, SettingValue.parse(setting.key(), parts[3]));
+  }
+
+  private static Setting setting(String[] parts) {
+    return new Setting(WriteLog.decode(parts[1]), SettingKey.of(parts[2]).orElseThrow());
+  }
+
+  private void readSetting(String[] parts) {
+    Setting setting = setting(parts);
+    SettingState state = table.stateOf(setting);
+    state.holder = lease(parts[3]);
+    state.found = value(setting, parts[4]);
+    Written written =
+        new Written(value(setting, parts[7]), value(setting, parts[8]), values(setting, parts[9]));
+    Optional<Lease> by = lease(parts[6]);
+    state.change =
+        value(setting, parts[5]).map(before -> new Change(before, written, Change.UNKNOWN, by));
+  }
+
+  private Optional<Lease> lease(String id) {
+    return id.equals(SavedSettings.NONE)
+        ? Optional.empty()
+        : Optional.of(Optional.ofNullable(byId.get(id)).orElseThrow());
+  }
+
+  private static Optional<SettingValue> value(Setting setting, String text) {
+    return text.equals(SavedSettings.NONE)
+        ? Optional.empty()
+        : Optional.of(SettingValue.parse(setting.key(), text));
+  }
+
+  private static List<SettingValue> values(Setting setting, String texts) {
+    return texts.equals(SavedSettings.NONE)
+        ? List.of()
+        : Arrays.stream(texts.split(","))
+            .map(text -> SettingValue.parse(setting.key(), text))
+            .toList();
+  }
+
+  /** What was written after the file was. */
+  void replay(List<WriteLog.Line> lines) {
+    long saved = table.lines;
+    for (WriteLog.Line line : lines) {
+      if (line.number() > saved) {
+        table.known(line.setting()).ifPresent(state -> replay(state, line));
+        table.lines = Math.max(table.lines, line.number());
+      }
+    }
+    table.states.values().forEach(this::recoverClocks);
+    table.changed(List.of());
+  }
+
+  /** The last value that was written has most likely been taken. */
+  private void recoverClocks(SettingState state) {
+    state
+        .change
+        .map(Change::written)
+        .flatMap(written -> written.asked().or(written::sure))
+        .ifPresent(value -> clocks.recover(state.setting, value));
+  }
+
+  private void replay(SettingState state, WriteLog.Line line) {
+    Optional<Lease> holder = state.holder.filter(lease -> lease.epoch() == line.epoch());
+    if (holder.isEmpty() || state.found.isEmpty()) {
+      return;
+    }
+    Optional<Lease> earlier = state.change.isPresent() ? state.change.get().by() : holder;
+    Change change =
+        state.change.orElseGet(
+            () -> new Change(state.found.get(), Written.NOTHING, Change.UNKNOWN, holder));
+    if (line.asked().isPresent()) {
+      changedBefore.put(line.setting(), earlier);
+      change = change.with(change.written().ask(line.asked().get()), holder);
+    } else {
+      change =
+          change.with(
+              change.written().failed(), changedBefore.getOrDefault(line.setting(), holder));
+    }
+    state.change = Optional.of(change);
+  }
+}

@@ -1,0 +1,178 @@
+package dev.zeusd.core.settings;
+
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.settings.Restored.Outcome;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+
+/**
+ * Puts settings back: all GPUs side by side, the settings of one in their order and each by itself,
+ * behind whatever waits for that GPU. Thread-safe.
+ */
+final class Restorer {
+  private static final System.Logger LOG = System.getLogger(Leases.class.getName());
+
+  private final Supplier<List<DeviceWorker<Gpu>>> gpus;
+  private final SettingTable table;
+  private final LockedClocks clocks;
+  private final LongSupplier nanoTime;
+  private final Runnable done;
+
+  /**
+   * A restorer of what is in {@code table}.
+   *
+   * @param done called after a setting has been tried
+   */
+  Restorer(
+      Supplier<List<DeviceWorker<Gpu>>> gpus,
+      SettingTable table,
+      LockedClocks clocks,
+      LongSupplier nanoTime,
+      Runnable done) {
+    this.gpus = gpus;
+    this.table = table;
+    this.clocks = clocks;
+    this.nanoTime = nanoTime;
+    this.done = done;
+  }
+
+  /** Starts on those that have to be put back and that nobody holds. */
+  Map<Setting, CompletableFuture<Restored>> start(Collection<Setting> settings) {
+    Map<Setting, CompletableFuture<Restored>> results = new TreeMap<>();
+    table.locked(
+        () -> {
+          for (Setting setting : settings) {
+            Optional<SettingState> state = table.known(setting);
+            if (state.isPresent() && state.get().isPending() && !state.get().restoring) {
+              state.get().restoring = true;
+              results.put(setting, new CompletableFuture<>());
+            }
+          }
+        });
+    results.keySet().stream()
+        .collect(Collectors.groupingBy(Setting::gpuUuid))
+        .forEach((uuid, ofGpu) -> start(uuid, ofGpu, results));
+    return results;
+  }
+
+  private void start(
+      String uuid, List<Setting> settings, Map<Setting, CompletableFuture<Restored>> results) {
+    Optional<DeviceWorker<Gpu>> worker =
+        gpus.get().stream()
+            .filter(gpu -> gpu.device().info().uuid().equals(Optional.of(uuid)))
+            .findFirst();
+    if (worker.isEmpty()) {
+      fail(settings, results, "the GPU " + uuid + " is not there");
+      return;
+    }
+    settings.forEach(setting -> tried(setting, worker.get().device()));
+    try {
+      worker
+          .get()
+          .submit(
+              gpu -> {
+                settings.forEach(setting -> results.get(setting).complete(restore(setting, gpu)));
+                return true;
+              })
+          .whenComplete(
+              (ended, failure) -> {
+                if (failure != null) {
+                  fail(settings, results, failure.getMessage());
+                }
+              });
+    } catch (DeviceException e) {
+      fail(settings, results, e.getMessage());
+    }
+  }
+
+  private void tried(Setting setting, Gpu gpu) {
+    table.locked(() -> table.states.get(setting).triedGeneration = gpu.driverGeneration());
+  }
+
+  private void fail(
+      List<Setting> settings, Map<Setting, CompletableFuture<Restored>> results, String why) {
+    for (Setting setting : settings) {
+      if (!results.get(setting).isDone()) {
+        results.get(setting).complete(finish(setting, Optional.empty(), Restored.pending(why)));
+      }
+    }
+  }
+
+  private Restored restore(Setting setting, Gpu gpu) {
+    Optional<Change> change =
+        table.locked(
+            () -> {
+              SettingState state = table.states.get(setting);
+              return state.isPending() ? state.change : Optional.empty();
+            });
+    if (change.isEmpty()) {
+      return finish(setting, change, withoutIt(setting));
+    }
+    Restored result;
+    try {
+      boolean isBack = change.get().undo(gpu);
+      if (isBack) {
+        clocks.remember(gpu, change.get().before());
+      }
+      result = Restored.as(isBack ? Outcome.RESTORED : Outcome.OVERRIDDEN);
+    } catch (DeviceException e) {
+      result = Restored.pending(String.valueOf(e.getMessage()));
+    }
+    // What this call itself has led to is no reason to try again at once.
+    tried(setting, gpu);
+    return finish(setting, change, result);
+  }
+
+  private Restored withoutIt(Setting setting) {
+    return table.locked(() -> table.states.get(setting).holder.isPresent())
+        ? Restored.pending("another lease has it by now, and puts it back when it ends")
+        : Restored.as(Outcome.OVERRIDDEN);
+  }
+
+  private Restored finish(Setting setting, Optional<Change> tried, Restored result) {
+    table.locked(
+        () -> {
+          SettingState state = table.states.get(setting);
+          state.restoring = false;
+          if (result.outcome() == Outcome.PENDING) {
+            log(state, result);
+            state.failed(result.problem(), nanoTime.getAsLong());
+          } else if (tried.isPresent() && state.change.equals(tried)) {
+            log(state, result);
+            state.settled();
+          }
+          table.changed(List.of(setting));
+        });
+    done.run();
+    return result;
+  }
+
+  /** A failure only when it is a new one. */
+  private static void log(SettingState state, Restored result) {
+    if (!state.failure.equals(Optional.of(result.problem()))) {
+      LOG.log(
+          result.outcome() == Outcome.RESTORED
+              ? System.Logger.Level.INFO
+              : System.Logger.Level.WARNING,
+          "{0} of GPU {1}, changed by {2}: {3}{4}",
+          state.setting.key().wireName(),
+          state.setting.gpuUuid(),
+          state
+              .change
+              .flatMap(Change::by)
+              .map(Lease::toString)
+              .orElse("nobody, but asked for by the baseline"),
+          result.outcome().wireName(),
+          result.problem().isEmpty() ? "" : ", " + result.problem());
+    }
+  }
+}

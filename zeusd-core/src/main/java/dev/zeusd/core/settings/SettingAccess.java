@@ -1,0 +1,22 @@
+package dev.zeusd.core.settings;
+
+import dev.zeusd.core.device.Gpu;
+import java.util.List;
+
+/** A way to change settings: by a lease, or without one where no lease holds them. */
+public sealed interface SettingAccess permits Lease, Unleased {
+  /**
+   * Whether these may be changed now, before anything is.
+   *
+   * @throws LeaseException if not
+   */
+  void check(List<Setting> wanted);
+
+  /**
+   * Changes a setting, on the GPU's thread.
+   *
+   * @throws dev.zeusd.core.device.DeviceException as the GPU; {@code HeldByLease} or {@code
+   *     LeaseEnded} if it may not be changed by now
+   */
+  void write(Gpu gpu, SettingValue value);
+}

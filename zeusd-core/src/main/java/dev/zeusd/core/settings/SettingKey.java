@@ -1,0 +1,30 @@
+package dev.zeusd.core.settings;
+
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Optional;
+
+/**
+ * What can be set on a GPU and put back, in the order in which it is put back: clocks that were
+ * locked under a power limit go first, and persistence mode, which keeps all the others, last.
+ */
+public enum SettingKey {
+  /** The range that the GPU's clock is locked to. */
+  GPU_CLOCKS,
+  /** The range that the memory's clock is locked to. */
+  MEM_CLOCKS,
+  /** The power limit. */
+  POWER_LIMIT,
+  /** Whether persistence mode is on. */
+  PERSISTENCE_MODE;
+
+  /** The name on the wire, such as {@code power_limit}. */
+  public String wireName() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /** The key of a name on the wire. */
+  public static Optional<SettingKey> of(String wireName) {
+    return Arrays.stream(values()).filter(key -> key.wireName().equals(wireName)).findFirst();
+  }
+}

@@ -1,0 +1,89 @@
+package dev.zeusd.core.settings;
+
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+
+/**
+ * All settings that are lent or have to be put back, and the leases. Nothing slow happens under its
+ * lock: no call of a driver, and no waiting for a disk.
+ */
+final class SettingTable {
+  private final ReentrantLock lock = new ReentrantLock();
+
+  /** A setting has become free. */
+  final Condition freed = lock.newCondition();
+
+  /** There is nothing in it: for writes without a lease, which have nothing to do with it then. */
+  private volatile boolean empty = true;
+
+  // From here on: guarded by the lock.
+  final SortedMap<Setting, SettingState> states = new TreeMap<>();
+
+  /** Those that have not ended, by id. */
+  final Map<String, Lease> leases = new LinkedHashMap<>();
+
+  long lastEpoch;
+
+  /** Counts what has to be in the state directory. */
+  long version;
+
+  /** Counts the lines of {@link WriteLog}. */
+  long lines;
+
+  boolean isEmpty() {
+    return empty;
+  }
+
+  <T> T locked(Supplier<T> action) {
+    lock.lock();
+    try {
+      return action.get();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void locked(Runnable action) {
+    lock.lock();
+    try {
+      action.run();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  // From here on: called under the lock.
+
+  SettingState stateOf(Setting setting) {
+    empty = false;
+    return states.computeIfAbsent(setting, SettingState::new);
+  }
+
+  Optional<SettingState> known(Setting setting) {
+    return Optional.ofNullable(states.get(setting));
+  }
+
+  boolean hasChange(Setting setting) {
+    return known(setting).flatMap(state -> state.change).isPresent();
+  }
+
+  /** After a change that outlives the process; forgets what is over, and lets others have it. */
+  void changed(Collection<Setting> settings) {
+    for (Setting setting : settings) {
+      SettingState state = states.get(setting);
+      if (state != null && state.isForgettable()) {
+        states.remove(setting);
+      }
+    }
+    empty = states.isEmpty();
+    version++;
+    freed.signalAll();
+  }
+}

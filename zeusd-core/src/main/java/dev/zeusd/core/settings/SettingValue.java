@@ -1,0 +1,163 @@
+package dev.zeusd.core.settings;
+
+import dev.zeusd.core.device.Gpu;
+import java.util.Optional;
+
+/** A value of a setting. */
+public sealed interface SettingValue {
+  /** Of which setting. */
+  SettingKey key();
+
+  /**
+   * Sets it; on the GPU's thread only.
+   *
+   * @throws dev.zeusd.core.device.DeviceException as the GPU's own methods
+   */
+  void writeTo(Gpu gpu);
+
+  /** One word, for the log and for files: what {@link #parse} understands. */
+  String text();
+
+  /** A power limit, in mW. */
+  record PowerLimit(long powerLimitMw) implements SettingValue {
+    @Override
+    public SettingKey key() {
+      return SettingKey.POWER_LIMIT;
+    }
+
+    @Override
+    public void writeTo(Gpu gpu) {
+      gpu.setPowerLimit(powerLimitMw);
+    }
+
+    @Override
+    public String text() {
+      return Long.toString(powerLimitMw);
+    }
+  }
+
+  /** Persistence mode, on or off. */
+  record PersistenceMode(boolean enabled) implements SettingValue {
+    @Override
+    public SettingKey key() {
+      return SettingKey.PERSISTENCE_MODE;
+    }
+
+    @Override
+    public void writeTo(Gpu gpu) {
+      gpu.setPersistenceMode(enabled);
+    }
+
+    @Override
+    public String text() {
+      return Boolean.toString(enabled);
+    }
+  }
+
+  /** Clocks from {@code minClockMhz} to {@code maxClockMhz}, both included. */
+  record ClockRange(long minClockMhz, long maxClockMhz) {
+    private String text() {
+      return minClockMhz + "-" + maxClockMhz;
+    }
+
+    private static Optional<ClockRange> parse(String text) {
+      if (text.equals(UNLOCKED)) {
+        return Optional.empty();
+      }
+      String[] ends = text.split("-");
+      if (ends.length != 2) {
+        throw new IllegalArgumentException(text);
+      }
+      return Optional.of(new ClockRange(Long.parseLong(ends[0]), Long.parseLong(ends[1])));
+    }
+  }
+
+  /** How clocks are written that the driver decides about. */
+  String UNLOCKED = "driver";
+
+  /**
+   * The GPU's clock.
+   *
+   * @param locked to which range; empty if the driver decides
+   */
+  record GpuClocks(Optional<ClockRange> locked) implements SettingValue {
+    @Override
+    public SettingKey key() {
+      return SettingKey.GPU_CLOCKS;
+    }
+
+    @Override
+    public void writeTo(Gpu gpu) {
+      locked.ifPresentOrElse(
+          range -> gpu.setGpuLockedClocks(range.minClockMhz, range.maxClockMhz),
+          gpu::resetGpuLockedClocks);
+    }
+
+    @Override
+    public String text() {
+      return locked.map(ClockRange::text).orElse(UNLOCKED);
+    }
+  }
+
+  /**
+   * The memory's clock.
+   *
+   * @param locked to which range; empty if the driver decides
+   */
+  record MemClocks(Optional<ClockRange> locked) implements SettingValue {
+    @Override
+    public SettingKey key() {
+      return SettingKey.MEM_CLOCKS;
+    }
+
+    @Override
+    public void writeTo(Gpu gpu) {
+      locked.ifPresentOrElse(
+          range -> gpu.setMemLockedClocks(range.minClockMhz, range.maxClockMhz),
+          gpu::resetMemLockedClocks);
+    }
+
+    @Override
+    public String text() {
+      return locked.map(ClockRange::text).orElse(UNLOCKED);
+    }
+  }
+
+  /** What the GPU says; empty for clocks, which no driver tells. On the GPU's thread only. */
+  static Optional<SettingValue> read(SettingKey key, Gpu gpu) {
+    return switch (key) {
+      case POWER_LIMIT -> Optional.of(new PowerLimit(gpu.powerLimitMw()));
+      case PERSISTENCE_MODE -> Optional.of(new PersistenceMode(gpu.persistenceMode()));
+      case GPU_CLOCKS, MEM_CLOCKS -> Optional.empty();
+    };
+  }
+
+  /** What the driver sets by itself when it is loaded; on the GPU's thread only. */
+  static SettingValue driverDefault(SettingKey key, Gpu gpu) {
+    return switch (key) {
+      case POWER_LIMIT -> new PowerLimit(gpu.defaultPowerLimitMw());
+      case PERSISTENCE_MODE -> new PersistenceMode(false);
+      case GPU_CLOCKS -> new GpuClocks(Optional.empty());
+      case MEM_CLOCKS -> new MemClocks(Optional.empty());
+    };
+  }
+
+  /**
+   * A value from its {@link #text}.
+   *
+   * @throws IllegalArgumentException if it is none
+   */
+  static SettingValue parse(SettingKey key, String text) {
+    return switch (key) {
+      case POWER_LIMIT -> new PowerLimit(Long.parseLong(text));
+      case PERSISTENCE_MODE ->
+          switch (text) {
+            case "true" -> new PersistenceMode(true);
+            case "false" -> new PersistenceMode(false);
+            default -> throw new IllegalArgumentException(text);
+          };
+      case GPU_CLOCKS -> new GpuClocks(ClockRange.parse(text));
+      case MEM_CLOCKS -> new MemClocks(ClockRange.parse(text));
+    };
+  }
+}

@@ -1,0 +1,171 @@
+package dev.zeusd.core.settings;
+
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.net.URLDecoder;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.zip.CRC32;
+
+/**
+ * What leases write, a line for each value before it reaches the driver: a few microseconds, since
+ * nobody waits for the disk. What the process has handed to the kernel survives its death; a crash
+ * of the machine ends what was set as well.
+ *
+ * <p>Each line has a checksum, and begins on a fresh line, so that one that is cut costs only
+ * itself. There are two files, one of which is begun anew when all that it says is saved elsewhere.
+ *
+ * <p>Thread-safe.
+ */
+final class WriteLog {
+  private static final List<String> FILES = List.of("lease-writes-0", "lease-writes-1");
+  private static final int LONG_BYTES = 1 << 16;
+  private static final int PARTS = 6;
+
+  /** A failed write, instead of the value. */
+  private static final String FAILED = "failed";
+
+  private final Path dir;
+
+  // Guarded by this.
+  private int current;
+  private long bytes;
+  private OutputStream out;
+
+  /**
+   * One line.
+   *
+   * @param number counts lines
+   * @param epoch of the lease
+   * @param asked the value that is about to be written; empty if that has failed
+   */
+  record Line(long number, Setting setting, long epoch, Optional<SettingValue> asked) {
+    private String text() {
+      String text =
+          String.join(
+              " ",
+              Long.toString(number),
+              Long.toString(epoch),
+              encode(setting.gpuUuid()),
+              setting.key().wireName(),
+              asked.map(SettingValue::text).orElse(FAILED));
+      return text + " " + checksum(text);
+    }
+
+    /** Empty if it is damaged. */
+    private static Optional<Line> parse(String line) {
+      int end = line.lastIndexOf(' ');
+      String[] parts = line.split(" ");
+      if (parts.length != PARTS || !checksum(line.substring(0, end)).equals(parts[PARTS - 1])) {
+        return Optional.empty();
+      }
+      SettingKey key = SettingKey.of(parts[3]).orElseThrow();
+      return Optional.of(
+          new Line(
+              Long.parseLong(parts[0]),
+              new Setting(decode(parts[2]), key),
+              Long.parseLong(parts[1]),
+              parts[4].equals(FAILED)
+                  ? Optional.empty()
+                  : Optional.of(SettingValue.parse(key, parts[4]))));
+    }
+  }
+
+  WriteLog(Path dir) {
+    this.dir = dir;
+  }
+
+  /** A text without blanks and line ends. */
+  static String encode(String text) {
+    return URLEncoder.encode(text, StandardCharsets.UTF_8);
+  }
+
+  static String decode(String text) {
+    return URLDecoder.decode(text, StandardCharsets.UTF_8);
+  }
+
+  private static String checksum(String text) {
+    CRC32 sum = new CRC32();
+    sum.update(text.getBytes(StandardCharsets.UTF_8));
+    return Long.toHexString(sum.getValue());
+  }
+
+  /** All lines that are whole, in the order in which they were numbered. */
+  List<Line> read() throws IOException {
+    List<Line> lines = new ArrayList<>();
+    for (String name : FILES) {
+      try {
+        // Whatever the bytes are: damaged lines need not be UTF-8.
+        String text = Files.readString(dir.resolve(name), StandardCharsets.ISO_8859_1);
+        text.lines().map(Line::parse).flatMap(Optional::stream).forEach(lines::add);
+      } catch (NoSuchFileException e) {
+        // Nothing was written.
+      }
+    }
+    lines.sort(Comparator.comparingLong(Line::number));
+    return lines;
+  }
+
+  /** Hands a line to the kernel. */
+  synchronized void append(Line line) throws IOException {
+    byte[] text = ("\n" + line.text() + "\n").getBytes(StandardCharsets.UTF_8);
+    if (out == null) {
+      out = open(current);
+    }
+    bytes += text.length;
+    // One call of the kernel; and unlike a channel, this is not closed by an interrupt.
+    out.write(text);
+  }
+
+  private OutputStream open(int file) throws IOException {
+    Path path = dir.resolve(FILES.get(file));
+    Files.deleteIfExists(path);
+    Files.createFile(
+        path, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+    return new FileOutputStream(path.toFile(), true);
+  }
+
+  /** Whether it is time to {@link #turn}. */
+  synchronized boolean isLong() {
+    return bytes > LONG_BYTES;
+  }
+
+  /** Lets what follows go into the other file; what is there is for {@link #forget}. */
+  synchronized void turn() throws IOException {
+    OutputStream next = open(1 - current);
+    close();
+    out = next;
+    current = 1 - current;
+    bytes = 0;
+  }
+
+  /** Drops what was written before the last {@link #turn}. */
+  synchronized void forget() throws IOException {
+    Files.deleteIfExists(dir.resolve(FILES.get(1 - current)));
+  }
+
+  /** Drops all; what is appended next begins anew. */
+  synchronized void clear() throws IOException {
+    close();
+    for (String name : FILES) {
+      Files.deleteIfExists(dir.resolve(name));
+    }
+  }
+
+  private void close() throws IOException {
+    if (out != null) {
+      out.close();
+      out = null;
+      bytes = 0;
+    }
+  }
+}

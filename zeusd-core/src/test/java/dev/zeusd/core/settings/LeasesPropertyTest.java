@@ -1,0 +1,531 @@
+package dev.zeusd.core.settings;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.settings.LeaseRequest.OnEnd;
+import dev.zeusd.core.settings.SettingValue.ClockRange;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/**
+ * Clients that take, write, renew, end and die; GPUs that fail, are lost and reloaded; other tools;
+ * a daemon that is stopped and killed, in the middle of a write and at any byte of what it saves.
+ * However they interleave: every setting ends where it belongs, or is shown as pending, and nothing
+ * is ever held twice.
+ */
+@Timeout(300)
+class LeasesPropertyTest {
+  private static final int RUNS = Integer.getInteger("leases.runs", 60);
+  private static final int STEPS = 120;
+  private static final Duration TTL = Duration.ofSeconds(30);
+  private static final Duration LONG = Duration.ofMinutes(2);
+  private static final Logger LOG = Logger.getLogger(Leases.class.getName());
+
+  private static Path dir;
+
+  private final List<ModelGpu> models = List.of(new ModelGpu(0), new ModelGpu(1), new ModelGpu(2));
+  private final List<DeviceWorker<Gpu>> gpus =
+      models.stream().map(gpu -> new DeviceWorker<Gpu>(gpu.info().id(), "gpu", gpu)).toList();
+  private final AtomicLong nanos = new AtomicLong();
+  private final List<Mine> clients = new ArrayList<>();
+  private Map<Setting, Belongs> belongs = new TreeMap<>();
+  private Random random;
+  private Leases leases;
+  private long foreignMw;
+
+  /** What a client knows. */
+  private record Mine(String id, long epoch, OnEnd onEnd, List<Setting> settings) {}
+
+  /**
+   * Where a setting belongs.
+   *
+   * @param home where it goes back to
+   * @param touchedBy the lease that has changed it, while it is not back
+   * @param foreign what somebody else has set since
+   */
+  private record Belongs(String home, Optional<String> touchedBy, Optional<String> foreign) {
+    static Belongs at(String home) {
+      return new Belongs(home, Optional.empty(), Optional.empty());
+    }
+
+    String end() {
+      return foreign.orElse(home);
+    }
+  }
+
+  private static final class Killed extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+  }
+
+  @BeforeAll
+  static void findMemory() throws IOException {
+    // Hundreds of kills: none of them waits for a disk.
+    Path memory = Path.of("/dev/shm");
+    dir =
+        Files.isWritable(memory)
+            ? Files.createTempDirectory(memory, "leases")
+            : Files.createTempDirectory("leases");
+    LOG.setLevel(Level.OFF);
+    Logger.getLogger("dev.zeusd.core.StateDirectory").setLevel(Level.OFF);
+  }
+
+  @AfterAll
+  static void cleanUp() throws IOException {
+    LOG.setLevel(null);
+    Logger.getLogger("dev.zeusd.core.StateDirectory").setLevel(null);
+    clear();
+    Files.delete(dir);
+  }
+
+  private static void clear() throws IOException {
+    try (var files = Files.list(dir)) {
+      for (Path file : files.toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  @Test
+  void everySettingEndsWhereItBelongs() throws IOException {
+    long first = Long.getLong("leases.seed", System.nanoTime());
+    for (int run = 0; run < RUNS; run++) {
+      run(first + run);
+    }
+    DeviceWorker.closeAll(gpus);
+  }
+
+  private void run(long seed) throws IOException {
+    random = new Random(seed);
+    clear();
+    clients.clear();
+    for (ModelGpu gpu : models) {
+      heal(gpu);
+      gpu.reload();
+      gpu.limitMw = 200_000 + 10_000 * random.nextInt(5);
+      gpu.persistence = random.nextBoolean();
+      for (SettingKey key : SettingKey.values()) {
+        Setting setting = new Setting("GPU-" + gpu.info().id(), key);
+        belongs.put(setting, Belongs.at(actual(setting)));
+      }
+    }
+    leases = open();
+    List<String> story = new ArrayList<>();
+    try {
+      for (int step = 0; step < STEPS; step++) {
+        step(story);
+        sync();
+      }
+      models.forEach(LeasesPropertyTest::heal);
+      story.add("the end");
+      for (int look = 0; look < 4; look++) {
+        nanos.addAndGet(LONG.toNanos());
+        sync();
+      }
+      assertEquals(List.of(), leases.list());
+      belongs.forEach((setting, there) -> assertEquals(there.end(), actual(setting), "" + setting));
+    } catch (AssertionError | RuntimeException e) {
+      throw new AssertionError("seed " + seed + ": " + String.join("\n", story), e);
+    }
+  }
+
+  private Leases open() {
+    return new Leases(() -> gpus, Optional.of(dir), Baseline.none(), nanos::get, false);
+  }
+
+  private static void heal(ModelGpu gpu) {
+    gpu.lost = false;
+    gpu.failsToWrite = false;
+    gpu.onWrite = value -> {};
+  }
+
+  // ---- What may happen ----
+
+  private void step(List<String> story) throws IOException {
+    int what = random.nextInt(20);
+    switch (what) {
+      case 0, 1, 2, 3 -> story.add("take " + take());
+      case 4, 5, 6, 7 -> story.add("write " + write());
+      case 8 -> story.add("write without a lease " + writeUnleased());
+      case 9 -> story.add("another tool " + setFromOutside());
+      case 10, 11 -> story.add("end " + end());
+      case 12 -> story.add("renew " + renew());
+      case 13 -> {
+        nanos.addAndGet(TTL.toNanos() / 4 * random.nextInt(6));
+        story.add("time");
+      }
+      case 14, 15 -> {
+        ModelGpu gpu = any(models);
+        gpu.lost = random.nextInt(4) == 0;
+        gpu.failsToWrite = random.nextInt(3) == 0;
+        story.add("GPU " + gpu.info() + gpu.lost + gpu.failsToWrite);
+      }
+      case 16 -> story.add("reload " + reload());
+      case 17 -> {
+        leases = open();
+        story.add("kill");
+      }
+      case 18 -> story.add("kill while " + killWhileWriting());
+      default ->
+          story.add(random.nextInt(3) == 0 ? stop() : "kill while saving " + killWhileSaving());
+    }
+  }
+
+  private <T> T any(List<T> list) {
+    return list.get(random.nextInt(list.size()));
+  }
+
+  private String take() {
+    List<Setting> wanted =
+        belongs.keySet().stream().filter(setting -> random.nextInt(5) == 0).toList();
+    if (wanted.isEmpty() || clients.size() == 4) {
+      return "nothing";
+    }
+    OnEnd onEnd = random.nextInt(4) == 0 ? OnEnd.KEEP : OnEnd.RESTORE;
+    try {
+      Lease lease = leases.take(wanted, new LeaseRequest("client", TTL, Duration.ZERO, onEnd));
+      clients.add(new Mine(lease.id(), lease.epoch(), onEnd, wanted));
+      return lease + " of " + wanted + " " + onEnd;
+    } catch (LeaseException.Held | LeaseException.Unreadable e) {
+      return e.getMessage();
+    }
+  }
+
+  private SettingValue anyValue(SettingKey key) {
+    Optional<ClockRange> range = Optional.of(new ClockRange(300, 900 + random.nextInt(5)));
+    return switch (key) {
+      case POWER_LIMIT -> new SettingValue.PowerLimit(100_000 + 10_000L * random.nextInt(9));
+      case PERSISTENCE_MODE -> new SettingValue.PersistenceMode(random.nextBoolean());
+      case GPU_CLOCKS -> new SettingValue.GpuClocks(range);
+      case MEM_CLOCKS -> new SettingValue.MemClocks(range);
+    };
+  }
+
+  private String write() {
+    if (clients.isEmpty()) {
+      return "nothing";
+    }
+    Mine mine = any(clients);
+    Setting setting = any(mine.settings);
+    SettingValue value = anyValue(setting.key());
+    String result = "done";
+    try {
+      call(leases.find(mine.id, mine.epoch), setting, value);
+      touched(mine, setting);
+    } catch (DeviceException.Failed e) {
+      if (e.getMessage().contains("does not take it") || !canBeReplayed(setting)) {
+        tried(mine, setting);
+      }
+      result = e.toString();
+    } catch (DeviceException | LeaseException | Killed e) {
+      result = e.toString();
+    }
+    return mine.epoch + " " + setting + " " + value + " " + result;
+  }
+
+  private void touched(Mine mine, Setting setting) {
+    belongs.put(
+        setting, new Belongs(belongs.get(setting).home, Optional.of(mine.id), Optional.empty()));
+  }
+
+  /** A driver may have taken what it says it has not. */
+  private void tried(Mine mine, Setting setting) {
+    Belongs there = belongs.get(setting);
+    if (there.touchedBy.isEmpty()) {
+      belongs.put(setting, new Belongs(there.home, Optional.of(mine.id), Optional.empty()));
+    }
+  }
+
+  private void call(SettingAccess access, Setting setting, SettingValue value) {
+    gpuOf(setting)
+        .call(
+            gpu -> {
+              access.write(gpu, value);
+              return true;
+            });
+  }
+
+  private DeviceWorker<Gpu> gpuOf(Setting setting) {
+    return gpus.get(Integer.parseInt(setting.gpuUuid().substring(4)));
+  }
+
+  /** Clocks that no lease has set are forgotten with the process, and not part of this. */
+  private String writeUnleased() {
+    Setting setting = any(List.copyOf(belongs.keySet()));
+    SettingValue value = anyValue(setting.key());
+    if (setting.key() == SettingKey.GPU_CLOCKS || setting.key() == SettingKey.MEM_CLOCKS) {
+      return "nothing";
+    }
+    boolean isHeld = heldOnes().contains(setting);
+    try {
+      call(leases.unleased(), setting, value);
+      assertTrue(!isHeld, "written beside a lease: " + setting);
+      belongs.put(setting, Belongs.at(value.text()));
+    } catch (DeviceException e) {
+      return e.toString();
+    }
+    return setting + " " + value;
+  }
+
+  private String setFromOutside() {
+    ModelGpu gpu = any(models);
+    foreignMw = 400_000 + (foreignMw + 2_001) % 500_000;
+    gpu.limitMw = foreignMw;
+    Setting setting = new Setting("GPU-" + gpu.info().id(), SettingKey.POWER_LIMIT);
+    Belongs there = belongs.get(setting);
+    belongs.put(
+        setting,
+        there.touchedBy.isPresent()
+            ? new Belongs(there.home, there.touchedBy, Optional.of("" + foreignMw))
+            : Belongs.at("" + foreignMw));
+    return setting + " " + foreignMw;
+  }
+
+  private String end() {
+    if (clients.isEmpty()) {
+      return "nothing";
+    }
+    Mine mine = any(clients);
+    try {
+      return mine.epoch + " " + leases.find(mine.id).end();
+    } catch (LeaseException.Ended e) {
+      return e.getMessage();
+    }
+  }
+
+  private String renew() {
+    if (clients.isEmpty()) {
+      return "nothing";
+    }
+    try {
+      leases.find(any(clients).id).renew();
+      return "done";
+    } catch (LeaseException.Ended e) {
+      return e.getMessage();
+    }
+  }
+
+  private String reload() {
+    ModelGpu gpu = any(models);
+    gpu.reload();
+    for (SettingKey key : SettingKey.values()) {
+      Setting setting = new Setting("GPU-" + gpu.info().id(), key);
+      Belongs there = belongs.get(setting);
+      belongs.put(
+          setting,
+          there.touchedBy.isPresent()
+              ? new Belongs(there.home, there.touchedBy, Optional.empty())
+              : Belongs.at(actual(setting)));
+    }
+    return "" + gpu.info();
+  }
+
+  private String stop() {
+    leases.close();
+    leases = open();
+    return "stop";
+  }
+
+  /** Before the driver has the value, perhaps within the line of the log; or after. */
+  private String killWhileWriting() throws IOException {
+    boolean reaches = random.nextBoolean();
+    for (ModelGpu gpu : models) {
+      gpu.onWrite =
+          value -> {
+            if (reaches && !gpu.lost && !gpu.failsToWrite) {
+              gpu.onWrite = again -> {};
+              replay(gpu, value);
+            }
+            throw new Killed();
+          };
+    }
+    String what = write(reaches);
+    models.forEach(gpu -> gpu.onWrite = value -> {});
+    leases = open();
+    return what + (reaches ? " and driver has it" : "");
+  }
+
+  private void replay(ModelGpu gpu, String write) {
+    String value = write.substring(write.lastIndexOf(' ') + 1);
+    if (write.startsWith("limit ")) {
+      gpu.limitMw = Long.parseLong(value);
+    } else if (write.startsWith("persistence ")) {
+      gpu.persistence = Boolean.parseBoolean(value);
+    }
+  }
+
+  /** One of limit and persistence, since the others do not tell the value. */
+  private String write(boolean reaches) throws IOException {
+    List<Mine> able =
+        clients.stream()
+            // Of one that keeps, nobody can tell whether it has got as far as that.
+            .filter(mine -> mine.onEnd == OnEnd.RESTORE)
+            .filter(mine -> mine.settings.stream().anyMatch(LeasesPropertyTest::canBeReplayed))
+            .toList();
+    if (able.isEmpty()) {
+      return "nothing";
+    }
+    Mine mine = any(able);
+    Setting setting =
+        any(mine.settings.stream().filter(LeasesPropertyTest::canBeReplayed).toList());
+    ModelGpu gpu = models.get(gpuOf(setting).id());
+    SettingValue value = anyValue(setting.key());
+    try {
+      call(leases.find(mine.id, mine.epoch), setting, value);
+      return "not reached";
+    } catch (Killed e) {
+      if (reaches && !gpu.lost && !gpu.failsToWrite) {
+        touched(mine, setting);
+      } else if (reaches || cutLastLine()) {
+        tried(mine, setting);
+      }
+      return setting + " " + value;
+    } catch (DeviceException | LeaseException e) {
+      return e.toString();
+    }
+  }
+
+  private static boolean canBeReplayed(Setting setting) {
+    return setting.key() == SettingKey.POWER_LIMIT || setting.key() == SettingKey.PERSISTENCE_MODE;
+  }
+
+  /** Whether it still says all. */
+  private boolean cutLastLine() throws IOException {
+    Path newest = null;
+    for (String name : List.of("lease-writes-0", "lease-writes-1")) {
+      Path file = dir.resolve(name);
+      if (Files.exists(file) && Files.size(file) > 0) {
+        newest = file;
+      }
+    }
+    byte[] bytes = Files.readAllBytes(newest);
+    int start = bytes.length - 1;
+    while (bytes[start - 1] != '\n') {
+      start--;
+    }
+    int length = start - 1 + random.nextInt(bytes.length - start + 2);
+    byte[] cut = Arrays.copyOf(bytes, length);
+    boolean torn = random.nextBoolean() && length > start;
+    if (torn) {
+      cut[length - 1] = 0;
+    }
+    Files.write(newest, cut);
+    return length >= bytes.length - 1 && (!torn || length == bytes.length);
+  }
+
+  /** Within the file that a taking or an ending writes at last: the one before is still there. */
+  private String killWhileSaving() throws IOException {
+    sync();
+    Optional<byte[]> before = readState();
+    Map<Setting, Belongs> belonged = new TreeMap<>(belongs);
+    List<Mine> had = List.copyOf(clients);
+    String what = random.nextBoolean() ? take() : end();
+    flush();
+    Optional<byte[]> after = readState();
+    Path file = dir.resolve("leases");
+    if (after.isPresent() && !Arrays.equals(before.orElse(null), after.get())) {
+      Files.write(
+          dir.resolve(".leases.new"),
+          Arrays.copyOf(after.get(), random.nextInt(after.get().length + 1)));
+      if (before.isPresent()) {
+        Files.write(file, before.get());
+      } else {
+        Files.delete(file);
+      }
+      // What has been put back is put back once more.
+      belongs = belonged;
+      clients.clear();
+      clients.addAll(had);
+    }
+    leases = open();
+    return what;
+  }
+
+  private static Optional<byte[]> readState() throws IOException {
+    try {
+      return Optional.of(Files.readAllBytes(dir.resolve("leases")));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    }
+  }
+
+  // ---- What must be so at all times ----
+
+  private void flush() {
+    gpus.forEach(gpu -> gpu.call(device -> true));
+  }
+
+  private void sync() {
+    flush();
+    leases.step();
+    flush();
+    List<LeaseInfo> infos = leases.list();
+    heldOnes();
+    for (Mine mine : List.copyOf(clients)) {
+      boolean isOver = infos.stream().noneMatch(info -> isHeldBy(info, mine));
+      if (isOver) {
+        clients.remove(mine);
+        mine.settings.stream()
+            .filter(each -> mine.onEnd == OnEnd.KEEP)
+            .filter(each -> belongs.get(each).touchedBy.equals(Optional.of(mine.id)))
+            .forEach(each -> belongs.put(each, Belongs.at(actual(each))));
+      }
+    }
+    Set<Setting> open = new HashSet<>();
+    infos.forEach(info -> open.addAll(info.settings()));
+    belongs.replaceAll(
+        (setting, there) -> {
+          if (there.touchedBy.isEmpty() || open.contains(setting)) {
+            return there;
+          }
+          assertEquals(there.end(), actual(setting), "" + setting);
+          return Belongs.at(there.end());
+        });
+  }
+
+  private static boolean isHeldBy(LeaseInfo info, Mine mine) {
+    return info.state() != LeaseState.PENDING && info.id().equals(mine.id);
+  }
+
+  private Set<Setting> heldOnes() {
+    Set<Setting> held = new HashSet<>();
+    for (LeaseInfo info : leases.list()) {
+      if (info.state() != LeaseState.PENDING) {
+        info.settings().forEach(each -> assertTrue(held.add(each), () -> "held twice: " + each));
+      }
+    }
+    return held;
+  }
+
+  private String actual(Setting setting) {
+    ModelGpu gpu = models.get(gpuOf(setting).id());
+    return switch (setting.key()) {
+      case POWER_LIMIT -> "" + gpu.limitMw;
+      case PERSISTENCE_MODE -> "" + gpu.persistence;
+      case GPU_CLOCKS -> gpu.gpuClocks;
+      case MEM_CLOCKS -> gpu.memClocks;
+    };
+  }
+}

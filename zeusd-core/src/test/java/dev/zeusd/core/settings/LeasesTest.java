@@ -1,0 +1,473 @@
+package dev.zeusd.core.settings;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.settings.LeaseRequest.OnEnd;
+import dev.zeusd.core.settings.Restored.Outcome;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(60)
+class LeasesTest {
+  private static final Duration TTL = Duration.ofSeconds(30);
+  private static final Set<SettingKey> LIMIT = EnumSet.of(SettingKey.POWER_LIMIT);
+  private static final Set<SettingKey> ALL = EnumSet.allOf(SettingKey.class);
+
+  private final List<ModelGpu> models = List.of(new ModelGpu(0), new ModelGpu(1));
+  private final List<DeviceWorker<Gpu>> gpus =
+      models.stream().map(gpu -> new DeviceWorker<Gpu>(gpu.info().id(), "gpu", gpu)).toList();
+  private final AtomicLong nanos = new AtomicLong();
+  private final List<Leases> open = new ArrayList<>();
+
+  @TempDir Path dir;
+
+  @AfterEach
+  void close() {
+    open.forEach(Leases::close);
+    DeviceWorker.closeAll(gpus);
+  }
+
+  private Leases open(Baseline baseline) {
+    Leases leases = new Leases(() -> gpus, Optional.of(dir), baseline, nanos::get, false);
+    open.add(leases);
+    return leases;
+  }
+
+  /** A daemon that goes on after the last one was killed. */
+  private Leases open() {
+    return open(Baseline.none());
+  }
+
+  private static LeaseRequest request(String holder, OnEnd onEnd) {
+    return new LeaseRequest(holder, TTL, Duration.ZERO, onEnd);
+  }
+
+  private static Lease take(Leases leases, Set<SettingKey> keys, Integer... ids) {
+    return leases.take(leases.settings(List.of(ids), keys), request("alice", OnEnd.RESTORE));
+  }
+
+  private void write(SettingAccess access, int gpu, SettingValue value) {
+    gpus.get(gpu)
+        .call(
+            device -> {
+              access.write(device, value);
+              return true;
+            });
+  }
+
+  private static SettingValue limit(long mw) {
+    return new SettingValue.PowerLimit(mw);
+  }
+
+  private static Setting setting(int gpu, SettingKey key) {
+    return new Setting("GPU-" + gpu, key);
+  }
+
+  private void step(Leases leases) {
+    leases.step();
+    // Behind what that has started.
+    gpus.forEach(gpu -> gpu.call(device -> true));
+  }
+
+  private void pass(Duration time) {
+    nanos.addAndGet(time.toNanos());
+  }
+
+  @Test
+  void whatALeaseHasChangedComesBackAndNothingElse() {
+    Leases leases = open();
+    models.get(0).limitMw = 250_000;
+    models.get(0).persistence = true;
+    Lease lease = take(leases, ALL, 0, 1);
+    assertEquals(limit(250_000), lease.saved().get(setting(0, SettingKey.POWER_LIMIT)));
+    write(lease, 0, limit(200_000));
+    write(lease, 0, limit(150_000));
+    write(lease, 0, new SettingValue.PersistenceMode(false));
+    write(lease, 0, new SettingValue.GpuClocks(Optional.of(new SettingValue.ClockRange(300, 900))));
+    assertEquals("300-900", models.get(0).gpuClocks);
+    List<String> writes = new ArrayList<>();
+    models.get(0).onWrite = writes::add;
+    models.get(1).onWrite = writes::add;
+    Map<Setting, Restored> results = lease.end();
+    assertEquals(List.of("gpu clocks", "limit 250000", "persistence true"), writes);
+    assertEquals(Outcome.RESTORED, results.get(setting(0, SettingKey.POWER_LIMIT)).outcome());
+    assertEquals(Outcome.UNCHANGED, results.get(setting(0, SettingKey.MEM_CLOCKS)).outcome());
+    assertEquals(Outcome.UNCHANGED, results.get(setting(1, SettingKey.POWER_LIMIT)).outcome());
+    assertEquals(List.of(), leases.list());
+    assertFalse(leases.isInUse());
+    assertThrows(LeaseException.Ended.class, lease::end);
+  }
+
+  @Test
+  void clocksThatWereSetWithoutALeaseComeBackAsTheyWere() {
+    Leases leases = open();
+    SettingValue before =
+        new SettingValue.MemClocks(Optional.of(new SettingValue.ClockRange(500, 600)));
+    write(leases.unleased(), 0, before);
+    Lease lease = take(leases, ALL, 0);
+    assertEquals(before, lease.saved().get(setting(0, SettingKey.MEM_CLOCKS)));
+    write(lease, 0, new SettingValue.MemClocks(Optional.empty()));
+    lease.end();
+    assertEquals("500-600", models.get(0).memClocks);
+    // And a lease knows what the one before has left.
+    try (Lease keeps = leases.take(leases.settings(List.of(0), ALL), request("bob", OnEnd.KEEP))) {
+      write(keeps, 0, new SettingValue.MemClocks(Optional.of(new SettingValue.ClockRange(1, 2))));
+    }
+    assertEquals("1-2", models.get(0).memClocks);
+    models.get(0).reload();
+    Lease last = take(leases, ALL, 0);
+    assertEquals(
+        new SettingValue.MemClocks(Optional.empty()),
+        last.saved().get(setting(0, SettingKey.MEM_CLOCKS)));
+  }
+
+  @Test
+  void nobodyElseGetsWhatIsHeld() {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0);
+    LeaseException.Held held =
+        assertThrows(LeaseException.Held.class, () -> take(leases, ALL, 1, 0));
+    assertEquals("alice", held.holder());
+    assertEquals(TTL.toMillis(), held.expiresInMs());
+    assertTrue(held.getMessage().contains("power_limit of GPU 0"), held.getMessage());
+    assertEquals(1, leases.list().size());
+    DeviceException refused =
+        assertThrows(
+            DeviceException.HeldByLease.class, () -> write(leases.unleased(), 0, limit(100_000)));
+    assertTrue(refused.getMessage().contains("alice"), refused.getMessage());
+    // What it does not hold is as ever.
+    write(leases.unleased(), 1, limit(123_000));
+    write(leases.unleased(), 0, new SettingValue.PersistenceMode(true));
+    assertEquals(123_000, models.get(1).limitMw);
+    assertThrows(
+        LeaseException.NotCovered.class,
+        () -> lease.check(List.of(setting(1, SettingKey.POWER_LIMIT))));
+    lease.end();
+    take(leases, ALL, 1, 0).end();
+  }
+
+  @Test
+  void aLeaseThatIsNotRenewedExpiresAndOneThatIsKeptDoesNot() {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0);
+    write(lease, 0, limit(200_000));
+    pass(TTL.minusSeconds(1));
+    lease.renew();
+    pass(TTL.minusSeconds(1));
+    step(leases);
+    assertEquals(200_000, models.get(0).limitMw);
+    Lease.Keeper keeper = lease.keep();
+    pass(TTL.multipliedBy(10));
+    step(leases);
+    assertEquals(200_000, models.get(0).limitMw);
+    keeper.close();
+    pass(TTL.minusNanos(1));
+    step(leases);
+    assertEquals(200_000, models.get(0).limitMw);
+    pass(Duration.ofNanos(1));
+    step(leases);
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
+    assertThrows(LeaseException.Ended.class, lease::renew);
+    assertThrows(DeviceException.LeaseEnded.class, () -> write(lease, 0, limit(100_000)));
+    assertThrows(LeaseException.Ended.class, () -> leases.find(lease.id()));
+  }
+
+  @Test
+  void aWriteThatWasQueuedDoesNotReachTheDriverAfterTheLease() throws Exception {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0);
+    write(lease, 0, limit(200_000));
+    CountDownLatch busy = new CountDownLatch(1);
+    gpus.get(0).submit(device -> await(busy));
+    CompletableFuture<Boolean> queued =
+        gpus.get(0)
+            .submit(
+                device -> {
+                  lease.write(device, limit(100_000));
+                  return true;
+                });
+    pass(TTL);
+    leases.step();
+    CompletableFuture<Boolean> late =
+        gpus.get(0)
+            .submit(
+                device -> {
+                  lease.write(device, limit(110_000));
+                  return true;
+                });
+    busy.countDown();
+    assertThrows(DeviceException.LeaseEnded.class, () -> DeviceWorker.await(queued));
+    assertThrows(DeviceException.LeaseEnded.class, () -> DeviceWorker.await(late));
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
+  }
+
+  private static boolean await(CountDownLatch latch) {
+    try {
+      return latch.await(30, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  @Test
+  void whatSomebodyElseHasSetMeanwhileIsLeft() {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0, 1);
+    write(lease, 0, limit(200_000));
+    write(lease, 0, limit(210_000));
+    write(lease, 1, limit(200_000));
+    models.get(0).limitMw = 200_000;
+    Map<Setting, Restored> results = lease.end();
+    assertEquals(Outcome.OVERRIDDEN, results.get(setting(0, SettingKey.POWER_LIMIT)).outcome());
+    assertEquals(Outcome.RESTORED, results.get(setting(1, SettingKey.POWER_LIMIT)).outcome());
+    assertEquals(200_000, models.get(0).limitMw);
+  }
+
+  @Test
+  void whatWasSetBetweenTakingAndWritingIsWhatComesBack() {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0);
+    models.get(0).limitMw = 222_000;
+    write(lease, 0, limit(200_000));
+    // Also over a crash.
+    lease.end();
+    assertEquals(222_000, models.get(0).limitMw);
+  }
+
+  @Test
+  void whatFailsIsTriedAgainShownBlocksNobodyAndIsHandedOn() {
+    Leases leases = open();
+    models.get(0).limitMw = 250_000;
+    Lease first = take(leases, LIMIT, 0, 1);
+    write(first, 0, limit(200_000));
+    write(first, 1, limit(200_000));
+    models.get(0).failsToWrite = true;
+    Map<Setting, Restored> results = first.end();
+    Restored failed = results.get(setting(0, SettingKey.POWER_LIMIT));
+    assertEquals(Outcome.PENDING, failed.outcome());
+    assertTrue(failed.problem().contains("does not take it"), failed.problem());
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(1).limitMw);
+    LeaseInfo pending = leases.list().getFirst();
+    assertEquals(LeaseState.PENDING, pending.state());
+    assertEquals(first.id(), pending.id());
+    assertEquals(List.of(setting(0, SettingKey.POWER_LIMIT)), pending.settings());
+    // With back-off: not at once.
+    models.get(0).failsToWrite = false;
+    step(leases);
+    assertEquals(200_000, models.get(0).limitMw);
+    Lease second = take(leases, LIMIT, 0);
+    assertEquals(limit(250_000), second.saved().get(setting(0, SettingKey.POWER_LIMIT)));
+    assertEquals(1, leases.list().size());
+    write(second, 0, limit(100_000));
+    models.get(0).lost = true;
+    assertEquals(Outcome.PENDING, second.end().get(setting(0, SettingKey.POWER_LIMIT)).outcome());
+    models.get(0).lost = false;
+    pass(Duration.ofSeconds(40));
+    step(leases);
+    assertEquals(250_000, models.get(0).limitMw);
+    assertEquals(List.of(), leases.list());
+  }
+
+  @Test
+  void afterAReloadOfTheDriverItIsTriedAtOnceAndADefaultIsNotSomebodyElsesValue() {
+    Leases leases = open();
+    models.get(0).limitMw = 250_000;
+    Lease lease = take(leases, LIMIT, 0);
+    write(lease, 0, limit(200_000));
+    models.get(0).lost = true;
+    lease.end();
+    models.get(0).lost = false;
+    models.get(0).reload();
+    step(leases);
+    assertEquals(250_000, models.get(0).limitMw);
+  }
+
+  @Test
+  void whoeverComesFirstIsServedFirst() throws Exception {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0);
+    List<String> order = new ArrayList<>();
+    List<Thread> waiting = new ArrayList<>();
+    for (String name : List.of("one", "two", "three")) {
+      Thread thread =
+          Thread.ofPlatform()
+              .start(
+                  () -> {
+                    try (Lease mine =
+                        leases.take(
+                            leases.settings(List.of(0), LIMIT),
+                            new LeaseRequest(name, TTL, Duration.ofSeconds(30), OnEnd.RESTORE))) {
+                      synchronized (order) {
+                        order.add(mine.holder());
+                      }
+                    }
+                  });
+      waiting.add(thread);
+      while (thread.getState() != Thread.State.TIMED_WAITING) {
+        Thread.onSpinWait();
+      }
+    }
+    lease.end();
+    for (Thread thread : waiting) {
+      thread.join();
+    }
+    assertEquals(List.of("one", "two", "three"), order);
+  }
+
+  @Test
+  void afterAKillTheClientMayGoOnForOneTtlAndThenAllComesBack() throws IOException {
+    Leases killed = open();
+    models.get(0).limitMw = 250_000;
+    Lease lease = take(killed, LIMIT, 0);
+    write(lease, 0, limit(200_000));
+    write(lease, 0, limit(210_000));
+    assertEquals("rw-------", permissions("leases"));
+    assertEquals("rw-------", permissions("lease-writes-0"));
+
+    Leases next = open();
+    assertEquals(LeaseState.ORPHANED, next.list().getFirst().state());
+    assertEquals("alice", next.list().getFirst().holder());
+    Lease again = next.find(lease.id(), lease.epoch());
+    assertThrows(LeaseException.Ended.class, () -> next.find(lease.id(), lease.epoch() + 1));
+    write(again, 0, limit(220_000));
+    assertEquals(LeaseState.ACTIVE, next.list().getFirst().state());
+
+    Leases third = open();
+    assertThrows(LeaseException.Held.class, () -> take(third, LIMIT, 0));
+    pass(TTL);
+    step(third);
+    assertEquals(250_000, models.get(0).limitMw);
+    assertEquals(List.of(), third.list());
+    Lease later = take(third, LIMIT, 0);
+    assertTrue(later.epoch() > lease.epoch());
+
+    Leases last = open();
+    assertEquals(1, last.list().size());
+    last.close();
+    assertEquals(List.of(), open().list());
+  }
+
+  private String permissions(String file) throws IOException {
+    return java.nio.file.attribute.PosixFilePermissions.toString(
+        Files.getPosixFilePermissions(dir.resolve(file)));
+  }
+
+  @Test
+  void afterAKillSomebodyElsesValueIsLeft() {
+    Lease lease = take(open(), LIMIT, 0);
+    write(lease, 0, limit(200_000));
+    models.get(0).limitMw = 123_000;
+    Leases next = open();
+    pass(TTL);
+    step(next);
+    assertEquals(123_000, models.get(0).limitMw);
+    assertEquals(List.of(), next.list());
+  }
+
+  @Test
+  void aStateFileThatIsDamagedIsSetAside() throws IOException {
+    take(open(), LIMIT, 0);
+    Files.writeString(dir.resolve("leases"), "nonsense");
+    Leases next = open();
+    assertEquals(List.of(), next.list());
+    assertTrue(Files.exists(dir.resolve("leases.damaged")));
+    take(next, LIMIT, 0);
+  }
+
+  @Test
+  void withoutAPlaceForItThereIsNoLeaseAndNothingIsHeld() throws IOException {
+    Leases leases = open();
+    take(leases, LIMIT, 0).end();
+    Files.delete(dir.resolve("leases"));
+    Files.createDirectory(dir.resolve(".leases.new"));
+    Files.createFile(dir.resolve(".leases.new/x"));
+    LeaseException.NotSaved e =
+        assertThrows(LeaseException.NotSaved.class, () -> take(leases, LIMIT, 0));
+    assertTrue(e.getMessage().contains("leases cannot be written"), e.getMessage());
+    assertFalse(leases.isInUse());
+    write(leases.unleased(), 0, limit(200_000));
+  }
+
+  @Test
+  void aStopPutsBackWhatItCanAndTheRestIsForTheNextStart() {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0, 1);
+    write(lease, 0, limit(200_000));
+    write(lease, 1, limit(200_000));
+    models.get(0).lost = true;
+    leases.close();
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(1).limitMw);
+    models.get(0).lost = false;
+    Leases next = open();
+    step(next);
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
+  }
+
+  @Test
+  void aBaselineIsSetAtStartAndAfterAReloadAndIsWhatLeasesGoBackTo() {
+    Setting limit = setting(0, SettingKey.POWER_LIMIT);
+    Leases leases = open(new Baseline(Map.of(limit, limit(240_000))));
+    step(leases);
+    assertEquals(240_000, models.get(0).limitMw);
+    write(leases.unleased(), 0, limit(230_000));
+    Lease lease = take(leases, LIMIT, 0);
+    assertEquals(limit(240_000), lease.saved().get(limit));
+    write(lease, 0, limit(200_000));
+    models.get(0).reload();
+    step(leases);
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
+    lease.end();
+    step(leases);
+    assertEquals(240_000, models.get(0).limitMw);
+    models.get(0).reload();
+    step(leases);
+    assertEquals(240_000, models.get(0).limitMw);
+  }
+
+  @Test
+  void aHungGpuDelaysNoOther() throws Exception {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0, 1);
+    write(lease, 0, limit(200_000));
+    write(lease, 1, limit(200_000));
+    CountDownLatch hang = new CountDownLatch(1);
+    models.get(0).onWrite = value -> await(hang);
+    pass(TTL);
+    leases.step();
+    gpus.get(1).call(device -> true);
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(1).limitMw);
+    assertEquals(LeaseState.PENDING, leases.list().getFirst().state());
+    // Whoever comes next gets it after a moment, and the original with it.
+    Lease next =
+        CompletableFuture.supplyAsync(
+                () -> {
+                  hang.countDown();
+                  return take(leases, LIMIT, 0);
+                })
+            .get();
+    assertEquals(
+        limit(ModelGpu.DEFAULT_LIMIT_MW), next.saved().get(setting(0, SettingKey.POWER_LIMIT)));
+  }
+}

@@ -1,0 +1,163 @@
+package dev.zeusd.server.http;
+
+import dev.zeusd.core.settings.Lease;
+import dev.zeusd.core.settings.LeaseException;
+import dev.zeusd.core.settings.LeaseInfo;
+import dev.zeusd.core.settings.Restored;
+import dev.zeusd.core.settings.Setting;
+import dev.zeusd.core.settings.SettingValue;
+import dev.zeusd.core.settings.SettingValue.ClockRange;
+import jakarta.json.Json;
+import jakarta.json.JsonArrayBuilder;
+import jakarta.json.JsonObject;
+import jakarta.json.JsonObjectBuilder;
+import jakarta.json.JsonValue;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.function.BiConsumer;
+
+/** What clients see of leases. GPUs are shown by their ids, which requests know them by. */
+final class LeaseJson {
+  private final Map<String, Integer> idsByUuid;
+
+  /** With these ids of GPUs. */
+  LeaseJson(Map<String, Integer> idsByUuid) {
+    this.idsByUuid = idsByUuid;
+  }
+
+  byte[] taken(Lease lease, boolean crashSafe) {
+    Map<Setting, SettingValue> saved = lease.saved();
+    return bytes(
+        Json.createObjectBuilder()
+            .add("lease_id", lease.id())
+            .add("epoch", lease.epoch())
+            .add("expires_in_ms", lease.ttl().toMillis())
+            .add("crash_safe", crashSafe)
+            .add("saved", byGpu(saved, LeaseJson::addValue))
+            .build());
+  }
+
+  static byte[] renewed(Lease lease) {
+    return bytes(
+        Json.createObjectBuilder()
+            .add("lease_id", lease.id())
+            .add("epoch", lease.epoch())
+            .add("expires_in_ms", lease.ttl().toMillis())
+            .build());
+  }
+
+  byte[] ended(Lease lease, Map<Setting, Restored> results) {
+    return bytes(
+        Json.createObjectBuilder()
+            .add("lease_id", lease.id())
+            .add(
+                "gpus",
+                byGpu(
+                    results,
+                    (object, entry) -> {
+                      JsonObjectBuilder result =
+                          Json.createObjectBuilder()
+                              .add("result", entry.getValue().outcome().wireName());
+                      if (!entry.getValue().problem().isEmpty()) {
+                        result.add("error", entry.getValue().problem());
+                      }
+                      object.add(entry.getKey().key().wireName(), result);
+                    }))
+            .build());
+  }
+
+  byte[] list(List<LeaseInfo> infos) {
+    JsonArrayBuilder leases = Json.createArrayBuilder();
+    infos.forEach(info -> leases.add(info(info)));
+    return bytes(Json.createObjectBuilder().add("leases", leases).build());
+  }
+
+  private JsonObjectBuilder info(LeaseInfo info) {
+    JsonArrayBuilder ids = Json.createArrayBuilder();
+    info.settings().stream()
+        .map(setting -> idsByUuid.get(setting.gpuUuid()))
+        .filter(id -> id != null)
+        .distinct()
+        .sorted()
+        .forEach(ids::add);
+    JsonArrayBuilder keys = Json.createArrayBuilder();
+    info.settings().stream().map(setting -> setting.key().wireName()).distinct().forEach(keys::add);
+    JsonObjectBuilder json =
+        Json.createObjectBuilder()
+            .add("lease_id", info.id())
+            .add("holder", info.holder())
+            .add("gpu_ids", ids)
+            .add("keys", keys)
+            .add("expires_in_ms", info.expiresInMs())
+            .add("state", info.state().wireName());
+    if (!info.problems().isEmpty()) {
+      json.add(
+          "errors",
+          byGpu(
+              info.problems(),
+              (object, entry) -> object.add(entry.getKey().key().wireName(), entry.getValue())));
+    }
+    return json;
+  }
+
+  static byte[] held(LeaseException.Held held) {
+    return bytes(
+        Json.createObjectBuilder()
+            .add("error", held.getMessage())
+            .add("holder", held.holder())
+            .add("expires_in_ms", held.expiresInMs())
+            .build());
+  }
+
+  /** An event of the stream that keeps a lease. */
+  static byte[] event(Lease lease, String state) {
+    return bytes(
+        Json.createObjectBuilder()
+            .add("epoch", lease.epoch())
+            .add("state", state)
+            .add("ttl_ms", lease.ttl().toMillis())
+            .build());
+  }
+
+  /** A GPU that is not there any more is shown by its UUID. */
+  private <T> JsonObjectBuilder byGpu(
+      Map<Setting, T> values, BiConsumer<JsonObjectBuilder, Map.Entry<Setting, T>> add) {
+    Map<String, JsonObjectBuilder> objects = new TreeMap<>();
+    for (Map.Entry<Setting, T> entry : values.entrySet()) {
+      String uuid = entry.getKey().gpuUuid();
+      String name = Optional.ofNullable(idsByUuid.get(uuid)).map(Object::toString).orElse(uuid);
+      add.accept(objects.computeIfAbsent(name, id -> Json.createObjectBuilder()), entry);
+    }
+    JsonObjectBuilder json = Json.createObjectBuilder();
+    objects.forEach(json::add);
+    return json;
+  }
+
+  private static void addValue(JsonObjectBuilder object, Map.Entry<Setting, SettingValue> entry) {
+    switch (entry.getValue()) {
+      case SettingValue.PowerLimit(long powerLimitMw) -> object.add("power_limit_mw", powerLimitMw);
+      case SettingValue.PersistenceMode(boolean enabled) -> object.add("persistence_mode", enabled);
+      case SettingValue.GpuClocks(Optional<ClockRange> locked) ->
+          object.add("gpu_clocks", clocks(locked));
+      case SettingValue.MemClocks(Optional<ClockRange> locked) ->
+          object.add("mem_clocks", clocks(locked));
+    }
+  }
+
+  /** Null where the driver decides. */
+  private static JsonValue clocks(Optional<ClockRange> locked) {
+    return locked.isEmpty()
+        ? JsonValue.NULL
+        : Json.createObjectBuilder()
+            .add("min_clock_mhz", locked.get().minClockMhz())
+            .add("max_clock_mhz", locked.get().maxClockMhz())
+            .build();
+  }
+
+  private static byte[] bytes(JsonObject json) {
+    return json.toString().getBytes(StandardCharsets.UTF_8);
+  }
+}

@@ -1,0 +1,244 @@
+package dev.zeusd.server.http;
+
+import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
+
+import dev.zeusd.core.Node;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.settings.Lease;
+import dev.zeusd.core.settings.LeaseException;
+import dev.zeusd.core.settings.LeaseInfo;
+import dev.zeusd.core.settings.LeaseRequest;
+import dev.zeusd.core.settings.LeaseRequest.OnEnd;
+import dev.zeusd.core.settings.Leases;
+import dev.zeusd.core.settings.Restored;
+import dev.zeusd.core.settings.Setting;
+import dev.zeusd.core.settings.SettingAccess;
+import dev.zeusd.core.settings.SettingKey;
+import dev.zeusd.core.settings.SettingValue;
+import dev.zeusd.server.connection.Connection;
+import io.helidon.http.BadRequestException;
+import io.helidon.http.HeaderName;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.Status;
+import io.helidon.webserver.http.ServerRequest;
+import io.helidon.webserver.http.ServerResponse;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+
+/** Leases of settings; of the group gpu-control. */
+public final class LeaseService implements AutoCloseable {
+  private static final HeaderName LEASE = HeaderNames.create("Zeusd-Lease");
+  private static final String GPU_IDS = "gpu_ids";
+  private static final String KEYS = "keys";
+  private static final String TTL_S = "ttl_s";
+  private static final String WAIT_S = "wait_s";
+  private static final String ON_END = "on_end";
+  private static final String LEASE_ID = "lease_id";
+  private static final long MAX_WAIT_S = 3600;
+
+  private final Node node;
+  private final Connections connections;
+  private final LeaseStreams streams;
+  private final FanOut.ById<Gpu> gpus;
+
+  /** Leases of {@code node}, of which at most {@code maxStreams} are kept by streams. */
+  public LeaseService(Node node, Connections connections, int maxStreams) {
+    this.node = node;
+    this.connections = connections;
+    this.streams = new LeaseStreams(maxStreams);
+    this.gpus = new FanOut.ById<>(node::gpus);
+  }
+
+  /** Registers the endpoints. */
+  public void addTo(Routes routes) {
+    routes.post(GPU_CONTROL, "/lease", this::take);
+    routes.post(GPU_CONTROL, "/lease/renew", this::renew);
+    routes.stream(GPU_CONTROL, "/lease/hold", this::hold);
+    routes.postOfLeases(
+        GPU_CONTROL, "/lease/end", (request, response, caller) -> end(request, response));
+    routes.getOfLeases(GPU_CONTROL, "/leases", this::list);
+  }
+
+  // ---- Writes ----
+
+  /**
+   * The right by which a request changes settings: of the lease that its header names, or none.
+   *
+   * @throws BadRequestException for a header that makes no sense
+   * @throws LeaseException if these settings may not be changed by it
+   */
+  static SettingAccess access(
+      ServerRequest request, Leases leases, Collection<Integer> ids, List<SettingValue> values) {
+    if (!request.headers().contains(LEASE)) {
+      if (leases.isInUse()) {
+        leases.unleased().check(leases.knownSettings(ids, keysOf(values)));
+      }
+      return leases.unleased();
+    }
+    Lease lease = named(leases, request.headers().get(LEASE).get());
+    lease.check(leases.settings(ids, keysOf(values)));
+    return lease;
+  }
+
+  private static Set<SettingKey> keysOf(List<SettingValue> values) {
+    Set<SettingKey> keys = EnumSet.noneOf(SettingKey.class);
+    values.forEach(value -> keys.add(value.key()));
+    return keys;
+  }
+
+  private static Lease named(Leases leases, String header) {
+    String[] parts = header.strip().split(":", -1);
+    if (parts.length != 2 || !parts[1].matches("[0-9]{1,18}")) {
+      throw new BadRequestException(
+          "the header " + LEASE.defaultCase() + " must be there once, as <lease_id>:<epoch>");
+    }
+    return leases.find(parts[0], Long.parseLong(parts[1]));
+  }
+
+  // ---- Endpoints ----
+
+  private void take(ServerRequest request, ServerResponse response, String user) {
+    Query query = Query.of(request, Set.of(GPU_IDS, KEYS, TTL_S, WAIT_S, ON_END));
+    Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
+    Set<SettingKey> keys = keys(query);
+    Duration ttl = seconds(query, TTL_S, 1, LeaseRequest.MAX_TTL.toSeconds());
+    Duration patience =
+        query.optional(WAIT_S).isPresent() ? seconds(query, WAIT_S, 0, MAX_WAIT_S) : Duration.ZERO;
+    OnEnd onEnd = query.optional(ON_END).map(text -> onEnd(query, text)).orElse(OnEnd.RESTORE);
+    Leases leases = node.leases();
+    List<Setting> settings = leases.settings(ids, keys);
+    Lease lease;
+    try {
+      lease = take(request, settings, new LeaseRequest(user, ttl, patience, onEnd));
+    } catch (LeaseException.Held e) {
+      ErrorMapper.send(request, response, Status.CONFLICT_409, LeaseJson.held(e));
+      return;
+    }
+    response.status(Status.CREATED_201);
+    try {
+      Routes.sendJson(request, response, json().taken(lease, leases.isCrashSafe()));
+    } catch (RuntimeException e) {
+      // The client has left while it waited: others need not wait for it.
+      lease.close();
+      throw e;
+    }
+  }
+
+  private Lease take(ServerRequest request, List<Setting> settings, LeaseRequest how) {
+    if (how.patience().isZero()) {
+      return node.leases().take(settings, how);
+    }
+    // Like a stream, it may take longer than other answers do.
+    Connection connection = connections.openStream(request);
+    try {
+      connection.beginStream(new Waiting(Thread.currentThread()));
+      return node.leases().take(settings, how);
+    } finally {
+      connections.endStream(connection);
+    }
+  }
+
+  /** A request that waits for others to let go. */
+  private record Waiting(Thread handler) implements Connection.Stream {
+    @Override
+    public boolean isStuckFor(long nanos) {
+      return false;
+    }
+
+    @Override
+    public void end() {
+      handler.interrupt();
+    }
+  }
+
+  private static Set<SettingKey> keys(Query query) {
+    Set<SettingKey> keys = EnumSet.noneOf(SettingKey.class);
+    for (String name : query.required(KEYS).split(",", -1)) {
+      Optional<SettingKey> key = SettingKey.of(name.strip());
+      if (key.isEmpty()) {
+        throw query.malformed(
+            KEYS,
+            "is not a comma-separated list of "
+                + Arrays.stream(SettingKey.values())
+                    .map(SettingKey::wireName)
+                    .collect(Collectors.joining(", ")));
+      }
+      keys.add(key.get());
+    }
+    return keys;
+  }
+
+  private static Duration seconds(Query query, String name, long min, long max) {
+    long seconds = query.u32(name);
+    if (seconds < min || seconds > max) {
+      throw query.malformed(name, "is out of range (" + min + " to " + max + ")");
+    }
+    return Duration.ofSeconds(seconds);
+  }
+
+  private static OnEnd onEnd(Query query, String text) {
+    return switch (text) {
+      case "restore" -> OnEnd.RESTORE;
+      case "keep" -> OnEnd.KEEP;
+      default -> throw query.malformed(ON_END, "is not restore or keep");
+    };
+  }
+
+  private Lease wanted(ServerRequest request) {
+    return node.leases().find(Query.of(request, Set.of(LEASE_ID)).required(LEASE_ID));
+  }
+
+  private void renew(ServerRequest request, ServerResponse response, String user) {
+    Lease lease = wanted(request);
+    lease.renew();
+    Routes.sendJson(request, response, LeaseJson.renewed(lease));
+  }
+
+  private void hold(ServerRequest request, ServerResponse response, Instant acceptedUntil) {
+    Lease lease = wanted(request);
+    Connection connection = connections.openStream(request);
+    try {
+      streams.keep(request, response, connection, lease, acceptedUntil);
+    } finally {
+      connections.endStream(connection);
+    }
+  }
+
+  private void end(ServerRequest request, ServerResponse response) {
+    Lease lease = wanted(request);
+    Map<Setting, Restored> results = lease.end();
+    Routes.sendJson(request, response, json().ended(lease, results));
+  }
+
+  private void list(ServerRequest request, ServerResponse response, Routes.Caller caller) {
+    Query.of(request, Set.of());
+    Predicate<LeaseInfo> isShown = info -> caller.isAdmin() || info.holder().equals(caller.name());
+    List<LeaseInfo> infos = node.leases().list().stream().filter(isShown).toList();
+    Routes.sendJson(request, response, json().list(infos));
+  }
+
+  private LeaseJson json() {
+    Map<String, Integer> ids = new TreeMap<>();
+    for (DeviceWorker<Gpu> gpu : node.gpus()) {
+      gpu.device().info().uuid().ifPresent(uuid -> ids.put(uuid, gpu.id()));
+    }
+    return new LeaseJson(ids);
+  }
+
+  /** Ends all streams; the leases go on for their TTL. */
+  @Override
+  public void close() {
+    streams.close();
+  }
+}

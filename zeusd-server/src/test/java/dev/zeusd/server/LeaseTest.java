@@ -1,0 +1,282 @@
+package dev.zeusd.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.server.auth.Claims;
+import dev.zeusd.server.auth.Tokens;
+import dev.zeusd.server.raw.EventStream;
+import dev.zeusd.server.raw.RawConnection;
+import dev.zeusd.server.raw.RawResponse;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Leases, over real connections down to the driver's calls. */
+@Timeout(60)
+class LeaseTest {
+  private static final Pattern TAKEN =
+      Pattern.compile(
+          "\\{\"lease_id\":\"([0-9a-f]{32})\",\"epoch\":([0-9]+),\"expires_in_ms\":([0-9]+),"
+              + "\"crash_safe\":(?:true|false),\"saved\":(.*)}");
+
+  private final FakeNvml nvml = TestServer.freshNvml();
+  private TestServer server;
+
+  private void start(Transport transport) throws IOException {
+    server =
+        TestServer.start(
+            transport, EnumSet.of(ApiGroup.GPU_CONTROL, ApiGroup.GPU_READ), Optional.empty());
+  }
+
+  @AfterEach
+  void stop() throws IOException {
+    server.close();
+  }
+
+  private RawResponse ask(String method, String target, String... headers) throws IOException {
+    List<String> lines = new ArrayList<>(List.of(headers));
+    try (RawConnection connection = server.connect()) {
+      connection.send(RawConnection.request(method, target, lines.toArray(String[]::new)));
+      return connection.readResponse();
+    }
+  }
+
+  private record Taken(String id, String epoch, String saved) {
+    String header() {
+      return "Zeusd-Lease: " + id + ":" + epoch;
+    }
+  }
+
+  private Taken take(String query, String... headers) throws IOException {
+    RawResponse response = ask("POST", "/lease?" + query, headers);
+    assertEquals(201, response.status(), response::toString);
+    Matcher taken = TAKEN.matcher(response.body());
+    assertTrue(taken.matches(), response::body);
+    return new Taken(taken.group(1), taken.group(2), taken.group(4));
+  }
+
+  private void setLimit(int gpu, int mw, int status, String... headers) throws IOException {
+    RawResponse response =
+        ask(
+            "POST",
+            "/gpu/set_power_limit?block=true&gpu_ids=" + gpu + "&power_limit_mw=" + mw,
+            headers);
+    assertEquals(status, response.status(), response::toString);
+  }
+
+  private static void await(BooleanSupplier condition) throws InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (!condition.getAsBoolean()) {
+      assertTrue(System.nanoTime() < deadline, "does not happen");
+      Thread.sleep(5);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void takesWritesAndPutsBack(Transport transport) throws IOException {
+    start(transport);
+    Taken lease = take("gpu_ids=0,1&keys=power_limit,gpu_clocks,persistence_mode&ttl_s=30");
+    assertEquals(
+        "{\"0\":{\"gpu_clocks\":null,\"power_limit_mw\":300000,\"persistence_mode\":false},"
+            + "\"1\":{\"gpu_clocks\":null,\"power_limit_mw\":300000,\"persistence_mode\":false}}",
+        lease.saved);
+    setLimit(0, 200_000, 200, lease.header());
+    assertEquals(200_000, nvml.gpu(0).powerLimitMw());
+    assertEquals(
+        200,
+        ask(
+                "POST",
+                "/gpu/set_gpu_locked_clocks?gpu_ids=0&min_clock_mhz=300&max_clock_mhz=900&block=true",
+                lease.header())
+            .status());
+    ask("POST", "/lease/renew?lease_id=" + lease.id)
+        .assertOkMatching(
+            "\\{\"lease_id\":\"" + lease.id + "\",\"epoch\":[0-9]+,\"expires_in_ms\":30000}");
+    ask("POST", "/lease/end?lease_id=" + lease.id)
+        .assertOk(
+            "{\"lease_id\":\""
+                + lease.id
+                + "\",\"gpus\":{\"0\":{\"gpu_clocks\":{\"result\":\"restored\"},"
+                + "\"power_limit\":{\"result\":\"restored\"},"
+                + "\"persistence_mode\":{\"result\":\"unchanged\"}},"
+                + "\"1\":{\"gpu_clocks\":{\"result\":\"unchanged\"},"
+                + "\"power_limit\":{\"result\":\"unchanged\"},"
+                + "\"persistence_mode\":{\"result\":\"unchanged\"}}}}");
+    assertEquals(300_000, nvml.gpu(0).powerLimitMw());
+    ask("POST", "/lease/end?lease_id=" + lease.id).assertError(410, "POST /lease");
+    setLimit(0, 200_000, 410, lease.header());
+    setLimit(0, 250_000, 200);
+    server.get("/leases").assertOk("{\"leases\":[]}");
+  }
+
+  @Test
+  void othersAreToldWhoHoldsIt() throws IOException {
+    start(Transport.UDS);
+    Taken lease = take("gpu_ids=1&keys=power_limit,mem_clocks&ttl_s=30");
+    RawResponse busy = ask("POST", "/lease?gpu_ids=0,1&keys=power_limit&ttl_s=5");
+    assertEquals(409, busy.status());
+    assertTrue(
+        busy.body()
+            .matches(
+                "\\{\"error\":\"power_limit of GPU 1 is held by lease [0-9]+ of local user .*\","
+                    + "\"holder\":\"local user .*\",\"expires_in_ms\":[0-9]+}"),
+        busy.body());
+    RawResponse locked =
+        ask("POST", "/gpu/set_power_limit?block=true&gpu_ids=0,1&power_limit_mw=200000");
+    assertEquals(423, locked.status());
+    assertTrue(locked.body().contains("\"holder\":\"local user"), locked.body());
+    assertEquals(0, nvml.gpu(0).calls(Call.SET_POWER_LIMIT));
+    assertEquals(423, ask("POST", "/gpu/reset_locked_clocks?block=false&gpu_ids=1").status());
+    // As ever elsewhere.
+    setLimit(0, 200_000, 200);
+    assertEquals(200, ask("POST", "/gpu/reset_gpu_locked_clocks?block=true&gpu_ids=1").status());
+    setLimit(0, 200_000, 400, lease.header());
+    setLimit(1, 200_000, 410, "Zeusd-Lease: " + lease.id + ":1");
+    setLimit(1, 200_000, 410, "Zeusd-Lease: 00:" + lease.epoch);
+    setLimit(1, 200_000, 400, "Zeusd-Lease: " + lease.id);
+    server
+        .get("/leases")
+        .assertOkMatching(
+            "\\{\"leases\":\\[\\{\"lease_id\":\""
+                + lease.id
+                + "\",\"holder\":\"local user .*\",\"gpu_ids\":\\[1],"
+                + "\"keys\":\\[\"mem_clocks\",\"power_limit\"],\"expires_in_ms\":[0-9]+,"
+                + "\"state\":\"active\"}]}");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "keys=power_limit&ttl_s=5,gpu_ids",
+    "gpu_ids=0&ttl_s=5,keys",
+    "gpu_ids=0&keys=power_limit,ttl_s",
+    "gpu_ids=0&keys=fan&ttl_s=5,power_limit",
+    "gpu_ids=0&keys=&ttl_s=5,keys",
+    "gpu_ids=0&keys=power_limit&ttl_s=0,1 to 604800",
+    "gpu_ids=0&keys=power_limit&ttl_s=5&wait_s=9999,0 to 3600",
+    "gpu_ids=0&keys=power_limit&ttl_s=5&on_end=forget,restore or keep",
+    "gpu_ids=9&keys=power_limit&ttl_s=5,device 9",
+  })
+  void refusesWhatMakesNoSense(String query, String mentioned) throws IOException {
+    start(Transport.UDS);
+    // The keys of a row are cut at its comma.
+    ask("POST", "/lease?" + query).assertError(400, mentioned.strip());
+  }
+
+  @Test
+  void whoWaitsIsServedWhenTheOtherEnds() throws Exception {
+    start(Transport.TCP);
+    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=30");
+    setLimit(0, 200_000, 200, lease.header());
+    try (RawConnection waiting = server.connect()) {
+      waiting.send(
+          RawConnection.request("POST", "/lease?gpu_ids=0&keys=power_limit&ttl_s=30&wait_s=30"));
+      ask("POST", "/lease/end?lease_id=" + lease.id);
+      RawResponse taken = waiting.readResponse();
+      assertEquals(201, taken.status());
+      assertTrue(taken.body().contains("\"power_limit_mw\":300000"), taken.body());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aStreamKeepsALeaseUntilItsClientLeaves(Transport transport) throws Exception {
+    start(transport);
+    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=1");
+    setLimit(0, 200_000, 200, lease.header());
+    try (EventStream stream = server.stream("/lease/hold?lease_id=" + lease.id)) {
+      assertEquals(
+          "{\"epoch\":" + lease.epoch + ",\"state\":\"held\",\"ttl_ms\":1000}", stream.nextData());
+      for (int beat = 0; beat < 3; beat++) {
+        assertTrue(EventStream.isComment(stream.next(java.time.Duration.ofSeconds(5))));
+      }
+      assertEquals(200_000, nvml.gpu(0).powerLimitMw());
+      assertTrue(server.get("/leases").body().contains("\"state\":\"kept\""));
+    }
+    long left = System.nanoTime();
+    await(() -> nvml.gpu(0).powerLimitMw() == 300_000);
+    assertTrue(System.nanoTime() - left >= TimeUnit.MILLISECONDS.toNanos(900));
+    server.get("/lease/hold?lease_id=" + lease.id).assertError(410, "no such lease");
+  }
+
+  @Test
+  void aStreamEndsWithItsLease() throws Exception {
+    start(Transport.UDS);
+    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=30");
+    try (EventStream stream = server.stream("/lease/hold?lease_id=" + lease.id)) {
+      stream.nextData();
+      ask("POST", "/lease/end?lease_id=" + lease.id);
+      String data = stream.nextData();
+      assertTrue(data.contains("\"state\":\"ended\""), data);
+      stream.assertEndsProperly();
+    }
+  }
+
+  @Test
+  void aGpuThatFailsIsShownAndDelaysNoOther() throws Exception {
+    start(Transport.UDS);
+    Taken lease = take("gpu_ids=0,1&keys=power_limit&ttl_s=30");
+    setLimit(0, 200_000, 200, lease.header());
+    setLimit(1, 200_000, 200, lease.header());
+    nvml.gpu(0).error(Call.SET_POWER_LIMIT, 999);
+    String ended = ask("POST", "/lease/end?lease_id=" + lease.id).body();
+    assertTrue(ended.contains("\"0\":{\"power_limit\":{\"result\":\"pending\",\"error\":"), ended);
+    assertTrue(ended.contains("\"1\":{\"power_limit\":{\"result\":\"restored\"}}"), ended);
+    String pending = server.get("/leases").body();
+    assertTrue(pending.contains("\"state\":\"pending\",\"errors\":{\"0\":"), pending);
+    nvml.gpu(0).error(Call.SET_POWER_LIMIT, 0);
+    await(() -> nvml.gpu(0).powerLimitMw() == 300_000);
+  }
+
+  @Test
+  void aLeaseOfAGpuThatDoesNotAnswerIsNotHad() throws IOException {
+    start(Transport.UDS);
+    nvml.gpu(1).error(Call.GET_POWER_LIMIT, 999);
+    RawResponse response = ask("POST", "/lease?gpu_ids=0,1&keys=power_limit&ttl_s=30");
+    assertEquals(500, response.status());
+    assertTrue(response.body().startsWith("{\"errors\":{\"1\":"), response.body());
+    setLimit(0, 200_000, 200);
+  }
+
+  @Test
+  void othersLeasesAreForAdmins(@TempDir Path dir) throws IOException {
+    Path key = dir.resolve("key");
+    Files.writeString(key, "k".repeat(32));
+    Tokens tokens = Tokens.withKeyFile(key);
+    server = TestServer.start(Transport.TCP, EnumSet.of(ApiGroup.GPU_CONTROL), Optional.of(tokens));
+    String alice = bearer(tokens, "alice", "gpu-control");
+    String bob = bearer(tokens, "bob", "gpu-control");
+    String admin = bearer(tokens, "root", Claims.LEASE_ADMIN);
+    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=30", alice);
+    assertTrue(ask("GET", "/leases", alice).body().contains(lease.id));
+    assertEquals("{\"leases\":[]}", ask("GET", "/leases", bob).body());
+    assertTrue(ask("GET", "/leases", admin).body().contains("\"holder\":\"user 'alice'\""));
+    assertEquals(403, ask("GET", "/leases", bearer(tokens, "eve", "gpu-read")).status());
+    assertEquals(401, ask("GET", "/leases").status());
+    assertEquals(403, ask("POST", "/lease?gpu_ids=0&keys=power_limit&ttl_s=1", admin).status());
+    assertEquals(200, ask("POST", "/lease/end?lease_id=" + lease.id, admin).status());
+  }
+
+  private static String bearer(Tokens tokens, String user, String scope) {
+    return "Authorization: Bearer "
+        + tokens.issue(new Claims(user, List.of(scope), Optional.empty()));
+  }
+}
