@@ -9,13 +9,18 @@ import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,6 +30,17 @@ class FairSharesTest {
   private static final String STREAM = "/gpu/stream_power?gpu_ids=0";
   private static final Set<ApiGroup> BOTH = Set.of(ApiGroup.GPU_READ, ApiGroup.GPU_CONTROL);
   private static final Duration LONG = Duration.ofMinutes(5);
+  private static final Duration ATTACK = Duration.ofSeconds(3);
+
+  /** A tenth of the usual: what matters is that there are fewer than the crowd wants. */
+  private static final Limits FEW =
+      new Limits(400, Limits.defaults().toSendRequest(), Limits.defaults().toTakeAnswer());
+
+  private static final int CROWD = 450;
+
+  /** Of a thousand commands, each would say that the server was closed before its turn. */
+  private static final Logger COMMANDS =
+      Logger.getLogger("dev.zeusd.server.http.GpuControlService");
 
   private final FakeNvml nvml = TestServer.freshNvml();
 
@@ -33,6 +49,61 @@ class FairSharesTest {
   @BeforeEach
   void needsAnotherUser() throws IOException {
     OtherUser.assumePossible();
+  }
+
+  @Test
+  void aUserWithThousandsOfGreedyConnectionsKeepsNobodyOut() throws Exception {
+    try (TestServer server = openToAll(TestServer.start(Transport.UDS, FEW));
+        EventStream stream = server.stream(STREAM);
+        OtherUser other = start(socketOf(server), CROWD, 1500, "ignore", "GET", "/discover")) {
+      assertOthersAreServed(server, other);
+      nvml.gpu(0).countingPower(0);
+      stream.nextSample();
+    }
+  }
+
+  @Test
+  void aUserWhoTakesHisAnswersAndAsksForMoreKeepsNobodyOut() throws Exception {
+    try (TestServer server = openToAll(TestServer.start(Transport.UDS, FEW));
+        OtherUser other = start(socketOf(server), CROWD, 1500, "read", "GET", "/discover")) {
+      assertOthersAreServed(server, other);
+    }
+  }
+
+  @Test
+  void whoHasNoTokenKeepsNobodyOutWhoHasOne() throws Exception {
+    String token = TestTokens.header("gpu-read");
+    try (TestServer server =
+            TestServer.start(Transport.TCP, FEW, Optional.of(TestTokens.checker()));
+        EventStream stream = server.connect().stream(STREAM, token);
+        OtherUser other = start(portOf(server), CROWD, 1500, "ignore", "GET", "/discover")) {
+      assertOthersAreServed(server, other, token);
+      nvml.gpu(0).countingPower(0);
+      stream.nextSample();
+    }
+  }
+
+  private static void assertOthersAreServed(
+      TestServer server, OtherUser other, String... headerLines) throws Exception {
+    Await.until("it has its connections", () -> other.opened() >= CROWD);
+    List<Long> tookMs = new ArrayList<>();
+    long end = System.nanoTime() + ATTACK.toNanos();
+    try (RawConnection kept = server.connect()) {
+      while (System.nanoTime() < end) {
+        long start = System.nanoTime();
+        try (RawConnection fresh = server.connect()) {
+          assertEquals(200, fresh.get("/gpu/get_power?gpu_ids=1", headerLines).status());
+        }
+        assertEquals(200, kept.get("/gpu/get_power_limit?gpu_ids=1", headerLines).status());
+        tookMs.add((System.nanoTime() - start) / 1_000_000);
+        Thread.sleep(20);
+      }
+    }
+    tookMs.sort(Long::compare);
+    System.out.println(
+        "two requests under attack (%d connections opened): %d times, p50 %d ms, max %d ms"
+            .formatted(
+                other.opened(), tookMs.size(), tookMs.get(tookMs.size() / 2), tookMs.getLast()));
   }
 
   @Test
@@ -62,6 +133,7 @@ class FairSharesTest {
 
   @Test
   void aUserWhoQueuesCommandsGets429AndOthersQueueTheirs() throws Exception {
+    COMMANDS.setLevel(Level.OFF);
     nvml.gpu(0).delay(Call.SET_POWER_LIMIT, Duration.ofSeconds(60));
     String write = "/gpu/set_power_limit?gpu_ids=0&power_limit_mw=150000&block=false";
     try (TestServer server = startForAll(BOTH);
@@ -73,6 +145,7 @@ class FairSharesTest {
       assertEquals(200, connection.readResponse().status());
     } finally {
       nvml.gpu(0).delay(Call.SET_POWER_LIMIT, Duration.ZERO);
+      COMMANDS.setLevel(Level.INFO);
     }
   }
 
@@ -93,5 +166,9 @@ class FairSharesTest {
 
   private static Path socketOf(TestServer server) {
     return ((UnixDomainSocketAddress) server.address()).getPath();
+  }
+
+  private static int portOf(TestServer server) {
+    return ((InetSocketAddress) server.address()).getPort();
   }
 }

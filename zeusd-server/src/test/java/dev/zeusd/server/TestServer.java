@@ -81,6 +81,17 @@ final class TestServer implements AutoCloseable {
     return start(transport, openNode(20), true, listen -> config(listen).withLimits(limits));
   }
 
+  /** With these limits for clients, and tokens. */
+  static TestServer start(Transport transport, Limits limits, Optional<Tokens> tokens)
+      throws IOException {
+    Set<ApiGroup> groups = Set.of(ApiGroup.GPU_READ);
+    return start(
+        transport,
+        openNode(20),
+        true,
+        listen -> new ServerConfig(listen, groups, StreamFormat.SAMPLE, tokens).withLimits(limits));
+  }
+
   /** At TCP or a Unix socket, with this access for web pages. */
   static TestServer start(Transport transport, Optional<Tokens> tokens, WebAccess web)
       throws IOException {

@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.net.StandardProtocolFamily;
 import java.nio.channels.SocketChannel;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Deque;
@@ -28,6 +29,8 @@ import java.util.function.Predicate;
 public final class ConnectionRegistry {
   private static final System.Logger LOG = System.getLogger(ConnectionRegistry.class.getName());
   private static final int FORGET_THRESHOLD = 64;
+  private static final int ADDED_AT_A_TIME = 32;
+  private static final Duration HANDLERS_LIMIT = Duration.ofSeconds(1);
   private static final long FREE_FILE_INTERVAL_MILLIS = 20;
   private static final long STUCK_INTERVAL_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   private static final int CANDIDATES_PART = 64;
@@ -45,6 +48,7 @@ public final class ConnectionRegistry {
   // Of the accepting thread only.
 
   private int forgetAt = FORGET_THRESHOLD;
+  private int added;
 
   /**
    * Those that may go next, while there are so many newcomers that looking for each is too much.
@@ -138,6 +142,10 @@ public final class ConnectionRegistry {
     }
     watch.start(this);
     awaitFreeFile(connection);
+    added++;
+    if (added % ADDED_AT_A_TIME == 0) {
+      awaitHandlers();
+    }
   }
 
   private Connection connection(SocketChannel channel) {
@@ -251,6 +259,21 @@ public final class ConnectionRegistry {
       return loss == other.loss
           ? Long.signum(sinceNanos - other.sinceNanos)
           : loss.compareTo(other.loss);
+    }
+  }
+
+  /**
+   * Returns when those that were accepted before have begun to run. The processors' threads serve a
+   * source of work until it is empty; were it never, for all the connections that a crowd opens
+   * anew, they would not come to look for others.
+   */
+  private void awaitHandlers() {
+    try {
+      // It stands behind them in the same line.
+      Thread.ofVirtual().start(() -> {}).join(HANDLERS_LIMIT);
+    } catch (InterruptedException e) {
+      // The listener stops.
+      Thread.currentThread().interrupt();
     }
   }
 

@@ -19,7 +19,7 @@ import java.util.concurrent.locks.LockSupport;
  * the processors stay with one of them until it is empty: it has to be, now and then.
  */
 final class Turns {
-  private static final int GROUP = 64;
+  private static final int GROUP = Math.max(16, 2 * Runtime.getRuntime().availableProcessors());
   private static final long PAUSE_NANOS = 200_000;
 
   /** Each holds tens of kilobytes, so nobody may fill the heap by waiting. */

@@ -23,8 +23,9 @@ import java.util.TreeMap;
  * how many connections, how many requests each sends without waiting for answers, whether it reads
  * those ({@code read} or {@code ignore}), and the method and target of the request.
  *
- * <p>A connection that ends is opened anew at once. For each line of input it prints one: how many
- * connections were opened, have ended, and began with which status. It ends with its input.
+ * <p>A connection that ends is opened anew at once, and one that sends more than one request sends
+ * them again each second. For each line of input it prints one: how many connections were opened,
+ * have ended, and began with which status. It ends with its input.
  */
 public final class Crowd {
   private static final long LOOK_MILLIS = 1000;
@@ -33,6 +34,10 @@ public final class Crowd {
   private final SocketAddress address;
   private final byte[] requests;
   private final boolean reads;
+
+  /** Whether a connection sends its requests again, each second. */
+  private final boolean asksOn;
+
   private final Selector selector = Selector.open();
   private long lookedNanos = System.nanoTime();
   private final ByteBuffer received = ByteBuffer.allocateDirect(65_536);
@@ -43,7 +48,9 @@ public final class Crowd {
   private int opened;
   private int ended;
 
-  private Crowd(SocketAddress address, byte[] requests, boolean reads) throws IOException {
+  private Crowd(SocketAddress address, byte[] requests, boolean reads, boolean asksOn)
+      throws IOException {
+    this.asksOn = asksOn;
     this.address = address;
     this.requests = requests;
     this.reads = reads;
@@ -67,7 +74,8 @@ public final class Crowd {
             : new InetSocketAddress(InetAddress.getLoopbackAddress(), Integer.parseInt(args[0]));
     String request = args[4] + " " + args[5] + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
     byte[] requests = request.repeat(Integer.parseInt(args[2])).getBytes(StandardCharsets.US_ASCII);
-    Crowd crowd = new Crowd(address, requests, args[3].equals("read"));
+    boolean asksOn = Integer.parseInt(args[2]) > 1;
+    Crowd crowd = new Crowd(address, requests, args[3].equals("read"), asksOn);
     Thread.ofPlatform().daemon().start(() -> crowd.run(Integer.parseInt(args[1])));
     BufferedReader input =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
@@ -111,10 +119,10 @@ public final class Crowd {
     }
   }
 
-  /** Who does not read learns only so that the other end has closed. */
+  /** Who does not read learns only so that the other end has closed; who does, asks again. */
   private void sendMore(SelectionKey key) {
     Sending sending = (Sending) key.attachment();
-    if (!reads && key.isValid() && !sending.left.hasRemaining()) {
+    if (key.isValid() && asksOn && !sending.left.hasRemaining()) {
       sending.left.rewind();
       write(key);
     }
