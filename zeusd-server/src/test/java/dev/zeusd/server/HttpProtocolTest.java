@@ -334,6 +334,19 @@ class HttpProtocolTest {
     }
   }
 
+  /** Whoever sends them for ever would keep a processor busy, and others out. */
+  @ParameterizedTest
+  @EnumSource
+  void refusesWhatIsDroppedWithoutEnd(Transport transport) throws IOException {
+    String chunked = request("POST", "/time", "Transfer-Encoding: chunked") + "0\r\n";
+    assertRefused(transport, 400, "\r\n".repeat(8_200));
+    assertRefused(transport, 400, "\n".repeat(16_400));
+    assertRefused(transport, 413, chunked + "X: 56\r\n".repeat(2_400));
+    String head = request("GET", "/time");
+    String marks = "Zeusd-Http-Version: 1\r\n".repeat(1_600);
+    assertRefused(transport, 431, head.substring(0, head.length() - 2) + marks);
+  }
+
   @ParameterizedTest
   @EnumSource
   void refusesLongTargetsAndHeaders(Transport transport) throws IOException {

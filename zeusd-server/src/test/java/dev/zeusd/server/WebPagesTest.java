@@ -11,6 +11,7 @@ import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
@@ -142,6 +143,22 @@ class WebPagesTest {
     response.assertOkMatching(TIME);
     assertFalse(response.hasHeader("Access-Control-Allow-Origin"), response::toString);
     assertEquals(200, send("POST", SET_LIMIT, headers).status());
+  }
+
+  @Test
+  void closesARefusedConnectionWhenItSaysSo() throws IOException {
+    for (String request :
+        List.of(
+            "GET /time HTTP/1.0\r\nOrigin: http://evil.example\r\n\r\n",
+            "GET http://evil.example/time HTTP/1.0\r\n\r\n",
+            "GET /time HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")) {
+      try (RawConnection connection = server.connect()) {
+        RawResponse response = connection.send(request).readResponse();
+        response.assertError(403);
+        assertEquals("close", response.header("Connection"));
+        connection.assertEnd();
+      }
+    }
   }
 
   @Test

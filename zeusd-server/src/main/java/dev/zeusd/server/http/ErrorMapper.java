@@ -45,12 +45,7 @@ public final class ErrorMapper {
     routing
         .error(DeviceErrors.class, ErrorMapper::sendDeviceErrors)
         .error(LeaseException.class, ErrorMapper::sendLeaseError)
-        .error(
-            HttpException.class,
-            (request, response, e) -> {
-              e.headers().forEach(response::header);
-              send(request, response, e.status(), WireJson.error(e.getMessage()));
-            })
+        .error(HttpException.class, ErrorMapper::send)
         .error(
             Throwable.class,
             (request, response, e) -> {
@@ -130,6 +125,12 @@ public final class ErrorMapper {
         .keepAlive(type.keepAlive())
         .entity(request.method().equals(Method.HEAD.text()) ? new byte[0] : WireJson.error(text))
         .build();
+  }
+
+  /** Answers with what was thrown. */
+  static void send(ServerRequest request, ServerResponse response, HttpException e) {
+    e.headers().forEach(response::header);
+    send(request, response, e.status(), WireJson.error(e.getMessage()));
   }
 
   /** Answers with an error. */

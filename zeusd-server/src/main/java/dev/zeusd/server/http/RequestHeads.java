@@ -22,8 +22,9 @@ import java.util.function.Supplier;
  *   <li>What may come with an empty chunked body, extensions and trailers, is dropped.
  * </ul>
  *
- * <p>What is not HTTP is passed on as it is, for Helidon to refuse. It relies on there being no
- * bodies but empty ones: whatever else is refused closes the connection.
+ * <p>What is not HTTP is passed on as it is, for Helidon to refuse; and so is what would have to be
+ * dropped beyond a head's size, which nobody sends but who wants to keep a processor busy. It
+ * relies on there being no bodies but empty ones: whatever else is refused closes the connection.
  *
  * <p>Used by the connection's thread only.
  */
@@ -53,6 +54,9 @@ final class RequestHeads implements Supplier<byte[]> {
   private final ByteArrayOutputStream line = new ByteArrayOutputStream(0);
   private ByteArrayOutputStream out = new ByteArrayOutputStream(0);
   private Place place = Place.BEFORE_REQUEST;
+
+  /** Since the last request line. */
+  private int droppedBytes;
 
   // Of the head that is being read.
 
@@ -158,7 +162,9 @@ final class RequestHeads implements Supplier<byte[]> {
     boolean empty = text.equals("\r\n");
     switch (place) {
       case BEFORE_REQUEST -> {
-        if (!empty && !text.equals("\n")) {
+        if (empty || text.equals("\n")) {
+          drop(text);
+        } else {
           takeRequestLine(text);
         }
       }
@@ -174,6 +180,8 @@ final class RequestHeads implements Supplier<byte[]> {
         if (empty) {
           write(text);
           place = Place.BEFORE_REQUEST;
+        } else {
+          drop(text);
         }
       }
       case LOST -> write(text);
@@ -184,7 +192,16 @@ final class RequestHeads implements Supplier<byte[]> {
     out.writeBytes(text.getBytes(ISO_8859_1));
   }
 
+  private void drop(String text) {
+    droppedBytes += text.length();
+    if (droppedBytes > maxLineBytes) {
+      place = Place.LOST;
+      write(text);
+    }
+  }
+
   private void takeRequestLine(String text) {
+    droppedBytes = 0;
     isHttp10 = text.endsWith(HTTP_1_0);
     hasHost = false;
     isChunked = false;
@@ -231,7 +248,7 @@ final class RequestHeads implements Supplier<byte[]> {
         isChunked = true;
         write(text);
       }
-      case "zeusd-http-version" -> {}
+      case "zeusd-http-version" -> drop(text);
       default -> write(text);
     }
   }

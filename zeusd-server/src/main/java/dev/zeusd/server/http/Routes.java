@@ -47,7 +47,12 @@ public final class Routes {
           if (request.headers().contains(RequestHeads.VERSION)) {
             response.header(connectionForHttp10(request));
           }
-          chain.proceed();
+          try {
+            chain.proceed();
+          } catch (HttpException e) {
+            // Of the filters below: Helidon would answer only after this one.
+            ErrorMapper.send(request, response, e);
+          }
           // Helidon answers with this header and then leaves the connection open.
           if (request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)
               || response.headers().containsToken(HeaderValues.CONNECTION_CLOSE)) {
