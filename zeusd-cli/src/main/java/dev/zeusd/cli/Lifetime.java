@@ -12,8 +12,7 @@ import java.util.function.Supplier;
 
 /**
  * From the first moment of {@code zeusd serve} to its last: SIGTERM and SIGINT close what has been
- * opened until then, and end the process with status 0. (A shutdown hook would leave 143 to a start
- * that is stopped early, and run beside the one that ends logging.)
+ * opened until then, and end the process with status 0.
  */
 final class Lifetime {
   private static final System.Logger LOG = System.getLogger("dev.zeusd");
@@ -28,6 +27,10 @@ final class Lifetime {
   private static final Deque<Runnable> CLOSE = new ArrayDeque<>();
 
   private static final AtomicBoolean STOPPING = new AtomicBoolean();
+
+  /** By {@link #exit}. */
+  private static volatile boolean exiting;
+
   private static volatile Thread starter = Thread.currentThread();
 
   private Lifetime() {}
@@ -35,8 +38,11 @@ final class Lifetime {
   /** Begins; to be called by the thread that starts everything, before anything else. */
   static void begin() {
     starter = Thread.currentThread();
-    Signals.on("TERM", Lifetime::stop);
-    Signals.on("INT", Lifetime::stop);
+    Runtime.getRuntime().addShutdownHook(new Thread(Lifetime::stop, "shutdown"));
+  }
+
+  /** From here on SIGHUP does not end the process. Takes its time: not for the main thread. */
+  static void surviveHangUp() {
     Signals.on(
         "HUP",
         () ->
@@ -44,6 +50,15 @@ final class Lifetime {
                 System.Logger.Level.WARNING,
                 "SIGHUP: options and signing key are read at the start only; restart zeusd to have"
                     + " them read again"));
+  }
+
+  /** Ends the process with a status, unless a signal is just ending it with another one. */
+  static void exit(int status) {
+    if (!STOPPING.compareAndSet(false, true)) {
+      awaitEndIfStopping();
+    }
+    exiting = true;
+    System.exit(status);
   }
 
   /**
@@ -88,10 +103,14 @@ final class Lifetime {
     Thread.ofPlatform().daemon().name("end").start(() -> stop(status));
   }
 
-  /** Runs on a thread of the signal. */
+  /** Runs on a signal; and when the process exits, with nothing left to do. */
   private static void stop() {
-    // Asked to stop, and stopped, is success; a JVM that ends by a signal would report 143.
-    stop(0);
+    if (!exiting) {
+      // Asked to stop, and stopped, is success; a JVM that ends by a signal would report 143.
+      stop(0);
+      // Somebody else has begun to end the process, with a status of their own.
+      awaitEndIfStopping();
+    }
   }
 
   private static void stop(int status) {
@@ -105,7 +124,7 @@ final class Lifetime {
         STEP.tryLock(STEP_MILLIS, TimeUnit.MILLISECONDS);
       }
       closeOpened();
-      LOG.log(System.Logger.Level.INFO, "stopped");
+      Logging.sayLast("stopped");
     } catch (InterruptedException | RuntimeException e) {
       LOG.log(System.Logger.Level.ERROR, "unexpected failure while stopping", e);
     } finally {

@@ -54,6 +54,14 @@ final class Logging {
     }
   }
 
+  /** For a shutdown hook: beside it runs another one, which closes the log. */
+  static void sayLast(String message) {
+    LogRecord last = new LogRecord(Level.INFO, message);
+    if (ROOT.isLoggable(last.getLevel())) {
+      System.err.print(new OneLine(stderrIsJournal()).format(last));
+    }
+  }
+
   static boolean isDebug() {
     return ROOT.isLoggable(LogLevel.DEBUG.level);
   }

@@ -238,10 +238,11 @@ final class ServeCommand implements Callable<Integer> {
       System.setProperty("jdk.virtualThreadScheduler.parallelism", numWorkers.toString());
     }
     withoutServiceDiscovery();
-    Thread.ofPlatform().daemon().name("prepare").start(ZeusdServer::prepare);
+    Listen listen = listen();
+    Thread.ofPlatform().daemon().name("prepare").start(() -> prepare(listen));
     ServerConfig serverConfig =
         new ServerConfig(
-                listen(),
+                listen,
                 groups,
                 streamFormat,
                 Optional.ofNullable(signingKeyPath).map(Tokens::withKeyFile))
@@ -282,6 +283,12 @@ final class ServeCommand implements Callable<Integer> {
         keptBytes = Runtime.getRuntime().totalMemory();
       }
     }
+  }
+
+  /** What can be done beside the rest of the start. */
+  private static void prepare(Listen listen) {
+    ZeusdServer.prepare(listen);
+    Lifetime.surviveHangUp();
   }
 
   /**

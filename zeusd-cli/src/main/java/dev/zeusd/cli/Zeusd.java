@@ -30,7 +30,7 @@ public final class Zeusd implements Runnable {
     if (List.of(args).contains("serve")) {
       Lifetime.begin();
     }
-    System.exit(run(args));
+    Lifetime.exit(run(args));
   }
 
   private static int run(String[] args) {

@@ -60,8 +60,10 @@ public final class ZeusdServer implements AutoCloseable {
    * Loads what every server needs, which takes most of the time of a first {@link #start}. It need
    * not be called; a program in a hurry does while its node is opened.
    */
-  public static void prepare() {
-    Umask.link();
+  public static void prepare(Listen listen) {
+    if (listen instanceof Listen.UnixSocket) {
+      Umask.link();
+    }
     builder().addRouting(HttpRouting.builder()).build();
   }
 

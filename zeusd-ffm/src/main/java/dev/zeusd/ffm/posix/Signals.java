@@ -1,6 +1,9 @@
 package dev.zeusd.ffm.posix;
 
-import java.lang.reflect.Proxy;
+import static java.lang.invoke.MethodType.methodType;
+
+import java.lang.invoke.LambdaMetafactory;
+import java.lang.invoke.MethodHandles;
 
 /** What to do on a signal. */
 public final class Signals {
@@ -14,24 +17,32 @@ public final class Signals {
    */
   public static void on(String name, Runnable action) {
     try {
-      // By reflection, since javac has a warning for this class that nothing turns off; but there
-      // is
-      // no other way to a signal like SIGHUP.
+      // Not by its name, since javac has a warning for this class that nothing turns off; but there
+      // is no other way to a signal like SIGHUP.
       Class<?> signal = Class.forName("sun.misc.Signal");
       Class<?> handler = Class.forName("sun.misc.SignalHandler");
+      MethodHandles.Lookup lookup = MethodHandles.lookup();
+      // What javac would make of: signal -> run(action, signal)
       Object runsAction =
-          Proxy.newProxyInstance(
-              Signals.class.getClassLoader(),
-              new Class<?>[] {handler},
-              (proxy, method, args) -> {
-                action.run();
-                return null;
-              });
+          LambdaMetafactory.metafactory(
+                  lookup,
+                  "handle",
+                  methodType(handler, Runnable.class),
+                  methodType(void.class, signal),
+                  lookup.findStatic(
+                      Signals.class, "run", methodType(void.class, Runnable.class, Object.class)),
+                  methodType(void.class, signal))
+              .getTarget()
+              .invoke(action);
       signal
           .getMethod("handle", signal, handler)
           .invoke(null, signal.getConstructor(String.class).newInstance(name), runsAction);
-    } catch (ReflectiveOperationException e) {
+    } catch (Throwable e) {
       throw new IllegalStateException("cannot handle signals", e);
     }
+  }
+
+  private static void run(Runnable action, Object signal) {
+    action.run();
   }
 }
