@@ -16,8 +16,8 @@ mkdir -p "$root/usr/bin" "$root/usr/lib/zeusd/systemd" "$root/etc/systemd/system
 cp wait-until-listening socket-link "$root/usr/lib/zeusd/systemd/"
 mkdir "$root/bin"
 printf '#!/bin/sh\n' >"$root/usr/bin/zeusd"
-cp "$root/usr/bin/zeusd" "$root/bin/kill"
-chmod 755 "$root/usr/bin/zeusd" "$root/bin/kill"
+cp "$root/usr/bin/zeusd" "$root/bin/sh"
+chmod 755 "$root/usr/bin/zeusd" "$root/bin/sh"
 cp -r /lib/systemd/system "$root/usr/lib/systemd/system"
 cp zeusd.service "$root/etc/systemd/system/"
 verified=$(SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --root="$root" --man=no \
