@@ -47,8 +47,15 @@ class LeaseCrashTest {
     address = UnixDomainSocketAddress.of(socket);
     Map<String, String> environment = nvml.environment();
     String[] serve = {
-      "serve", "--enable", "gpu-control", "--gpu-backend", "nvml",
-      "--socket-path", socket.toString(), "--state-dir", dir.resolve("kept").toString()
+      "serve",
+      "--enable",
+      "gpu-control",
+      "--gpu-backend",
+      "nvml",
+      "--socket-path",
+      socket.toString(),
+      "--state-dir",
+      dir.resolve("kept").toString()
     };
     for (int kill = 0; kill < KILLS; kill++) {
       try (ZeusdProcess daemon = ZeusdProcess.start(dir, environment, serve)) {
@@ -56,6 +63,7 @@ class LeaseCrashTest {
         writeUntil(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(random.nextInt(300)), daemon);
       }
     }
+    assertTrue(!writtenMw.isEmpty(), "nothing was changed");
     try (ZeusdProcess daemon = ZeusdProcess.start(dir, environment, serve)) {
       daemon.awaitListening();
       long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(TTL_S + 20);

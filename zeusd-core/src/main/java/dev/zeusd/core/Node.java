@@ -10,7 +10,6 @@ import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.GuardedCpu;
 import dev.zeusd.core.sampling.PowerSampler;
-import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.settings.LeaseRequest;
@@ -260,7 +259,7 @@ public final class Node implements AutoCloseable {
     if (leases.isEmpty()) {
       synchronized (this) {
         if (leases.isEmpty()) {
-          leases = Optional.of(new Leases(this::gpus, config.stateDir(), Baseline.none()));
+          leases = Optional.of(new Leases(this::gpus, config.stateDir(), config.baseline()));
         }
       }
     }

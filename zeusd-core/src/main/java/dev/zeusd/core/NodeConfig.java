@@ -1,6 +1,7 @@
 package dev.zeusd.core;
 
 import dev.zeusd.core.rapl.RaplCpus;
+import dev.zeusd.core.settings.Baseline;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -20,6 +21,8 @@ import java.util.Optional;
  *     CPUs are looked for, the first one that has any is taken; none needs to exist
  * @param stateDir directory for what must outlive the process, made if need be; without it, CPU
  *     energy begins anew with each process
+ * @param baseline what settings of GPUs are to be while nobody has a {@link Node#leases lease} of
+ *     them; in force from the first call of {@link Node#leases} on
  */
 public record NodeConfig(
     GpuBackend gpuBackend,
@@ -28,7 +31,8 @@ public record NodeConfig(
     CpuBackend cpuBackend,
     int cpuPowerPollHz,
     List<Path> raplDirs,
-    Optional<Path> stateDir) {
+    Optional<Path> stateDir,
+    Baseline baseline) {
   /** The highest rate at which power is read, in Hz. */
   public static final int MAX_POLL_HZ = 1000;
 
@@ -54,6 +58,7 @@ public record NodeConfig(
     Objects.requireNonNull(cpuBackend);
     raplDirs = List.copyOf(raplDirs);
     Objects.requireNonNull(stateDir);
+    Objects.requireNonNull(baseline);
     checkPollHz("gpuPowerPollHz", gpuPowerPollHz);
     checkPollHz("cpuPowerPollHz", cpuPowerPollHz);
   }
@@ -77,7 +82,8 @@ public record NodeConfig(
         CpuBackend.RAPL,
         10,
         USUAL_RAPL_DIRS,
-        Optional.empty());
+        Optional.empty(),
+        Baseline.none());
   }
 
   /** Simulated devices, at the same rates: needs no hardware and no privilege. */
@@ -88,13 +94,27 @@ public record NodeConfig(
   /** The same with another source of GPUs. */
   public NodeConfig withGpuBackend(GpuBackend backend) {
     return new NodeConfig(
-        backend, gpuPowerPollHz, gpuIdleRelease, cpuBackend, cpuPowerPollHz, raplDirs, stateDir);
+        backend,
+        gpuPowerPollHz,
+        gpuIdleRelease,
+        cpuBackend,
+        cpuPowerPollHz,
+        raplDirs,
+        stateDir,
+        baseline);
   }
 
   /** The same with another rate for GPUs, in Hz. */
   public NodeConfig withGpuPowerPollHz(int pollHz) {
     return new NodeConfig(
-        gpuBackend, pollHz, gpuIdleRelease, cpuBackend, cpuPowerPollHz, raplDirs, stateDir);
+        gpuBackend,
+        pollHz,
+        gpuIdleRelease,
+        cpuBackend,
+        cpuPowerPollHz,
+        raplDirs,
+        stateDir,
+        baseline);
   }
 
   /** The same, letting go of the GPUs' driver after this time without a call, a second or more. */
@@ -106,19 +126,34 @@ public record NodeConfig(
         cpuBackend,
         cpuPowerPollHz,
         raplDirs,
-        stateDir);
+        stateDir,
+        baseline);
   }
 
   /** The same with another source of CPUs. */
   public NodeConfig withCpuBackend(CpuBackend backend) {
     return new NodeConfig(
-        gpuBackend, gpuPowerPollHz, gpuIdleRelease, backend, cpuPowerPollHz, raplDirs, stateDir);
+        gpuBackend,
+        gpuPowerPollHz,
+        gpuIdleRelease,
+        backend,
+        cpuPowerPollHz,
+        raplDirs,
+        stateDir,
+        baseline);
   }
 
   /** The same with another rate for CPUs, in Hz. */
   public NodeConfig withCpuPowerPollHz(int pollHz) {
     return new NodeConfig(
-        gpuBackend, gpuPowerPollHz, gpuIdleRelease, cpuBackend, pollHz, raplDirs, stateDir);
+        gpuBackend,
+        gpuPowerPollHz,
+        gpuIdleRelease,
+        cpuBackend,
+        pollHz,
+        raplDirs,
+        stateDir,
+        baseline);
   }
 
   /** The same with {@code dir} as the only directory that may hold RAPL zones. */
@@ -130,7 +165,8 @@ public record NodeConfig(
         cpuBackend,
         cpuPowerPollHz,
         List.of(dir),
-        stateDir);
+        stateDir,
+        baseline);
   }
 
   /** The same with a directory for what must outlive the process. */
@@ -142,11 +178,25 @@ public record NodeConfig(
         cpuBackend,
         cpuPowerPollHz,
         raplDirs,
-        Optional.of(dir));
+        Optional.of(dir),
+        baseline);
   }
 
   /** Whether a zone in {@link #raplDirs} has a counter that this process may read. */
   public boolean hasReadableCpuCounter() {
     return RaplCpus.hasReadableCounter(raplDirs);
+  }
+
+  /** The same with other settings of GPUs that leases go back to. */
+  public NodeConfig withBaseline(Baseline settings) {
+    return new NodeConfig(
+        gpuBackend,
+        gpuPowerPollHz,
+        gpuIdleRelease,
+        cpuBackend,
+        cpuPowerPollHz,
+        raplDirs,
+        stateDir,
+        settings);
   }
 }
