@@ -1,12 +1,10 @@
 package dev.zeusd.cli;
 
 import dev.zeusd.core.NodeConfig;
+import dev.zeusd.ffm.posix.ThisProcess;
 import dev.zeusd.server.ApiGroup;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Collection;
-import java.util.List;
 import java.util.Objects;
 import java.util.stream.Collectors;
 
@@ -20,23 +18,16 @@ final class Privileges {
   private final boolean root;
   private final long capabilities;
 
-  private Privileges(List<String> status) throws IOException {
-    this.root = field(status, "Uid", 2).equals("0");
-    this.capabilities = Long.parseUnsignedLong(field(status, "CapEff", 1), 16);
+  private Privileges(boolean root, long capabilities) {
+    this.root = root;
+    this.capabilities = capabilities;
   }
 
   /** Those of this process. */
   static Privileges own() throws IOException {
-    return new Privileges(Files.readAllLines(Path.of("/proc/self/status")));
-  }
-
-  private static String field(List<String> status, String name, int index) throws IOException {
-    for (String line : status) {
-      if (line.startsWith(name + ":")) {
-        return line.split("\\s+")[index];
-      }
-    }
-    throw new IOException("/proc/self/status shows no " + name);
+    return new Privileges(
+        ThisProcess.effectiveUid() == 0,
+        Long.parseUnsignedLong(ThisProcess.status("CapEff").getFirst(), 16));
   }
 
   /**

@@ -1,12 +1,13 @@
 package dev.zeusd.core;
 
+import dev.zeusd.ffm.posix.FileFacts;
+import dev.zeusd.ffm.posix.ThisProcess;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -16,7 +17,6 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.zip.CRC32;
@@ -39,8 +39,6 @@ public final class StateDirectory {
   /** More than any of these files needs. */
   private static final long MAX_BYTES = 1 << 20;
 
-  private static final int WRITABLE_BY_OTHERS = 0022;
-
   private final Path dir;
   private final String bootId;
 
@@ -57,15 +55,23 @@ public final class StateDirectory {
    */
   public static Optional<StateDirectory> open(Path dir, String without) {
     try {
-      return Optional.of(openOn(Files.readString(BOOT_ID).strip(), dir));
+      return Optional.of(openOn(bootId(), dir));
     } catch (IOException e) {
       LOG.log(
           System.Logger.Level.WARNING,
           "the state directory {0} cannot be used ({1}), so {2}",
           dir,
-          reason(e),
+          FileFacts.reason(e),
           without);
       return Optional.empty();
+    }
+  }
+
+  private static String bootId() throws IOException {
+    try {
+      return Files.readString(BOOT_ID).strip();
+    } catch (IOException e) {
+      throw new IOException(BOOT_ID + " cannot be read", e);
     }
   }
 
@@ -75,12 +81,11 @@ public final class StateDirectory {
       Files.createDirectories(
           dir, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
     }
-    Map<String, Object> facts = Files.readAttributes(dir, "unix:uid,mode");
-    int owner = (Integer) facts.get("uid");
-    if (owner != 0 && owner != (Integer) Files.getAttribute(Path.of("/proc/self"), "unix:uid")) {
-      throw new IOException("it belongs to user " + owner);
+    FileFacts facts = FileFacts.ofTarget(dir);
+    if (facts.uid() != 0 && facts.uid() != ThisProcess.effectiveUid()) {
+      throw new IOException("it belongs to user " + Integer.toUnsignedString(facts.uid()));
     }
-    if (((Integer) facts.get("mode") & WRITABLE_BY_OTHERS) != 0) {
+    if (facts.groupMayWrite() || facts.othersMayWrite()) {
       throw new IOException("others may write to it; chmod go-w makes it fit");
     }
     if (!Files.isWritable(dir)) {
@@ -106,7 +111,7 @@ public final class StateDirectory {
     } catch (NoSuchFileException e) {
       return Optional.empty();
     } catch (IOException e) {
-      setAside(name, reason(e));
+      setAside(name, FileFacts.reason(e));
       return Optional.empty();
     }
   }
@@ -139,7 +144,7 @@ public final class StateDirectory {
       Files.move(file, aside, StandardCopyOption.REPLACE_EXISTING);
       done = "it is now " + aside;
     } catch (IOException e) {
-      done = "and it cannot be set aside: " + reason(e);
+      done = "and it cannot be set aside: " + FileFacts.reason(e);
     }
     LOG.log(System.Logger.Level.WARNING, "{0} is damaged ({1}) and not used: {2}", file, why, done);
   }
@@ -176,15 +181,5 @@ public final class StateDirectory {
   /** Where the files are. */
   public Path dir() {
     return dir;
-  }
-
-  private static String reason(IOException e) {
-    return switch (e) {
-      case AccessDeniedException denied -> "no permission";
-      case NoSuchFileException missing -> missing.getFile() + " is not there";
-      case FileSystemException other when other.getReason() != null -> other.getReason();
-      case FileSystemException other -> "it is in the way: " + other.getFile();
-      default -> String.valueOf(e.getMessage());
-    };
   }
 }

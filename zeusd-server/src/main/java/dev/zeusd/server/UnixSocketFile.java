@@ -2,9 +2,9 @@ package dev.zeusd.server;
 
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 
+import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.ffm.posix.PathHandle;
 import dev.zeusd.ffm.posix.Umask;
-import dev.zeusd.server.files.FileFacts;
 import dev.zeusd.server.files.PathLock;
 import dev.zeusd.server.files.Strangers;
 import java.io.IOException;

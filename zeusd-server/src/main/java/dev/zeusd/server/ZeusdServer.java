@@ -1,11 +1,11 @@
 package dev.zeusd.server;
 
 import dev.zeusd.core.Node;
+import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.ffm.posix.Umask;
 import dev.zeusd.server.connection.ConnectionRegistry;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.SlowConnections;
-import dev.zeusd.server.files.FileFacts;
 import dev.zeusd.server.http.AuthFilter;
 import dev.zeusd.server.http.Connections;
 import dev.zeusd.server.http.CpuReadService;

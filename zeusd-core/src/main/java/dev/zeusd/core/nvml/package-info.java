@@ -1,2 +1,2 @@
-/** GPUs behind NVML; the only package that knows zeusd-ffm. */
+/** GPUs behind NVML; the only package that knows how NVML is called. */
 package dev.zeusd.core.nvml;

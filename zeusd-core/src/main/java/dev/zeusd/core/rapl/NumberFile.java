@@ -1,6 +1,7 @@
 package dev.zeusd.core.rapl;
 
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.ffm.posix.FileFacts;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -116,7 +117,7 @@ final class NumberFile implements AutoCloseable {
               + ": root may, and who has CAP_DAC_READ_SEARCH or is allowed to by the file's mode",
           e);
     }
-    return new DeviceException.Failed("cannot read " + path + ": " + FileTrouble.reason(e), e);
+    return new DeviceException.Failed("cannot read " + path + ": " + FileFacts.reason(e), e);
   }
 
   /** The path. */

@@ -4,6 +4,7 @@ import dev.zeusd.core.Backend;
 import dev.zeusd.core.StateDirectory;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
+import dev.zeusd.ffm.posix.FileFacts;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -126,7 +127,7 @@ public final class RaplCpus implements Backend<Cpu> {
 
   private Optional<String> describeMissing(Path candidate, IOException e) {
     if (Files.exists(candidate)) {
-      return Optional.of(candidate + " cannot be listed (" + FileTrouble.reason(e) + ")");
+      return Optional.of(candidate + " cannot be listed (" + FileFacts.reason(e) + ")");
     }
     if (Files.exists(candidate, LinkOption.NOFOLLOW_LINKS)) {
       return Optional.of(
@@ -192,7 +193,7 @@ public final class RaplCpus implements Backend<Cpu> {
           }
         }
       } catch (IOException e) {
-        seen.add(place + " cannot be listed, so DRAM is not found: " + FileTrouble.reason(e));
+        seen.add(place + " cannot be listed, so DRAM is not found: " + FileFacts.reason(e));
       }
     }
     return Optional.empty();
@@ -218,7 +219,7 @@ public final class RaplCpus implements Backend<Cpu> {
         return new String(in.readNBytes(LONGEST_NAME), StandardCharsets.ISO_8859_1).strip();
       }
     } catch (IOException e) {
-      seen.add(zone + " is left out, its name cannot be read: " + FileTrouble.reason(e));
+      seen.add(zone + " is left out, its name cannot be read: " + FileFacts.reason(e));
       return "";
     }
   }

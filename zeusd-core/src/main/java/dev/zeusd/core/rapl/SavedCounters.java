@@ -1,6 +1,7 @@
 package dev.zeusd.core.rapl;
 
 import dev.zeusd.core.StateDirectory;
+import dev.zeusd.ffm.posix.FileFacts;
 import java.io.IOException;
 import java.net.URLDecoder;
 import java.net.URLEncoder;
@@ -182,7 +183,7 @@ final class SavedCounters implements AutoCloseable {
             System.Logger.Level.WARNING,
             "{0} cannot be written, so CPU energy may fall when the daemon is restarted: {1}",
             directory.get().dir().resolve(FILE),
-            FileTrouble.reason(e));
+            FileFacts.reason(e));
       }
       return false;
     }

@@ -16,7 +16,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The running process, as it was started. */
+/** The running process: as it was started, and as the kernel knows it. */
 public final class ThisProcess {
   private ThisProcess() {}
 
@@ -54,6 +54,41 @@ public final class ThisProcess {
     } catch (Throwable e) {
       throw Libc.unexpected(e);
     }
+  }
+
+  /**
+   * A line of {@code /proc/self/status}.
+   *
+   * @param name such as {@code CapEff}
+   * @return its values, such as the four of {@code Uid}: real, effective, saved and of files
+   * @throws IOException without such a line, or without /proc
+   */
+  public static List<String> status(String name) throws IOException {
+    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+      if (line.startsWith(name + ":")) {
+        return List.of(line.substring(name.length() + 1).strip().split("\\s+"));
+      }
+    }
+    throw new IOException("/proc/self/status shows no " + name);
+  }
+
+  /**
+   * The user that it acts as, as {@link FileFacts#uid} has it. (Not the owner of /proc/self: that
+   * is root for a process that got capabilities from its program's file.)
+   *
+   * @throws IOException without /proc
+   */
+  public static int effectiveUid() throws IOException {
+    return effective("Uid");
+  }
+
+  /** The same of its group. */
+  public static int effectiveGid() throws IOException {
+    return effective("Gid");
+  }
+
+  private static int effective(String name) throws IOException {
+    return Integer.parseUnsignedInt(status(name).get(1));
   }
 
   private static List<byte[]> words(Path file) throws IOException {

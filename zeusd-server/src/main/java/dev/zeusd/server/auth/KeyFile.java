@@ -1,7 +1,7 @@
 package dev.zeusd.server.auth;
 
+import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.server.ServerStartException;
-import dev.zeusd.server.files.FileFacts;
 import dev.zeusd.server.files.Strangers;
 import java.io.IOException;
 import java.io.InputStream;

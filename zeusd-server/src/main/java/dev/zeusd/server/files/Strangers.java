@@ -2,6 +2,8 @@ package dev.zeusd.server.files;
 
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 
+import dev.zeusd.ffm.posix.FileFacts;
+import dev.zeusd.ffm.posix.ThisProcess;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemLoopException;
@@ -184,11 +186,8 @@ public final class Strangers {
       int gid = -1;
       boolean unmapped = false;
       try {
-        // The owner of /proc/self would be root for a process that got capabilities from its file.
-        for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-          uid = line.startsWith("Uid:") ? effective(line) : uid;
-          gid = line.startsWith("Gid:") ? effective(line) : gid;
-        }
+        uid = ThisProcess.effectiveUid();
+        gid = ThisProcess.effectiveGid();
         // In a container without root, the machine's root has no number.
         String map = Files.readString(Path.of("/proc/self/uid_map")).strip();
         unmapped = !map.endsWith(" 4294967295");
@@ -198,10 +197,6 @@ public final class Strangers {
       UID = uid;
       GID = gid;
       HAS_UNMAPPED_USERS = unmapped;
-    }
-
-    private static int effective(String line) {
-      return Integer.parseUnsignedInt(line.split("\\s+")[2]);
     }
   }
 }

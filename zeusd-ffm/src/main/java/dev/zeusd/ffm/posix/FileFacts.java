@@ -1,4 +1,4 @@
-package dev.zeusd.server.files;
+package dev.zeusd.ffm.posix;
 
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 
