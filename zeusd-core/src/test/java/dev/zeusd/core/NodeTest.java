@@ -344,6 +344,18 @@ class NodeTest {
   }
 
   @Test
+  void closeIsQuickAlthoughTheDriverHangsInItsShutdown() throws Exception {
+    Node node = Node.open(NVML);
+    nvml.delay(SHUTDOWN, Duration.ofMinutes(1));
+    long start = System.nanoTime();
+    node.close();
+    long took = System.nanoTime() - start;
+    nvml.delay(SHUTDOWN, Duration.ZERO);
+    Await.until("it ends", () -> nvml.inFlight() == 0);
+    assertTrue(took < 900_000_000, "close took " + took / 1_000_000 + " ms");
+  }
+
+  @Test
   void closeIsIdempotentAndEndsTheThreads() throws Exception {
     Node node = Node.open(NVML);
     DeviceWorker<Gpu> gpu = node.gpus().get(1);

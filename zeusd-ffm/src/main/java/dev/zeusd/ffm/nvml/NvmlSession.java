@@ -1,6 +1,7 @@
 package dev.zeusd.ffm.nvml;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.function.Predicate;
 
 /**
@@ -14,6 +15,9 @@ final class NvmlSession implements AutoCloseable {
   private static final long HANG_NANOS = 1_000_000_000L;
 
   private static final long CLOSE_WAIT_NANOS = 200_000_000L;
+
+  /** How long the driver may take to shut down before whoever closes goes on without it. */
+  private static final Duration SHUTDOWN_WAIT = Duration.ofMillis(400);
 
   /** How long who needs NVML waits for another one who is opening it. */
   private static final long OPEN_WAIT_NANOS = 10_000_000_000L;
@@ -222,10 +226,23 @@ final class NvmlSession implements AutoCloseable {
 
   /**
    * Shuts NVML down, once. Calls that are running get a moment to end; with one that hangs, NVML is
-   * left as it is, since the process is about to go anyway.
+   * left as it is, since the process is about to go anyway. So is a shutdown that hangs itself,
+   * which is therefore on a thread of its own.
    */
   @Override
   public void close() {
+    try {
+      Thread.ofPlatform()
+          .daemon()
+          .name("nvml shutdown")
+          .start(this::shutDownOnce)
+          .join(SHUTDOWN_WAIT);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void shutDownOnce() {
     if (!gate.hold(CLOSE_WAIT_NANOS)) {
       return;
     }
