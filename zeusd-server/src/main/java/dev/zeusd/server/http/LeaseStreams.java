@@ -117,31 +117,29 @@ final class LeaseStreams implements AutoCloseable {
     SocketChannel channel = connection.channel();
     boolean chunked = !request.headers().contains(RequestHeads.VERSION);
     byte[] head = head(response, chunked);
+    if (streams.size() >= most) {
+      throw new HttpException(
+          "there are "
+              + most
+              + " streams that keep leases, and no more at a time; use POST /lease/renew",
+          Status.SERVICE_UNAVAILABLE_503,
+          true);
+    }
+    // From here on nothing else can be answered.
+    Kept stream = new Kept(channel, lease, chunked, acceptedUntil);
     try {
       channel.configureBlocking(false);
       if (Routes.isHead(request)) {
         channel.write(ByteBuffer.wrap(head));
         throw new CloseConnectionException("nothing follows");
       }
-    } catch (IOException e) {
-      throw new CloseConnectionException("the client is gone", e);
-    }
-    if (streams.size() >= most) {
-      throw new HttpException(
-          "there are "
-              + most
-              + " streams that keep leases, and no more at a time; use POST"
-              + " /lease/renew",
-          Status.SERVICE_UNAVAILABLE_503,
-          true);
-    }
-    Kept stream = new Kept(channel, lease, chunked, acceptedUntil);
-    try {
       connection.beginStream(stream);
       stream.write(head);
       stream.send(event(lease, "held"));
       add(stream);
       sleepUntilEnded(stream);
+    } catch (IOException e) {
+      throw new CloseConnectionException("the client is gone", e);
     } finally {
       stream.ended = true;
       streams.remove(stream);
@@ -181,7 +179,7 @@ final class LeaseStreams implements AutoCloseable {
 
   private synchronized void add(Kept stream) {
     if (closed) {
-      throw new HttpException("the daemon is stopping", Status.SERVICE_UNAVAILABLE_503, true);
+      throw new CloseConnectionException("the daemon is stopping");
     }
     streams.add(stream);
     try {
