@@ -79,7 +79,7 @@ class ServeTest {
   void aSignalStopsItWithStreamsOpen(String signal, String mode) throws Exception {
     // Inherited by the daemon, which keeps to it: a shell's way with what it runs in the
     // background.
-    assumeFalse(signal.equals("INT") && isInterruptIgnored(), "SIGINT is ignored");
+    assumeFalse(signal.equals("INT") && ZeusdProcess.ignoresSignal(2), "SIGINT is ignored");
     try (ZeusdProcess zeusd = mode.equals("uds") ? startAtSocket() : start(TCP)) {
       String where = zeusd.awaitListening();
       SocketAddress address =
@@ -108,12 +108,6 @@ class ServeTest {
       assertFalse(Files.exists(socket, NOFOLLOW_LINKS), "the socket is still there");
       assertEquals("", zeusd.out());
     }
-  }
-
-  private static boolean isInterruptIgnored() throws IOException {
-    String ignored = ZeusdProcess.status(Path.of("/proc/self/status"), "SigIgn");
-    int interrupt = 1 << 2 - 1;
-    return (Long.parseUnsignedLong(ignored, 16) & interrupt) != 0;
   }
 
   @Test

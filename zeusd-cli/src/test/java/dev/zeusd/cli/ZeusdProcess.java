@@ -129,6 +129,12 @@ final class ZeusdProcess implements AutoCloseable {
     return Long.parseLong(status(proc("status"), name));
   }
 
+  /** Whether this process ignores a signal: what it starts does so, too. */
+  static boolean ignoresSignal(int number) throws IOException {
+    String ignored = status(Path.of("/proc/self/status"), "SigIgn");
+    return (Long.parseUnsignedLong(ignored, 16) & 1L << number - 1) != 0;
+  }
+
   /** What such a file has behind a name. */
   static String status(Path file, String name) throws IOException {
     try (Stream<String> lines = Files.lines(file)) {
