@@ -5,6 +5,7 @@ import io.helidon.webserver.CloseConnectionException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.Lock;
@@ -16,20 +17,19 @@ import java.util.concurrent.locks.ReentrantLock;
  * <p>Thread-safe. One thread, its handler, works on its requests, one after the other.
  */
 public final class Connection {
-  /** Requests that come in a row, without a pause in which others could have run. */
+  /** So many requests in a row are many. */
   private static final int LONG_ROW = 8;
 
   /** Less than a client takes to read an answer and to ask again. */
   private static final long NO_PAUSE_NANOS = 20_000;
 
   private final SocketChannel channel;
-  private final String client;
   private final AtomicInteger answering;
   private final long openedNanos = System.nanoTime();
   private final AtomicReference<State> state =
       new AtomicReference<>(new State(Doing.AWAITING_REQUEST, openedNanos));
   private final Lock answeringInPlace = new ReentrantLock();
-  private volatile Account account;
+  private volatile Optional<Account> account = Optional.empty();
   private volatile Thread handler;
   private volatile boolean isHead;
   private volatile boolean hasHadRequest;
@@ -87,16 +87,9 @@ public final class Connection {
    *
    * @param answering of all connections, how many are being answered
    */
-  Connection(SocketChannel channel, Account account, String client, AtomicInteger answering) {
+  Connection(SocketChannel channel, AtomicInteger answering) {
     this.answering = answering;
     this.channel = channel;
-    this.account = account;
-    this.client = client;
-  }
-
-  /** Who is at the other end, in words, as the log says it. */
-  public String client() {
-    return client;
   }
 
   /** Its bytes. */
@@ -104,13 +97,13 @@ public final class Connection {
     return channel;
   }
 
-  /** Whose share it takes from. */
-  Account account() {
+  /** Whose share it takes from, as far as that had to be known; for {@link Shares}. */
+  Optional<Account> account() {
     return account;
   }
 
   void account(Account account) {
-    this.account = account;
+    this.account = Optional.of(account);
   }
 
   State state() {
@@ -144,13 +137,9 @@ public final class Connection {
     state.set(working);
   }
 
-  /** Whether others should get a chance to run, before it goes on; then it begins to count anew. */
-  boolean isAfterALongRow() {
-    if (requestsInARow < LONG_ROW) {
-      return false;
-    }
-    requestsInARow = 0;
-    return true;
+  /** Whether it has asked many times without a pause in which others could have run. */
+  boolean isInALongRow() {
+    return requestsInARow >= LONG_ROW;
   }
 
   /**
@@ -163,6 +152,7 @@ public final class Connection {
     State queued = State.now(Doing.QUEUED);
     state.set(queued);
     boolean hasTurn = turns.await(Limits.TURN_PATIENCE);
+    requestsInARow = 0;
     if (!state.compareAndSet(queued, State.now(Doing.WORKING))) {
       throw new CloseConnectionException("closed while it waited for its turn");
     }

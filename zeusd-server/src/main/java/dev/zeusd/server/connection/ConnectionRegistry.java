@@ -3,8 +3,6 @@ package dev.zeusd.server.connection;
 import dev.zeusd.server.Limits;
 import io.helidon.common.socket.SocketOptions;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.net.InetSocketAddress;
 import java.net.StandardProtocolFamily;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
@@ -32,7 +30,7 @@ public final class ConnectionRegistry {
   private static final int ADDED_AT_A_TIME = 32;
   private static final Duration HANDLERS_LIMIT = Duration.ofSeconds(1);
   private static final long FREE_FILE_INTERVAL_MILLIS = 20;
-  private static final long STUCK_INTERVAL_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+  private static final long INTERVAL_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   private static final int CANDIDATES_PART = 64;
   private static final long CANDIDATES_LIFETIME_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
 
@@ -43,7 +41,8 @@ public final class ConnectionRegistry {
   private final SlowConnections watch;
 
   private final AtomicInteger answering = new AtomicInteger();
-  private final AtomicLong lookedForStuckNanos = new AtomicLong(System.nanoTime());
+  private final AtomicLong forgotNanos = new AtomicLong(System.nanoTime());
+  private final AtomicLong endedStuckNanos = new AtomicLong(System.nanoTime());
 
   // Of the accepting thread only.
 
@@ -85,14 +84,32 @@ public final class ConnectionRegistry {
     return Optional.ofNullable(open.get(id));
   }
 
-  /** Whose connection it is, now that its token is known. */
-  public void belongsTo(Connection connection, Peer peer) {
-    shares.belongsTo(connection, peer);
-  }
-
   /** Counts a stream, as {@link Shares} has it, and ends the one that makes room for it. */
   public void openStream(Connection connection) {
     shares.openStream(connection).ifPresent(Connection::close);
+  }
+
+  /**
+   * Returns when a request may go on, as {@link Shares#awaitTurn} has it, which need not be asked
+   * while there are few connections.
+   */
+  public void awaitTurn(Connection connection) {
+    boolean mayBeCrowd = open.size() > Limits.CROWD;
+    if (mayBeCrowd) {
+      atTimes(forgotNanos, this::forgetClosed);
+    }
+    if (mayBeCrowd || connection.isInALongRow()) {
+      shares.awaitTurn(connection);
+    }
+  }
+
+  /** Does something that looks at all connections, not too often. */
+  private static void atTimes(AtomicLong lastNanos, Runnable action) {
+    long last = lastNanos.get();
+    long now = System.nanoTime();
+    if (now - last > INTERVAL_NANOS && lastNanos.compareAndSet(last, now)) {
+      action.run();
+    }
   }
 
   /**
@@ -102,7 +119,7 @@ public final class ConnectionRegistry {
    */
   public boolean beginAnswer(Connection connection) {
     if (answering.get() > limits.connections() / Limits.STUCK_PART) {
-      endMostStuck();
+      atTimes(endedStuckNanos, this::endStuck);
     }
     return connection.beginAnswer();
   }
@@ -111,22 +128,18 @@ public final class ConnectionRegistry {
    * To write an answer takes microseconds. So if a great part of the connections is at it, most are
    * stuck, and what they hold takes memory that others need: they go before their time.
    */
-  private void endMostStuck() {
-    long last = lookedForStuckNanos.get();
-    long now = System.nanoTime();
-    if (now - last > STUCK_INTERVAL_NANOS && lookedForStuckNanos.compareAndSet(last, now)) {
-      open.forEach(
-          (id, connection) -> {
-            if (connection.isStuckInAnswerFor(Limits.STUCK.toNanos())) {
-              connection.close();
-              forget(id, connection);
-            }
-          });
-    }
+  private void endStuck() {
+    open.forEach(
+        (id, connection) -> {
+          if (connection.isStuckInAnswerFor(Limits.STUCK.toNanos())) {
+            connection.close();
+            forget(id, connection);
+          }
+        });
   }
 
   private void add(SocketChannel channel) {
-    Connection connection = connection(channel);
+    Connection connection = new Connection(channel, answering);
     String id = "0x" + HexFormat.of().toHexDigits(System.identityHashCode(channel));
     Connection namesake = open.put(id, connection);
     if (namesake != null) {
@@ -145,19 +158,6 @@ public final class ConnectionRegistry {
     added++;
     if (added % ADDED_AT_A_TIME == 0) {
       awaitHandlers();
-    }
-  }
-
-  private Connection connection(SocketChannel channel) {
-    try {
-      Peer peer = Peer.of(channel);
-      String client =
-          channel.getRemoteAddress() instanceof InetSocketAddress address
-              ? address.getAddress().getHostAddress()
-              : peer.toString();
-      return new Connection(channel, shares.open(peer), client, answering);
-    } catch (IOException e) {
-      throw new UncheckedIOException("gone already", e);
     }
   }
 
@@ -191,9 +191,10 @@ public final class ConnectionRegistry {
       forgetClosed();
       if (open.size() > limits.connections()) {
         next.clear();
-        shares
-            .whoMakesRoomFor(newcomer, tokensAreKnown)
-            .ifPresent(most -> next.addAll(leastMissed(other -> other.account() == most)));
+        // Until now, it may not have mattered whose some of them are.
+        open.values().forEach(shares::account);
+        Optional<Account> most = shares.whoMakesRoomFor(newcomer, tokensAreKnown);
+        next.addAll(leastMissed(other -> most.isPresent() && shares.account(other).equals(most)));
         lookedNanos = System.nanoTime();
         makeRoomWithNext(newcomer);
       }
@@ -207,11 +208,10 @@ public final class ConnectionRegistry {
     }
     Optional<Account> most = shares.whoMakesRoomFor(newcomer, tokensAreKnown);
     for (Candidate candidate = next.poll(); candidate != null; candidate = next.poll()) {
-      Connection connection = candidate.connection;
+      Connection connection = candidate.connection();
       if (connection != newcomer
-          && connection.isOpen()
-          && most.filter(account -> account == connection.account()).isPresent()
-          && candidate.equals(Candidate.of(candidate.id, connection))) {
+          && candidate.isUnchanged()
+          && shares.account(connection).equals(most)) {
         end(candidate);
         return true;
       }
@@ -220,8 +220,8 @@ public final class ConnectionRegistry {
   }
 
   private void end(Candidate candidate) {
-    candidate.connection.close();
-    forget(candidate.id, candidate.connection);
+    candidate.connection().close();
+    forget(candidate.id(), candidate.connection());
   }
 
   /** Some connections, those first whose end costs least. */
@@ -232,34 +232,6 @@ public final class ConnectionRegistry {
         .sorted()
         .limit(Math.max(1, limits.connections() / CANDIDATES_PART))
         .toList();
-  }
-
-  private enum Loss {
-    STUCK,
-    IDLE,
-    IN_USE
-  }
-
-  /** A connection that could be closed, and what would be lost with it. */
-  private record Candidate(String id, Connection connection, Loss loss, long sinceNanos)
-      implements Comparable<Candidate> {
-    static Candidate of(String id, Connection connection) {
-      long stateNanos = connection.state().sinceNanos();
-      if (connection.isStuckFor(Limits.STUCK.toNanos())) {
-        return new Candidate(id, connection, Loss.STUCK, stateNanos);
-      }
-      if (connection.isIdle(Limits.STUCK.toNanos())) {
-        return new Candidate(id, connection, Loss.IDLE, stateNanos);
-      }
-      return new Candidate(id, connection, Loss.IN_USE, connection.openedNanos());
-    }
-
-    @Override
-    public int compareTo(Candidate other) {
-      return loss == other.loss
-          ? Long.signum(sinceNanos - other.sinceNanos)
-          : loss.compareTo(other.loss);
-    }
   }
 
   /**
@@ -290,7 +262,7 @@ public final class ConnectionRegistry {
               "no more files can be opened; idle connections are closed to make room");
         }
         leastMissed(other -> other != newcomer && other.isOpen()).stream()
-            .filter(candidate -> candidate.loss != Loss.IN_USE)
+            .filter(candidate -> candidate.loss() != Candidate.Loss.OF_WORK)
             .findFirst()
             .ifPresent(this::end);
         Thread.sleep(FREE_FILE_INTERVAL_MILLIS);

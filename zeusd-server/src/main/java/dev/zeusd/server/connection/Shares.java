@@ -6,6 +6,8 @@ import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
+import io.helidon.webserver.CloseConnectionException;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.Comparator;
@@ -36,14 +38,46 @@ public final class Shares {
 
   // Connections.
 
-  synchronized Account open(Peer peer) {
-    Account account = use(peer);
-    account.connections++;
-    return account;
+  /**
+   * Whose share a connection takes from; empty if it was closed before anybody asked. It is found
+   * out only now, since to ask the kernel, and the system for the name, takes a tenth of the time
+   * of a short connection.
+   */
+  Optional<Account> account(Connection connection) {
+    return connection.account().or(() -> identify(connection));
   }
 
+  private Optional<Account> identify(Connection connection) {
+    try {
+      Peer peer = Peer.of(connection.channel());
+      synchronized (this) {
+        if (connection.account().isEmpty() && connection.isOpen()) {
+          open(connection, peer);
+        }
+      }
+    } catch (IOException e) {
+      // It is closed.
+    }
+    return connection.account();
+  }
+
+  private Account accountOfOpen(Connection connection) {
+    return account(connection).orElseThrow(() -> new CloseConnectionException("closed meanwhile"));
+  }
+
+  private void open(Connection connection, Peer peer) {
+    Account account = accounts.computeIfAbsent(peer, Account::new);
+    account.uses++;
+    account.connections++;
+    connection.account(account);
+  }
+
+  /** It is closed, and is counted no longer. */
   synchronized void close(Connection connection) {
-    Account account = connection.account();
+    connection.account().ifPresent(account -> close(connection, account));
+  }
+
+  private void close(Connection connection, Account account) {
     if (account.streams.remove(connection)) {
       streams--;
     } else {
@@ -53,22 +87,16 @@ public final class Shares {
   }
 
   /** From here on, {@code connection} takes from the share of {@code peer}. */
-  void belongsTo(Connection connection, Peer peer) {
-    if (connection.account().peer.equals(peer)) {
+  public void belongsTo(Connection connection, Peer peer) {
+    if (connection.account().filter(account -> account.peer.equals(peer)).isPresent()) {
       return;
     }
     synchronized (this) {
       if (connection.isOpen()) {
         close(connection);
-        connection.account(open(peer));
+        open(connection, peer);
       }
     }
-  }
-
-  private Account use(Peer peer) {
-    Account account = accounts.computeIfAbsent(peer, Account::new);
-    account.uses++;
-    return account;
   }
 
   private void leave(Account account) {
@@ -93,7 +121,7 @@ public final class Shares {
     Account most = null;
     int mostConnections = 0;
     for (Account account : accounts.values()) {
-      boolean isOwn = account == newcomer.account();
+      boolean isOwn = newcomer.account().filter(own -> own == account).isPresent();
       int connections = account.connections + account.streams.size() - (isOwn ? 1 : 0);
       boolean isMore = isOwn ? connections >= mostConnections : connections > mostConnections;
       if (connections > 0 && isMore && (!strangersFirst || isStranger(account))) {
@@ -117,8 +145,11 @@ public final class Shares {
    * @throws HttpException if there is no room: 429 if its peer has had its share, 503 if that makes
    *     no difference
    */
-  synchronized Optional<Connection> openStream(Connection connection) {
-    Account account = connection.account();
+  Optional<Connection> openStream(Connection connection) {
+    return openStream(connection, accountOfOpen(connection));
+  }
+
+  private synchronized Optional<Connection> openStream(Connection connection, Account account) {
     Optional<Connection> victim = Optional.empty();
     if (streams >= limits.streams()) {
       victim = Optional.of(stuckOrOldest(whoHasMoreStreams(account)));
@@ -163,11 +194,14 @@ public final class Shares {
 
   /** The stream of {@code connection} has ended, or is about to. Does nothing the second time. */
   public synchronized void closeStream(Connection connection) {
-    Account account = connection.account();
-    if (account.streams.remove(connection)) {
-      account.connections++;
-      streams--;
-    }
+    connection
+        .account()
+        .filter(account -> account.streams.remove(connection))
+        .ifPresent(
+            account -> {
+              account.connections++;
+              streams--;
+            });
   }
 
   // Commands.
@@ -184,8 +218,11 @@ public final class Shares {
    *
    * @throws HttpException 429 if it has them already in one of the queues
    */
-  public synchronized Places enterQueues(Connection connection, Collection<Integer> gpuIds) {
-    Account account = connection.account();
+  public Places enterQueues(Connection connection, Collection<Integer> gpuIds) {
+    return enterQueues(accountOfOpen(connection), gpuIds);
+  }
+
+  private synchronized Places enterQueues(Account account, Collection<Integer> gpuIds) {
     for (int id : gpuIds) {
       int own = account.commands.getOrDefault(id, 0);
       if (own >= DeviceWorker.QUEUE_CAPACITY - commandsByGpu.getOrDefault(id, 0)) {
@@ -222,9 +259,9 @@ public final class Shares {
    *
    * @throws HttpException 429 if that takes too long
    */
-  public void awaitTurn(Connection connection) {
-    Account account = connection.account();
-    boolean isOneOfMany = account.connections > Limits.CROWD || connection.isAfterALongRow();
+  void awaitTurn(Connection connection) {
+    Account account = accountOfOpen(connection);
+    boolean isOneOfMany = account.connections > Limits.CROWD || connection.isInALongRow();
     if (isOneOfMany && !connection.awaitTurn(account.turns)) {
       HttpException e =
           refusal(

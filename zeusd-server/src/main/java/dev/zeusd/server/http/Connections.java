@@ -14,6 +14,8 @@ import io.helidon.webserver.http.RoutingRequest;
 import io.helidon.webserver.http.RoutingResponse;
 import io.helidon.webserver.http.ServerRequest;
 import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.channels.SocketChannel;
 import java.util.Collection;
 
 /** Between requests and their connections: what each request begins and ends with. */
@@ -51,7 +53,7 @@ public final class Connections implements Filter {
             WireJson.error(ErrorMapper.BODY_REFUSED));
         throw new CloseConnectionException("what comes next is the body");
       }
-      shares.awaitTurn(connection);
+      registry.awaitTurn(connection);
       chain.proceed();
     } finally {
       connection.endRequest();
@@ -105,12 +107,19 @@ public final class Connections implements Filter {
 
   /** A request of this user has come with a good token. */
   void hasToken(ServerRequest request, String subject) {
-    registry.belongsTo(connection(request), new Peer.TokenUser(subject));
+    shares.belongsTo(connection(request), new Peer.TokenUser(subject));
   }
 
   /** Who is at the other end: the user of a Unix socket's client, or a TCP address. */
   String peer(ServerRequest request) {
-    return connection(request).client();
+    SocketChannel channel = connection(request).channel();
+    try {
+      return channel.getRemoteAddress() instanceof InetSocketAddress address
+          ? address.getAddress().getHostAddress()
+          : Peer.of(channel).toString();
+    } catch (IOException e) {
+      return "unknown";
+    }
   }
 
   /** Whether root is at the other end of a Unix socket. */
