@@ -178,11 +178,11 @@ final class ServeCommand implements Callable<Integer> {
       names = "--gpu-idle-release",
       paramLabel = "<DURATION>",
       defaultValue = "never",
-      converter = Expiry.Converter.class,
+      converter = DurationOrNever.Converter.class,
       description =
           "Let go of the GPUs' driver when nobody has asked for them for so long, such as 10m; the"
               + " driver may then forget power limits [default: ${DEFAULT-VALUE}]")
-  private Expiry gpuIdleRelease;
+  private DurationOrNever gpuIdleRelease;
 
   @Option(
       names = "--stream-format",

@@ -52,11 +52,11 @@ final class TokenIssueCommand implements Callable<Integer> {
       names = "--expires",
       paramLabel = "<DURATION>",
       required = true,
-      converter = Expiry.Converter.class,
+      converter = DurationOrNever.Converter.class,
       description =
           "How long the token is good for: 1h, 7d, 30d, \"1h 30m\", 1.5h, 2weeks, 5000ms, ...;"
               + " never or 0 for a token that does not expire")
-  private Expiry expires;
+  private DurationOrNever expires;
 
   @Override
   public Integer call() {

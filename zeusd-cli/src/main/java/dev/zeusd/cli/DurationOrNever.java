@@ -16,7 +16,7 @@ import picocli.CommandLine.TypeConversionException;
  *
  * @param duration at least a second; empty for never
  */
-record Expiry(Optional<Duration> duration) {
+record DurationOrNever(Optional<Duration> duration) {
   private static final BigDecimal LONGEST_NANOS = nanos(Duration.ofDays(365_250));
   private static final BigDecimal SHORTEST_NANOS = nanos(Duration.ofSeconds(1));
   private static final Pattern PART =
@@ -27,11 +27,11 @@ record Expiry(Optional<Duration> duration) {
     return BigDecimal.valueOf(duration.getSeconds()).movePointRight(9);
   }
 
-  static final class Converter implements ITypeConverter<Expiry> {
+  static final class Converter implements ITypeConverter<DurationOrNever> {
     @Override
-    public Expiry convert(String text) {
+    public DurationOrNever convert(String text) {
       if (text.equalsIgnoreCase("never") || text.equals("0")) {
-        return new Expiry(Optional.empty());
+        return new DurationOrNever(Optional.empty());
       }
       BigDecimal sum = BigDecimal.ZERO;
       Matcher part = PART.matcher(text);
@@ -48,7 +48,7 @@ record Expiry(Optional<Duration> duration) {
       if (sum.compareTo(LONGEST_NANOS) > 0) {
         throw refused(text, "is more than a thousand years; use never");
       }
-      return new Expiry(Optional.of(toDuration(sum)));
+      return new DurationOrNever(Optional.of(toDuration(sum)));
     }
 
     private static Duration toDuration(BigDecimal nanos) {
