@@ -68,6 +68,14 @@ final class Converters {
     }
   }
 
+  static final class RestoreOn implements ITypeConverter<ServeCommand.RestoreOn> {
+    @Override
+    public ServeCommand.RestoreOn convert(String text) {
+      return oneOf(
+          ServeCommand.RestoreOn.values(), each -> lowerCase(each).replace('_', '-'), text);
+    }
+  }
+
   /** Several at once, which picocli adds to its list: its own splitting overlooks empty ones. */
   static final class Groups implements ITypeConverter<List<ApiGroup>> {
     @Override

@@ -27,7 +27,10 @@ import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** {@code zeusd serve}: options into a node and a server. */
 @Command(
@@ -46,6 +49,14 @@ final class ServeCommand implements Callable<Integer> {
     UDS,
     TCP
   }
+
+  /** Values of {@code --restore-on}. */
+  enum RestoreOn {
+    LEASE_END,
+    PROCESS_EXIT
+  }
+
+  @Spec private CommandSpec spec;
 
   @Option(
       names = "--mode",
@@ -213,6 +224,18 @@ final class ServeCommand implements Callable<Integer> {
   private Path stateDir;
 
   @Option(
+      names = "--restore-on",
+      paramLabel = "<WHEN>",
+      defaultValue = "lease-end",
+      converter = Converters.RestoreOn.class,
+      description = {
+        "When settings of GPUs go back to what they were [default: ${DEFAULT-VALUE}]",
+        "  lease-end:     those that a lease has changed, when it ends",
+        "  process-exit:  [uds] also those that a process has changed without a lease, when it ends"
+      })
+  private RestoreOn restoreOn;
+
+  @Option(
       names = "--simulate",
       description = "Simulated devices instead of real ones; needs neither hardware nor root")
   private boolean simulate;
@@ -228,6 +251,12 @@ final class ServeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws InterruptedException, IOException {
     Logging.setUp(logLevel);
+    if (restoreOn == RestoreOn.PROCESS_EXIT && mode == Mode.TCP) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--restore-on process-exit needs --mode uds: nobody knows the processes at the other end"
+              + " of TCP");
+    }
     Set<ApiGroup> groups = EnumSet.copyOf(enable);
     NodeConfig nodeConfig = nodeConfig(groups);
     if (!simulate) {
@@ -240,13 +269,7 @@ final class ServeCommand implements Callable<Integer> {
     withoutServiceDiscovery();
     Listen listen = listen();
     Thread.ofPlatform().daemon().name("prepare").start(() -> prepare(listen));
-    ServerConfig serverConfig =
-        new ServerConfig(
-                listen,
-                groups,
-                streamFormat,
-                Optional.ofNullable(signingKeyPath).map(Tokens::withKeyFile))
-            .withWeb(new WebAccess(Set.copyOf(allowedHosts), Set.copyOf(allowedOrigins)));
+    ServerConfig serverConfig = serverConfig(listen, groups);
     Node opened = openNode(nodeConfig);
     Node node = Lifetime.open(() -> opened, Node::close);
     try {
@@ -353,6 +376,17 @@ final class ServeCommand implements Callable<Integer> {
         .withCpuBackend(cpus ? cpuBackend : CpuBackend.NONE)
         .withCpuPowerPollHz(cpuPowerPollHz)
         .withStateDir(stateDir);
+  }
+
+  private ServerConfig serverConfig(Listen listen, Set<ApiGroup> groups) {
+    ServerConfig config =
+        new ServerConfig(
+                listen,
+                groups,
+                streamFormat,
+                Optional.ofNullable(signingKeyPath).map(Tokens::withKeyFile))
+            .withWeb(new WebAccess(Set.copyOf(allowedHosts), Set.copyOf(allowedOrigins)));
+    return restoreOn == RestoreOn.PROCESS_EXIT ? config.withRestoreOnProcessExit() : config;
   }
 
   private String where(ZeusdServer server) {

@@ -7,12 +7,11 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.core.settings.Lease;
-import dev.zeusd.core.settings.Setting;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.settings.SettingValue;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -23,14 +22,11 @@ import org.junit.jupiter.api.io.TempDir;
 class NodeLeaseTest {
   @Test
   void aLeaseOfANodeGoesBackToTheBaseline(@TempDir Path dir) throws InterruptedException {
-    String uuid;
-    try (Node node = Node.open(NodeConfig.simulated())) {
-      uuid = node.gpus().getFirst().device().info().uuid().orElseThrow();
-    }
     Baseline baseline =
         new Baseline(
-            Map.of(
-                new Setting(uuid, SettingKey.POWER_LIMIT), new SettingValue.PowerLimit(500_000)));
+            List.of(
+                new Baseline.Entry(
+                    Optional.empty(), List.of(new SettingValue.PowerLimit(500_000)))));
     NodeConfig config = NodeConfig.simulated().withStateDir(dir).withBaseline(baseline);
     try (Node node = Node.open(config)) {
       DeviceWorker<Gpu> gpu = node.gpus().getFirst();

@@ -14,6 +14,9 @@ import java.util.Set;
  * @param tokens what checks the tokens of requests; without it everybody may do everything
  * @param limits how much clients may take
  * @param web what web pages may do
+ * @param restoresOnProcessExit whether what a process sets without a lease is put back when it
+ *     ends; on a Unix socket only, and only if the JVM was started with {@code --add-exports
+ *     java.base/sun.nio.ch=ALL-UNNAMED}
  */
 public record ServerConfig(
     Listen listen,
@@ -21,8 +24,13 @@ public record ServerConfig(
     StreamFormat streamFormat,
     Optional<Tokens> tokens,
     Limits limits,
-    WebAccess web) {
-  /** Takes a copy of the set. */
+    WebAccess web,
+    boolean restoresOnProcessExit) {
+  /**
+   * Takes a copy of the set.
+   *
+   * @throws IllegalArgumentException for processes at the other end of TCP
+   */
   public ServerConfig {
     Objects.requireNonNull(listen);
     Objects.requireNonNull(streamFormat);
@@ -30,21 +38,31 @@ public record ServerConfig(
     Objects.requireNonNull(limits);
     Objects.requireNonNull(web);
     groups = Set.copyOf(groups);
+    if (restoresOnProcessExit && !(listen instanceof Listen.UnixSocket)) {
+      throw new IllegalArgumentException("nobody knows the processes at the other end of TCP");
+    }
   }
 
   /** With the default limits, and no web pages but the daemon's own. */
   public ServerConfig(
       Listen listen, Set<ApiGroup> groups, StreamFormat streamFormat, Optional<Tokens> tokens) {
-    this(listen, groups, streamFormat, tokens, Limits.defaults(), WebAccess.NONE);
+    this(listen, groups, streamFormat, tokens, Limits.defaults(), WebAccess.NONE, false);
   }
 
   /** The same with other limits. */
   public ServerConfig withLimits(Limits others) {
-    return new ServerConfig(listen, groups, streamFormat, tokens, others, web);
+    return new ServerConfig(
+        listen, groups, streamFormat, tokens, others, web, restoresOnProcessExit);
   }
 
   /** The same with other web pages. */
   public ServerConfig withWeb(WebAccess others) {
-    return new ServerConfig(listen, groups, streamFormat, tokens, limits, others);
+    return new ServerConfig(
+        listen, groups, streamFormat, tokens, limits, others, restoresOnProcessExit);
+  }
+
+  /** The same, where what a process sets without a lease is put back when it ends. */
+  public ServerConfig withRestoreOnProcessExit() {
+    return new ServerConfig(listen, groups, streamFormat, tokens, limits, web, true);
   }
 }

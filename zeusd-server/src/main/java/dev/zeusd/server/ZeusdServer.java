@@ -1,6 +1,7 @@
 package dev.zeusd.server;
 
 import dev.zeusd.core.Node;
+import dev.zeusd.core.settings.ClientProcess;
 import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.ffm.posix.Umask;
 import dev.zeusd.server.connection.ConnectionRegistry;
@@ -17,6 +18,7 @@ import dev.zeusd.server.http.HttpSelector;
 import dev.zeusd.server.http.LeaseService;
 import dev.zeusd.server.http.PowerStreams;
 import dev.zeusd.server.http.Routes;
+import dev.zeusd.server.http.SettingRights;
 import dev.zeusd.server.http.WebPages;
 import io.helidon.webserver.ErrorHandling;
 import io.helidon.webserver.WebServer;
@@ -73,6 +75,9 @@ public final class ZeusdServer implements AutoCloseable {
    * @throws ServerStartException if it cannot listen where {@code config} says
    */
   public static ZeusdServer start(Node node, ServerConfig config) {
+    if (config.restoresOnProcessExit()) {
+      requireKnownProcesses();
+    }
     return switch (config.listen()) {
       case Listen.Tcp tcp -> {
         tryToBind(tcp);
@@ -92,6 +97,14 @@ public final class ZeusdServer implements AutoCloseable {
         yield server;
       }
     };
+  }
+
+  private static void requireKnownProcesses() {
+    Optional<String> problem = ClientProcess.whyUnknown();
+    if (problem.isPresent()) {
+      throw new ServerStartException(
+          "--restore-on process-exit cannot be done here: " + problem.get());
+    }
   }
 
   /**
@@ -139,7 +152,8 @@ public final class ZeusdServer implements AutoCloseable {
     Routes routes = new Routes(config.groups(), auth, connections, webPages);
     new DiscoveryService(node, config.groups(), auth).addTo(routes);
     new GpuReadService(node, streams).addTo(routes);
-    new GpuControlService(node, connections).addTo(routes);
+    SettingRights rights = new SettingRights(connections, config.restoresOnProcessExit());
+    new GpuControlService(node, connections, rights).addTo(routes);
     LeaseService leases = new LeaseService(node, connections, limits.leaseStreams());
     leases.addTo(routes);
     if (config.groups().contains(ApiGroup.GPU_CONTROL)) {

@@ -1,32 +1,57 @@
 package dev.zeusd.core.settings;
 
-import java.util.Map;
+import dev.zeusd.core.device.GpuInfo;
+import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * What settings of GPUs are to be when nobody has a lease of them: they are set when the GPUs are
  * found and after their driver was loaded anew, and leases go back to them.
  *
- * @param values by setting
+ * @param entries of several that say something about one setting of a GPU, the last one counts
  */
-public record Baseline(Map<Setting, SettingValue> values) {
+public record Baseline(List<Entry> entries) {
   /** Takes a copy. */
   public Baseline {
-    values = Map.copyOf(values);
-    values.forEach(
-        (setting, value) -> {
-          if (setting.key() != value.key()) {
-            throw new IllegalArgumentException(value + " for " + setting);
-          }
-        });
+    entries = List.copyOf(entries);
+  }
+
+  /**
+   * Settings of some GPUs.
+   *
+   * @param gpus their ids, in decimal, or UUIDs; empty for all GPUs
+   * @param values what to set; of settings that are not among them, nothing is said
+   */
+  public record Entry(Optional<Set<String>> gpus, List<SettingValue> values) {
+    /** Takes copies. */
+    public Entry {
+      gpus = gpus.map(Set::copyOf);
+      values = List.copyOf(values);
+    }
+
+    private boolean isOf(GpuInfo gpu) {
+      return gpus.isEmpty()
+          || gpus.get().contains(Integer.toString(gpu.id()))
+          || gpu.uuid().filter(gpus.get()::contains).isPresent();
+    }
   }
 
   /** Nothing is asked for. */
   public static Baseline none() {
-    return new Baseline(Map.of());
+    return new Baseline(List.of());
   }
 
-  Optional<SettingValue> of(Setting setting) {
-    return Optional.ofNullable(values.get(setting));
+  /** What this setting of a GPU is to be. */
+  Optional<SettingValue> of(GpuInfo gpu, SettingKey key) {
+    return entries.stream()
+        .filter(entry -> entry.isOf(gpu))
+        .flatMap(entry -> entry.values.stream())
+        .filter(value -> value.key() == key)
+        .reduce((earlier, later) -> later);
+  }
+
+  boolean isEmpty() {
+    return entries.isEmpty();
   }
 }

@@ -1,51 +1,84 @@
 package dev.zeusd.core.settings;
 
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.sampling.DeviceWorker;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 
-/** Asks for a baseline's settings where GPUs are new, or their driver was loaded anew. */
+/**
+ * Asks for a baseline's settings where they are new, the GPUs are, or their driver was loaded anew.
+ */
 final class BaselineKeeper {
-  private final Baseline baseline;
+  private final Supplier<List<DeviceWorker<Gpu>>> gpus;
   private final SettingTable table;
+  private volatile Baseline baseline;
 
-  /** The GPU's when a setting was last asked for. Touched by one thread. */
-  private final Map<Setting, Integer> generations = new HashMap<>();
+  /** What was asked for last. Touched by one thread. */
+  private final Map<Setting, Asked> asked = new HashMap<>();
 
-  BaselineKeeper(Baseline baseline, SettingTable table) {
-    this.baseline = baseline;
+  private record Asked(SettingValue value, int driverGeneration) {}
+
+  BaselineKeeper(Supplier<List<DeviceWorker<Gpu>>> gpus, SettingTable table, Baseline baseline) {
+    this.gpus = gpus;
     this.table = table;
+    this.baseline = baseline;
   }
 
-  /** Those that a lease holds come later. */
-  void look(List<DeviceWorker<Gpu>> gpus) {
-    for (DeviceWorker<Gpu> gpu : gpus) {
-      Optional<String> uuid = gpu.device().info().uuid();
+  /** From now on, this is what counts. What only the former one has asked for stays as it is. */
+  void replace(Baseline other) {
+    baseline = other;
+  }
+
+  boolean isEmpty() {
+    return baseline.isEmpty();
+  }
+
+  /** What a setting is to be. */
+  Optional<SettingValue> of(Setting setting) {
+    if (isEmpty()) {
+      return Optional.empty();
+    }
+    return gpus.get().stream()
+        .map(gpu -> gpu.device().info())
+        .filter(info -> info.uuid().equals(Optional.of(setting.gpuUuid())))
+        .findFirst()
+        .flatMap(info -> baseline.of(info, setting.key()));
+  }
+
+  /** Has settings set that are not as they should be; those that a lease holds come later. */
+  void look() {
+    if (isEmpty()) {
+      return;
+    }
+    for (DeviceWorker<Gpu> gpu : gpus.get()) {
+      GpuInfo info = gpu.device().info();
       int generation = gpu.device().driverGeneration();
-      baseline
-          .values()
-          .forEach(
-              (setting, value) -> {
-                if (uuid.equals(Optional.of(setting.gpuUuid()))
-                    && generations.getOrDefault(setting, Change.UNKNOWN) != generation
-                    && table.locked(() -> ask(setting, value))) {
-                  generations.put(setting, generation);
-                }
-              });
+      for (SettingKey key : SettingKey.values()) {
+        Optional<SettingValue> value = baseline.of(info, key);
+        if (value.isPresent() && info.uuid().isPresent()) {
+          Setting setting = new Setting(info.uuid().get(), key);
+          Asked now = new Asked(value.get(), generation);
+          if (!now.equals(asked.get(setting)) && table.locked(() -> ask(setting, value.get()))) {
+            asked.put(setting, now);
+          }
+        }
+      }
     }
   }
 
   private boolean ask(Setting setting, SettingValue value) {
     SettingState state = table.stateOf(setting);
-    if (!state.isFree() || state.change.isPresent()) {
+    boolean isOwed = state.change.filter(change -> !change.isDemand()).isPresent();
+    if (!state.isFree() || isOwed) {
       return false;
     }
+    state.settled();
     state.change =
         Optional.of(new Change(value, Written.NOTHING, Change.UNKNOWN, Optional.empty()));
-    state.failure = Optional.empty();
     table.changed(List.of());
     return true;
   }

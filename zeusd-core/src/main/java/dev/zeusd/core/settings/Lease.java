@@ -3,7 +3,6 @@ package dev.zeusd.core.settings;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.DeviceWorker;
-import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -12,7 +11,6 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.UnaryOperator;
 
 /**
  * The right to set some settings, alone, and the promise that they come back: when it ends, however
@@ -28,26 +26,17 @@ public final class Lease implements SettingAccess, AutoCloseable {
   private final LeaseRequest request;
   private final List<Setting> settings;
 
-  // Guarded by the table's lock.
-  private Phase phase = Phase.TAKEN;
-  private long expiresNanos;
-  private int keepers;
-  private boolean orphaned;
-
-  private enum Phase {
-    /** Nobody else can have the settings; what they are is being found out. */
-    TAKEN,
-    ACTIVE,
-    ENDED
-  }
+  /** Guarded by the table's lock. */
+  private final LeaseTerm term;
 
   /** One that nobody has yet. */
   Lease(Leases leases, String id, long epoch, LeaseRequest request, List<Setting> settings) {
     this.leases = leases;
-    this.table = leases.table();
+    this.table = leases.parts().table();
     this.id = id;
     this.epoch = epoch;
     this.request = request;
+    this.term = new LeaseTerm(request.ttl());
     this.settings = settings.stream().sorted(Comparator.naturalOrder()).toList();
   }
 
@@ -64,6 +53,11 @@ public final class Lease implements SettingAccess, AutoCloseable {
   /** Who has it, in words. */
   public String holder() {
     return request.holder();
+  }
+
+  /** The process whose end is its own, if there is one. */
+  public Optional<ClientProcess.Id> process() {
+    return request.process();
   }
 
   /** How long it lasts after it was taken, renewed, or left by the last of its keepers. */
@@ -89,19 +83,12 @@ public final class Lease implements SettingAccess, AutoCloseable {
    * @throws LeaseException.Ended if it is over
    */
   public void renew() {
-    table.locked(this::extend);
+    table.locked(
+        () -> {
+          requireActive();
+          term.extend(now());
+        });
     leases.wake();
-  }
-
-  /** Its holder has been heard of. */
-  private void extend() {
-    requireActive();
-    orphaned = false;
-    startTtl();
-  }
-
-  private void startTtl() {
-    expiresNanos = leases.now() + ttl().toNanos();
   }
 
   /**
@@ -112,19 +99,19 @@ public final class Lease implements SettingAccess, AutoCloseable {
   public Keeper keep() {
     table.locked(
         () -> {
-          extend();
-          keepers++;
+          requireActive();
+          term.keep(now());
         });
     return this::leave;
   }
 
   private void leave() {
-    table.locked(
-        () -> {
-          keepers--;
-          startTtl();
-        });
+    table.locked(() -> term.leave(now()));
     leases.wake();
+  }
+
+  private long now() {
+    return leases.parts().now();
   }
 
   /** Somebody who keeps a lease; to be closed once. */
@@ -136,7 +123,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
 
   /** Whether it is over. */
   public boolean isEnded() {
-    return table.locked(() -> phase == Phase.ENDED);
+    return table.locked(term::isOver);
   }
 
   /**
@@ -194,26 +181,28 @@ public final class Lease implements SettingAccess, AutoCloseable {
       }
       throw new LeaseException.NotCovered(
           "%s does not hold %s: take one that does, with POST /lease"
-              .formatted(this, leases.describe(List.of(setting))));
+              .formatted(this, leases.parts().describe(List.of(setting))));
     }
   }
 
   /** That it holds a setting that somebody else wants. */
   LeaseException.Held held(Setting setting) {
     long expiresInMs = expiresInMs();
+    String until =
+        process().isPresent() && term.isKept()
+            ? "until that ends"
+            : "for %d s %s"
+                .formatted(
+                    Math.ceilDiv(expiresInMs, 1000),
+                    term.isKept() ? "after its holder lets go" : "unless it is renewed");
     return new LeaseException.Held(
-        "%s is held by %s, for %d s %s"
-            .formatted(
-                leases.describe(List.of(setting)),
-                this,
-                Math.ceilDiv(expiresInMs, 1000),
-                keepers > 0 ? "after its holder lets go" : "unless it is renewed"),
+        "%s is held by %s, %s".formatted(leases.parts().describe(List.of(setting)), this, until),
         holder(),
         expiresInMs);
   }
 
   private void requireActive() {
-    if (phase != Phase.ACTIVE) {
+    if (!term.isActive()) {
       throw new LeaseException.Ended(this + " has ended; take another one with POST /lease");
     }
   }
@@ -232,7 +221,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
   public void set(SettingValue value) {
     List<CompletableFuture<Boolean>> running = new ArrayList<>();
     check(settings.stream().map(each -> new Setting(each.gpuUuid(), value.key())).toList());
-    for (DeviceWorker<Gpu> gpu : leases.gpus()) {
+    for (DeviceWorker<Gpu> gpu : leases.parts().gpus()) {
       Optional<String> uuid = gpu.device().info().uuid();
       if (uuid.isPresent() && settings.contains(new Setting(uuid.get(), value.key()))) {
         running.add(
@@ -248,104 +237,40 @@ public final class Lease implements SettingAccess, AutoCloseable {
 
   @Override
   public void write(Gpu gpu, SettingValue value) {
-    Setting setting = new Setting(gpu.info().uuid().orElse(""), value.key());
-    Optional<Change> earlier;
-    try {
-      lookAgainBeforeFirstWrite(gpu, setting);
-      earlier = table.locked(() -> stateOf(setting).change);
-      leases.saved().append(table.locked(() -> ask(setting, value, gpu.driverGeneration())));
-    } catch (LeaseException.Ended e) {
-      throw new DeviceException.LeaseEnded(e.getMessage());
-    } catch (LeaseException e) {
-      throw new DeviceException.InvalidArgument(e.getMessage(), e);
-    } catch (IOException e) {
-      throw notSaved(e);
-    }
-    try {
-      value.writeTo(gpu);
-    } catch (DeviceException e) {
-      // Whoever has changed it before is still the one to put it back.
-      Optional<Lease> by = earlier.isPresent() ? earlier.get().by() : Optional.of(this);
-      table.locked(() -> told(setting, change -> change.with(change.written().failed(), by)));
-      leases
-          .saved()
-          .tryAppend(table.locked(() -> leases.saved().nextLine(setting, this, Optional.empty())));
-      throw e;
-    }
-    table.locked(() -> told(setting, change -> change.succeeded(gpu.driverGeneration())));
-    leases.clocks().remember(gpu, value);
+    leases.writer().write(this, gpu, value);
   }
 
-  private DeviceException.Failed notSaved(IOException e) {
-    return new DeviceException.Failed(
-        leases.saved().cannotSave(e) + "; the setting was left as it is", e);
+  // ---- Under the table's lock ----
+
+  LeaseTerm term() {
+    return term;
   }
 
-  /** Somebody may have used another tool since the lease was taken. */
-  private void lookAgainBeforeFirstWrite(Gpu gpu, Setting setting) throws IOException {
-    if (table.locked(() -> stateOf(setting).change.isPresent())) {
-      return;
-    }
-    SettingValue value = leases.clocks().valueOf(setting, gpu);
-    boolean isNew =
-        table.locked(
-            () -> {
-              SettingState state = stateOf(setting);
-              boolean differs = !state.found.equals(Optional.of(value));
-              if (differs && leases.baseline().of(setting).isEmpty()) {
-                state.found = Optional.of(value);
-                table.changed(List.of(setting));
-              }
-              return differs;
-            });
-    if (isNew) {
-      leases.saved().save();
-    }
-  }
-
-  private SettingState stateOf(Setting setting) {
+  /**
+   * What is known of a setting that it holds.
+   *
+   * @throws LeaseException if it does not, or is over
+   */
+  SettingState stateOf(Setting setting) {
     requireActive();
     requireCovered(setting);
     return table.states.get(setting);
   }
 
-  private WriteLog.Line ask(Setting setting, SettingValue value, int driverGeneration) {
-    SettingState state = stateOf(setting);
-    orphaned = false;
-    SettingValue before = state.found.orElseThrow();
-    Change change =
-        state.change.orElseGet(
-            () -> new Change(before, Written.NOTHING, driverGeneration, Optional.empty()));
-    state.change = Optional.of(change.with(change.written().ask(value), Optional.of(this)));
-    return leases.saved().nextLine(setting, this, Optional.of(value));
-  }
-
-  /** What came of it; meanwhile the lease may have ended. */
-  private void told(Setting setting, UnaryOperator<Change> outcome) {
-    table
-        .known(setting)
-        .filter(state -> state.change.flatMap(Change::by).equals(Optional.of(this)))
-        .ifPresent(state -> state.change = state.change.map(outcome));
-  }
-
-  // ---- From beginning to end, under the table's lock ----
-
   /** Its holder has it now. */
   void start() {
-    phase = Phase.ACTIVE;
-    startTtl();
+    term.begin(now());
   }
 
   /** Goes on after the process that it was taken from has died. */
   void goOn() {
-    start();
-    orphaned = true;
+    term.goOn(now());
     table.leases.put(id, this);
   }
 
   /** Lets go of the settings; what it has changed is not put back by that. */
   void release() {
-    phase = Phase.ENDED;
+    term.end();
     table.leases.remove(id);
     for (Setting setting : settings) {
       SettingState state = table.states.get(setting);
@@ -367,39 +292,21 @@ public final class Lease implements SettingAccess, AutoCloseable {
     release();
   }
 
-  boolean isOver() {
-    return phase == Phase.ENDED;
-  }
-
   boolean isActive() {
-    return phase == Phase.ACTIVE;
-  }
-
-  /** Whether its time is over; and if not, when it is, unless somebody keeps it. */
-  boolean isExpired(long nowNanos) {
-    return phase == Phase.ACTIVE && keepers == 0 && expiresNanos - nowNanos <= 0;
-  }
-
-  long restNanos(long nowNanos) {
-    return phase == Phase.ACTIVE && keepers == 0 ? expiresNanos - nowNanos : Long.MAX_VALUE;
+    return term.isActive();
   }
 
   long expiresInMs() {
-    return phase == Phase.ACTIVE && keepers == 0
-        ? Math.max(0, (expiresNanos - leases.now()) / 1_000_000)
-        : ttl().toMillis();
-  }
-
-  LeaseState state() {
-    if (keepers > 0) {
-      return LeaseState.KEPT;
-    }
-    return orphaned ? LeaseState.ORPHANED : LeaseState.ACTIVE;
+    return term.expiresInMs(now());
   }
 
   @Override
   public String toString() {
     // The id is the right to use it, and this is for the log and for others.
-    return "lease " + epoch + " of " + holder();
+    return "lease "
+        + epoch
+        + " of "
+        + holder()
+        + process().map(each -> " (" + each + ")").orElse("");
   }
 }

@@ -26,6 +26,7 @@ final class LeaseDesk {
   private final SettingTable table;
   private final SavedSettings saved;
   private final LockedClocks clocks;
+  private final LeaseParts parts;
 
   /** Those who wait, in the order in which they came; guarded by the table's lock. */
   private final List<Waiting> line = new ArrayList<>();
@@ -36,11 +37,12 @@ final class LeaseDesk {
     }
   }
 
-  LeaseDesk(Leases leases, SettingTable table, SavedSettings saved, LockedClocks clocks) {
+  LeaseDesk(Leases leases, LeaseParts parts) {
     this.leases = leases;
-    this.table = table;
-    this.saved = saved;
-    this.clocks = clocks;
+    this.parts = parts;
+    table = parts.table();
+    saved = parts.saved();
+    clocks = parts.clocks();
   }
 
   /** As {@link Leases#take}. */
@@ -143,7 +145,7 @@ final class LeaseDesk {
   private Map<Setting, SettingValue> readAll(List<Setting> settings) {
     Map<Integer, CompletableFuture<Map<Setting, SettingValue>>> running = new TreeMap<>();
     Map<Integer, DeviceException> failures = new TreeMap<>();
-    for (DeviceWorker<Gpu> gpu : leases.gpus()) {
+    for (DeviceWorker<Gpu> gpu : parts.gpus()) {
       Optional<String> uuid = gpu.device().info().uuid();
       List<Setting> its =
           settings.stream().filter(each -> uuid.equals(Optional.of(each.gpuUuid()))).toList();
@@ -185,7 +187,7 @@ final class LeaseDesk {
           state
               .change
               .map(Change::before)
-              .or(() -> leases.baseline().of(setting))
+              .or(() -> parts.baseline().of(setting))
               .or(() -> Optional.ofNullable(values.get(setting)));
     }
     table.changed(lease.settings());

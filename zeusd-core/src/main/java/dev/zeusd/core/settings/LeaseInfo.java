@@ -1,6 +1,7 @@
 package dev.zeusd.core.settings;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
@@ -9,6 +10,7 @@ import java.util.TreeMap;
  *
  * @param id empty for what a baseline asks for
  * @param holder who has it, or had it
+ * @param process whose end is its own, if there is such a process
  * @param settings what it holds or, when it is pending, what is left to be put back
  * @param expiresInMs how long it lasts if it is not renewed or, while somebody keeps it, when that
  *     ends; in ms
@@ -18,6 +20,7 @@ import java.util.TreeMap;
 public record LeaseInfo(
     String id,
     String holder,
+    Optional<ClientProcess.Id> process,
     List<Setting> settings,
     long expiresInMs,
     LeaseState state,

@@ -3,7 +3,6 @@ package dev.zeusd.core.settings;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.DeviceWorker;
-import dev.zeusd.core.settings.Restored.Outcome;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -15,11 +14,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
@@ -43,27 +37,17 @@ public final class Leases implements AutoCloseable {
   /** The same when the process ends. */
   private static final Duration PATIENCE_AT_END = Duration.ofMillis(400);
 
-  /** How often to look whether a driver was loaded anew, while that matters. */
-  private static final long LOOK_NANOS = TimeUnit.SECONDS.toNanos(1);
-
-  private final Supplier<List<DeviceWorker<Gpu>>> gpus;
-  private final Baseline baseline;
-  private final LongSupplier nanoTime;
-  private final SettingTable table = new SettingTable();
-  private final LockedClocks clocks = new LockedClocks();
-  private final SavedSettings saved;
-  private final Restorer restorer;
+  private final LeaseParts parts;
+  private final SettingTable table;
   private final LeaseDesk desk;
-  private final SettingAccess unleased = new Unleased(table, clocks);
-  private final BaselineKeeper baselineKeeper;
+  private final LeaseEnds ends;
+  private final LeaseWriter writer;
+  private final SettingAccess unleased;
+  private final ProcessLeases processes;
+  private final LeaseWatch watch;
 
-  // Guarded by this.
+  /** Whether a thread watches the time. */
   private final boolean watches;
-
-  /** Watches the time, or null. */
-  private Thread watch;
-
-  private boolean closed;
 
   /**
    * Goes on with what an earlier process has left in the state directory: its leases last for one
@@ -89,28 +73,40 @@ public final class Leases implements AutoCloseable {
       Baseline baseline,
       LongSupplier nanoTime,
       boolean watches) {
-    this.gpus = gpus;
-    this.baseline = baseline;
-    this.nanoTime = nanoTime;
     this.watches = watches;
-    saved = new SavedSettings(stateDir, table, clocks);
-    restorer = new Restorer(gpus, table, clocks, nanoTime, this::wake);
-    desk = new LeaseDesk(this, table, saved, clocks);
-    baselineKeeper = new BaselineKeeper(baseline, table);
-    saved.recover(this);
-    if (!clocks.isEmpty()) {
-      clocks.adopt(gpus.get());
+    parts = LeaseParts.of(gpus, stateDir, baseline, nanoTime, this::wake);
+    table = parts.table();
+    Restorer restorer = new Restorer(parts);
+    desk = new LeaseDesk(this, parts);
+    ends = new LeaseEnds(parts, restorer);
+    writer = new LeaseWriter(parts);
+    unleased = new Unleased(parts);
+    watch = new LeaseWatch(parts, ends, restorer);
+    processes = new ProcessLeases(this, ends);
+    parts.saved().recover(this);
+    table.locked(() -> List.copyOf(table.leases.values())).forEach(processes::goOnAfterRestart);
+    if (!parts.clocks().isEmpty()) {
+      parts.clocks().adopt(parts.gpus());
     }
   }
 
   /** Whether leases, and what they have to put back, outlive this process; once there was one. */
   public boolean isCrashSafe() {
-    return saved.isLasting();
+    return parts.saved().isLasting();
   }
 
   /** Whether a lease holds a setting, or one has to be put back. */
   public boolean isInUse() {
     return !table.isEmpty();
+  }
+
+  /**
+   * From now on, this is what settings are to be while nobody has a lease of them. What only the
+   * former baseline has asked for stays as it is.
+   */
+  public void setBaseline(Baseline baseline) {
+    parts.baseline().replace(baseline);
+    wake();
   }
 
   /** Access for those who have no lease. */
@@ -119,30 +115,49 @@ public final class Leases implements AutoCloseable {
   }
 
   /**
+   * Access for a process that has no lease: these settings, as far as they are free, are its own
+   * from now on, and are put back when it ends, or this process does.
+   *
+   * @param process belongs to these leases from now on, and is closed by them
+   * @param holder who it is, in words that others may see
+   * @throws LeaseException.Held if another lease holds one of them
+   * @throws LeaseException.NotSaved if that could not be kept over the death of this process
+   */
+  public SettingAccess ofProcess(
+      ClientProcess process, String holder, Collection<Integer> gpuIds, Set<SettingKey> keys) {
+    return processes.access(process, holder, knownSettings(gpuIds, keys), nameless(gpuIds));
+  }
+
+  /**
    * The settings {@code keys} of these GPUs.
    *
    * @throws LeaseException.Unreadable for GPUs whose UUID is not known
    */
   public List<Setting> settings(Collection<Integer> gpuIds, Set<SettingKey> keys) {
-    Map<Integer, DeviceException> unknown = new TreeMap<>();
-    for (DeviceWorker<Gpu> gpu : gpus.get()) {
+    Map<Integer, DeviceException> nameless = nameless(gpuIds);
+    if (!nameless.isEmpty()) {
+      throw new LeaseException.Unreadable(nameless);
+    }
+    return knownSettings(gpuIds, keys);
+  }
+
+  private Map<Integer, DeviceException> nameless(Collection<Integer> gpuIds) {
+    Map<Integer, DeviceException> nameless = new TreeMap<>();
+    for (DeviceWorker<Gpu> gpu : parts.gpus()) {
       if (gpuIds.contains(gpu.id()) && gpu.device().info().uuid().isEmpty()) {
-        unknown.put(
+        nameless.put(
             gpu.id(),
             new DeviceException.Unavailable(
                 "the GPU has not told its UUID, by which its settings are known; try again later"));
       }
     }
-    if (!unknown.isEmpty()) {
-      throw new LeaseException.Unreadable(unknown);
-    }
-    return knownSettings(gpuIds, keys);
+    return nameless;
   }
 
   /** The same, without those of GPUs whose UUID is not known: no lease can hold them. */
   public List<Setting> knownSettings(Collection<Integer> gpuIds, Set<SettingKey> keys) {
     List<Setting> settings = new ArrayList<>();
-    for (DeviceWorker<Gpu> gpu : gpus.get()) {
+    for (DeviceWorker<Gpu> gpu : parts.gpus()) {
       Optional<String> uuid = gpu.device().info().uuid();
       if (gpuIds.contains(gpu.id()) && uuid.isPresent()) {
         keys.forEach(key -> settings.add(new Setting(uuid.get(), key)));
@@ -163,7 +178,7 @@ public final class Leases implements AutoCloseable {
   public Lease take(List<Setting> settings, LeaseRequest request) {
     try {
       Lease lease = desk.take(settings, request);
-      LOG.log(System.Logger.Level.INFO, "{0} begins: {1}", lease, describe(settings));
+      LOG.log(System.Logger.Level.INFO, "{0} begins: {1}", lease, parts.describe(settings));
       return lease;
     } finally {
       wake();
@@ -207,9 +222,10 @@ public final class Leases implements AutoCloseable {
                 new LeaseInfo(
                     lease.id(),
                     lease.holder(),
+                    lease.process(),
                     lease.settings(),
                     lease.expiresInMs(),
-                    lease.state(),
+                    lease.term().state(),
                     new TreeMap<>()));
           }
           infos.addAll(pending());
@@ -233,6 +249,7 @@ public final class Leases implements AutoCloseable {
                 new LeaseInfo(
                     lease.map(Lease::id).orElse(""),
                     lease.map(Lease::holder).orElse("baseline"),
+                    lease.flatMap(Lease::process),
                     List.copyOf(problems.keySet()),
                     0,
                     LeaseState.PENDING,
@@ -240,167 +257,23 @@ public final class Leases implements AutoCloseable {
     return infos;
   }
 
-  // ---- Ending ----
-
+  /** As {@link Lease#end}. */
   SortedMap<Setting, Restored> end(Lease lease) {
-    Ending ending = begin(lease, "ended");
-    SortedMap<Setting, Restored> results = ending.await(PATIENCE);
-    saved.trySave();
+    SortedMap<Setting, Restored> results = ends.begin(lease, "ended").await(PATIENCE);
+    parts.saved().trySave();
     return results;
   }
 
-  /**
-   * What is under way.
-   *
-   * @param known of what there is nothing to do about
-   * @param running of what is being put back
-   */
-  private record Ending(
-      Map<Setting, Restored> known, Map<Setting, CompletableFuture<Restored>> running) {
-    SortedMap<Setting, Restored> await(Duration patience) {
-      long deadline = System.nanoTime() + patience.toNanos();
-      SortedMap<Setting, Restored> results = new TreeMap<>(known);
-      running.forEach((setting, result) -> results.put(setting, await(result, deadline)));
-      return results;
-    }
-
-    private static Restored await(CompletableFuture<Restored> result, long deadline) {
-      try {
-        return result.get(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
-      } catch (TimeoutException e) {
-        return Restored.pending("the GPU does not answer");
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        return Restored.pending("interrupted while waiting for the GPU");
-      } catch (ExecutionException e) {
-        throw new IllegalStateException(e);
-      }
-    }
-  }
-
-  private Ending begin(Lease lease, String why) {
-    Map<Setting, Restored> known = new TreeMap<>();
-    List<Setting> left = new ArrayList<>();
-    table.locked(
-        () -> {
-          List<Setting> changed = lease.settings().stream().filter(table::hasChange).toList();
-          lease.finish();
-          for (Setting setting : lease.settings()) {
-            if (table.hasChange(setting)) {
-              left.add(setting);
-            } else {
-              Outcome outcome = changed.contains(setting) ? Outcome.KEPT : Outcome.UNCHANGED;
-              known.put(setting, Restored.as(outcome));
-            }
-          }
-        });
-    LOG.log(System.Logger.Level.INFO, "{0}: {1}", lease, why);
-    Map<Setting, CompletableFuture<Restored>> running = restorer.start(left);
-    left.removeAll(running.keySet());
-    // A call for an earlier lease hangs; whoever watches the time goes on with it.
-    left.forEach(each -> known.put(each, Restored.pending("the GPU does not answer")));
-    wake();
-    return new Ending(known, running);
-  }
-
-  /** As {@link #begin} of each that has not ended. */
-  private List<Ending> beginAll(List<Lease> leases, String why) {
-    List<Ending> endings = new ArrayList<>();
-    for (Lease lease : leases) {
-      try {
-        endings.add(begin(lease, why));
-      } catch (LeaseException.Ended e) {
-        // By its holder, just now.
-      }
-    }
-    return endings;
-  }
-
-  // ---- Time ----
-
-  /** Does what is due, and says in how many ns there may be more to do. */
+  /** As {@link LeaseWatch#step}. */
   long step() {
-    long now = now();
-    beginAll(
-        table.locked(
-            () -> table.leases.values().stream().filter(each -> each.isExpired(now)).toList()),
-        "expired");
-    if (isWatchingGpus()) {
-      baselineKeeper.look(gpus.get());
-      if (clocks.forgetOutdated(gpus.get())) {
-        table.locked(() -> table.changed(List.of()));
-      }
-      restorer.start(due(now));
-    }
-    if (saved.isDirty() || saved.isLogLong()) {
-      saved.trySave();
-    }
-    return pauseNanos(now);
-  }
-
-  /** Whether what comes of GPUs matters, although nobody asks. */
-  private boolean isWatchingGpus() {
-    return !baseline.values().isEmpty()
-        || !clocks.isEmpty()
-        || table.locked(() -> table.states.values().stream().anyMatch(SettingState::isPending));
-  }
-
-  private List<Setting> due(long now) {
-    Map<String, Integer> generations = new TreeMap<>();
-    for (DeviceWorker<Gpu> gpu : gpus.get()) {
-      Gpu device = gpu.device();
-      device.info().uuid().ifPresent(uuid -> generations.put(uuid, device.driverGeneration()));
-    }
-    return table.locked(
-        () ->
-            table.states.values().stream()
-                .filter(state -> state.isDue(now, generations.get(state.setting.gpuUuid())))
-                .map(state -> state.setting)
-                .toList());
-  }
-
-  private long pauseNanos(long now) {
-    boolean looks = isWatchingGpus();
-    return table.locked(
-        () -> {
-          long first =
-              table.leases.values().stream()
-                  .mapToLong(lease -> lease.restNanos(now))
-                  .min()
-                  .orElse(Long.MAX_VALUE);
-          return Math.max(0, looks ? Math.min(first, LOOK_NANOS) : first);
-        });
+    return watch.step();
   }
 
   /** Has somebody look what is due. */
-  synchronized void wake() {
-    if (!watches || closed) {
-      return;
+  void wake() {
+    if (watches) {
+      watch.wake();
     }
-    if (watch != null) {
-      LockSupport.unpark(watch);
-    } else if (isInUse() || !baseline.values().isEmpty() || saved.isDirty()) {
-      // It waits for times, and for the disk, which no device's thread may do.
-      watch = Thread.ofPlatform().daemon().name("leases").start(this::watch);
-    }
-  }
-
-  private void watch() {
-    do {
-      try {
-        LockSupport.parkNanos(this, step());
-      } catch (RuntimeException e) {
-        LOG.log(System.Logger.Level.ERROR, "unexpected failure of leases", e);
-        LockSupport.parkNanos(this, LOOK_NANOS);
-      }
-    } while (!endIfIdle());
-  }
-
-  private synchronized boolean endIfIdle() {
-    if (closed || !isInUse() && baseline.values().isEmpty() && !saved.isDirty()) {
-      watch = null;
-    }
-    return watch == null;
   }
 
   /**
@@ -409,68 +282,31 @@ public final class Leases implements AutoCloseable {
    */
   @Override
   public void close() {
-    synchronized (this) {
-      if (closed) {
-        return;
-      }
-      closed = true;
-      LockSupport.unpark(watch);
+    if (!watch.close()) {
+      return;
     }
     if (isInUse()) {
       List<Lease> all =
           table.locked(() -> table.leases.values().stream().filter(Lease::isActive).toList());
       long deadline = System.nanoTime() + PATIENCE_AT_END.toNanos();
-      for (Ending ending : beginAll(all, "ended, since zeusd stops")) {
+      for (LeaseEnds.Ending ending : ends.beginAll(all, "ended, since zeusd stops")) {
         ending.await(Duration.ofNanos(deadline - System.nanoTime()));
       }
     }
+    processes.close();
     table.locked(() -> table.changed(List.of()));
-    if (!clocks.isEmpty() || saved.isLasting()) {
-      saved.trySave();
+    if (!parts.clocks().isEmpty() || parts.saved().isLasting()) {
+      parts.saved().trySave();
     }
   }
 
   // ---- For this package ----
 
-  List<DeviceWorker<Gpu>> gpus() {
-    return gpus.get();
+  LeaseParts parts() {
+    return parts;
   }
 
-  SettingTable table() {
-    return table;
-  }
-
-  SavedSettings saved() {
-    return saved;
-  }
-
-  LockedClocks clocks() {
-    return clocks;
-  }
-
-  Baseline baseline() {
-    return baseline;
-  }
-
-  long now() {
-    return nanoTime.getAsLong();
-  }
-
-  /** Settings in words, by the ids of their GPUs. */
-  String describe(Collection<Setting> settings) {
-    Map<String, Integer> ids = new TreeMap<>();
-    for (DeviceWorker<Gpu> gpu : gpus.get()) {
-      gpu.device().info().uuid().ifPresent(uuid -> ids.put(uuid, gpu.id()));
-    }
-    SortedMap<SettingKey, List<String>> byKey = new TreeMap<>();
-    for (Setting setting : settings) {
-      String uuid = setting.gpuUuid();
-      byKey
-          .computeIfAbsent(setting.key(), key -> new ArrayList<>())
-          .add(ids.containsKey(uuid) ? ids.get(uuid).toString() : uuid);
-    }
-    List<String> texts = new ArrayList<>();
-    byKey.forEach((key, gpu) -> texts.add(key.wireName() + " of GPU " + String.join(", ", gpu)));
-    return String.join("; ", texts);
+  LeaseWriter writer() {
+    return writer;
   }
 }

@@ -13,7 +13,7 @@ import java.util.Optional;
  * and what they had changed is known again. All of it under the table's lock.
  */
 final class Recovery {
-  private static final int LEASE_PARTS = 7;
+  private static final int LEASE_PARTS = 8;
   private static final int SETTING_PARTS = 10;
   private static final int CLOCKS_PARTS = 4;
 
@@ -25,10 +25,10 @@ final class Recovery {
   /** Who had changed a setting before the last value was asked for. */
   private final Map<Setting, Optional<Lease>> changedBefore = new HashMap<>();
 
-  Recovery(Leases leases, SettingTable table, LockedClocks clocks) {
+  Recovery(Leases leases) {
     this.leases = leases;
-    this.table = table;
-    this.clocks = clocks;
+    table = leases.parts().table();
+    clocks = leases.parts().clocks();
   }
 
   /** Undoes what {@link #read} has done when it failed. */
@@ -72,7 +72,10 @@ final class Recovery {
             WriteLog.decode(parts[6]),
             Duration.ofMillis(Long.parseLong(parts[3])),
             Duration.ZERO,
-            LeaseRequest.OnEnd.valueOf(parts[4]));
+            LeaseRequest.OnEnd.valueOf(parts[4]),
+            Optional.of(parts[7])
+                .filter(text -> !text.equals(SavedSettings.NONE))
+                .map(ClientProcess.Id::parse));
     List<Setting> held =
         settings.stream().filter(each -> each[3].equals(id)).map(Recovery::setting).toList();
     Lease lease = new Lease(leases, id, Long.parseLong(parts[2]), request, held);

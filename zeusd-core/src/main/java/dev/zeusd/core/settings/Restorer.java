@@ -10,8 +10,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.LongSupplier;
-import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
 /**
@@ -21,28 +19,14 @@ import java.util.stream.Collectors;
 final class Restorer {
   private static final System.Logger LOG = System.getLogger(Leases.class.getName());
 
-  private final Supplier<List<DeviceWorker<Gpu>>> gpus;
+  private final LeaseParts parts;
   private final SettingTable table;
   private final LockedClocks clocks;
-  private final LongSupplier nanoTime;
-  private final Runnable done;
 
-  /**
-   * A restorer of what is in {@code table}.
-   *
-   * @param done called after a setting has been tried
-   */
-  Restorer(
-      Supplier<List<DeviceWorker<Gpu>>> gpus,
-      SettingTable table,
-      LockedClocks clocks,
-      LongSupplier nanoTime,
-      Runnable done) {
-    this.gpus = gpus;
-    this.table = table;
-    this.clocks = clocks;
-    this.nanoTime = nanoTime;
-    this.done = done;
+  Restorer(LeaseParts parts) {
+    this.parts = parts;
+    table = parts.table();
+    clocks = parts.clocks();
   }
 
   /** Starts on those that have to be put back and that nobody holds. */
@@ -67,7 +51,7 @@ final class Restorer {
   private void start(
       String uuid, List<Setting> settings, Map<Setting, CompletableFuture<Restored>> results) {
     Optional<DeviceWorker<Gpu>> worker =
-        gpus.get().stream()
+        parts.gpus().stream()
             .filter(gpu -> gpu.device().info().uuid().equals(Optional.of(uuid)))
             .findFirst();
     if (worker.isEmpty()) {
@@ -145,14 +129,14 @@ final class Restorer {
           state.restoring = false;
           if (result.outcome() == Outcome.PENDING) {
             log(state, result);
-            state.failed(result.problem(), nanoTime.getAsLong());
+            state.failed(result.problem(), parts.now());
           } else if (tried.isPresent() && state.change.equals(tried)) {
             log(state, result);
             state.settled();
           }
           table.changed(List.of(setting));
         });
-    done.run();
+    parts.wake().run();
     return result;
   }
 

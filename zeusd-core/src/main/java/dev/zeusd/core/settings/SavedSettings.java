@@ -175,8 +175,9 @@ final class SavedSettings {
         Long.toString(lease.ttl().toMillis()),
         lease.onEnd().name(),
         // One that is still being taken has not changed anything.
-        lease.isOver() ? "ended" : "active",
-        WriteLog.encode(lease.holder()));
+        lease.term().isOver() ? "ended" : "active",
+        WriteLog.encode(lease.holder()),
+        lease.process().map(ClientProcess.Id::text).orElse(NONE));
   }
 
   private static String describe(Setting setting, SettingValue clocks) {
@@ -227,7 +228,7 @@ final class SavedSettings {
     if (lines.isEmpty()) {
       return;
     }
-    Recovery recovery = new Recovery(leases, table, clocks);
+    Recovery recovery = new Recovery(leases);
     try {
       table.locked(() -> recovery.read(lines.get()));
     } catch (IllegalArgumentException | IndexOutOfBoundsException | NoSuchElementException e) {

@@ -3,8 +3,11 @@ package dev.zeusd.core.settings;
 import dev.zeusd.core.device.Gpu;
 import java.util.List;
 
-/** A way to change settings: by a lease, or without one where no lease holds them. */
-public sealed interface SettingAccess permits Lease, Unleased {
+/**
+ * A way to change settings: by a lease, without one where no lease holds them, or by leases that a
+ * process has without knowing.
+ */
+public sealed interface SettingAccess permits Lease, Unleased, ProcessLeases.Access {
   /**
    * Whether these may be changed now, before anything is.
    *

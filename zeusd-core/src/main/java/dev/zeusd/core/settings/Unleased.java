@@ -12,9 +12,9 @@ final class Unleased implements SettingAccess {
   private final SettingTable table;
   private final LockedClocks clocks;
 
-  Unleased(SettingTable table, LockedClocks clocks) {
-    this.table = table;
-    this.clocks = clocks;
+  Unleased(LeaseParts parts) {
+    table = parts.table();
+    clocks = parts.clocks();
   }
 
   @Override

@@ -428,7 +428,11 @@ class LeasesTest {
   @Test
   void aBaselineIsSetAtStartAndAfterAReloadAndIsWhatLeasesGoBackTo() {
     Setting limit = setting(0, SettingKey.POWER_LIMIT);
-    Leases leases = open(new Baseline(Map.of(limit, limit(240_000))));
+    Leases leases =
+        open(
+            new Baseline(
+                List.of(
+                    new Baseline.Entry(Optional.of(Set.of("GPU-0")), List.of(limit(240_000))))));
     step(leases);
     assertEquals(240_000, models.get(0).limitMw);
     write(leases.unleased(), 0, limit(230_000));

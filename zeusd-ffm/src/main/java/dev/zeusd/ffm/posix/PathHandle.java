@@ -37,7 +37,6 @@ public final class PathHandle implements AutoCloseable {
             "open",
             FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT),
             Linker.Option.firstVariadicArg(2));
-    static final MethodHandle CLOSE = Libc.function("close", Libc.INT_OF_INT);
   }
 
   /**
@@ -68,10 +67,6 @@ public final class PathHandle implements AutoCloseable {
 
   @Override
   public void close() {
-    try {
-      int ignored = (int) Calls.CLOSE.invokeExact(descriptor);
-    } catch (Throwable e) {
-      throw Libc.unexpected(e);
-    }
+    Descriptors.close(descriptor);
   }
 }

@@ -5,6 +5,7 @@ import io.helidon.webserver.CloseConnectionException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -112,6 +113,11 @@ public final class Connection {
 
   long openedNanos() {
     return openedNanos;
+  }
+
+  /** How long it has been open. */
+  public Duration age() {
+    return Duration.ofNanos(System.nanoTime() - openedNanos);
   }
 
   Thread handler() {

@@ -2,13 +2,11 @@ package dev.zeusd.server.connection;
 
 import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.server.Limits;
-import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
 import io.helidon.webserver.CloseConnectionException;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -181,11 +179,11 @@ public final class Shares {
   private HttpException noMoreStreams(Account account) {
     int own = account.streams.size();
     return own == 0 || own == streams
-        ? refusal(
+        ? TryLater.refusal(
             Status.SERVICE_UNAVAILABLE_503,
             "there are " + streams + " streams, and no more at a time",
             Limits.LATER)
-        : refusal(
+        : TryLater.refusal(
             Status.TOO_MANY_REQUESTS_429,
             "%s has %d of the %d streams, which is its share while others have theirs; end one first"
                 .formatted(account.peer, own, limits.streams()),
@@ -226,7 +224,7 @@ public final class Shares {
     for (int id : gpuIds) {
       int own = account.commands.getOrDefault(id, 0);
       if (own >= DeviceWorker.QUEUE_CAPACITY - commandsByGpu.getOrDefault(id, 0)) {
-        throw refusal(
+        throw TryLater.refusal(
             Status.TOO_MANY_REQUESTS_429,
             "%s has %d commands waiting for GPU %d, which is its share of the %d that may wait; let some of them end first"
                 .formatted(account.peer, own, id, DeviceWorker.QUEUE_CAPACITY),
@@ -264,7 +262,7 @@ public final class Shares {
     boolean isOneOfMany = account.connections > Limits.CROWD || connection.isInALongRow();
     if (isOneOfMany && !connection.awaitTurn(account.turns)) {
       HttpException e =
-          refusal(
+          TryLater.refusal(
               Status.TOO_MANY_REQUESTS_429,
               "%s asks on %d connections at a time for more than its share of the daemon's time; ask less often"
                   .formatted(account.peer, account.connections),
@@ -273,11 +271,5 @@ public final class Shares {
       e.header(HeaderValues.CONNECTION_CLOSE);
       throw e;
     }
-  }
-
-  private static HttpException refusal(Status status, String message, Duration retryAfter) {
-    HttpException e = new HttpException(message, status, true);
-    e.header(HeaderValues.create(HeaderNames.RETRY_AFTER, (int) retryAfter.toSeconds()));
-    return e;
   }
 }

@@ -1,5 +1,6 @@
 package dev.zeusd.server.http;
 
+import dev.zeusd.core.settings.ClientProcess;
 import dev.zeusd.server.connection.Connection;
 import dev.zeusd.server.connection.ConnectionRegistry;
 import dev.zeusd.server.connection.Peer;
@@ -129,6 +130,16 @@ public final class Connections implements Filter {
     } catch (IOException e) {
       return false;
     }
+  }
+
+  /**
+   * The process at the other end of a Unix socket, to be closed.
+   *
+   * @throws IOException if it cannot be told from others
+   */
+  ClientProcess process(ServerRequest request) throws IOException {
+    Connection connection = connection(request);
+    return ClientProcess.of(connection.channel(), connection.age());
   }
 
   /** Ends them all. */

@@ -3,10 +3,10 @@ package dev.zeusd.server.http;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.core.settings.LeaseException;
+import dev.zeusd.server.connection.TryLater;
 import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.DirectHandler;
 import io.helidon.http.Header;
-import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Method;
@@ -32,8 +32,7 @@ public final class ErrorMapper {
   static final Status LOCKED = Status.create(423, "Locked");
 
   /** A device that does not answer, or has too much to do, is worth another try by then. */
-  private static final Header RETRY_AFTER =
-      HeaderValues.create(HeaderNames.RETRY_AFTER, (int) DeviceWorker.ANSWER_TIME.toSeconds());
+  private static final Header RETRY_AFTER = TryLater.header(DeviceWorker.ANSWER_TIME);
 
   /** What is said with a 413. */
   static final String BODY_REFUSED = "a request has no body here: parameters go into the query";

@@ -10,10 +10,9 @@ import dev.zeusd.core.settings.SettingAccess;
 import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.core.settings.SettingValue.ClockRange;
 import dev.zeusd.server.connection.Shares;
+import dev.zeusd.server.connection.TryLater;
 import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.BadRequestException;
-import io.helidon.http.HeaderNames;
-import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
@@ -39,12 +38,14 @@ public final class GpuControlService {
 
   private final Node node;
   private final Connections connections;
+  private final SettingRights rights;
   private final FanOut.ById<Gpu> gpus;
 
   /** Sets the GPUs of {@code node} as the clients of {@code connections} want it. */
-  public GpuControlService(Node node, Connections connections) {
+  public GpuControlService(Node node, Connections connections, SettingRights rights) {
     this.node = node;
     this.connections = connections;
+    this.rights = rights;
     this.gpus = new FanOut.ById<>(node::gpus);
   }
 
@@ -105,18 +106,11 @@ public final class GpuControlService {
                   + " streams first",
               Status.CONFLICT_409,
               true);
-      case BUSY -> {
-        HttpException busy =
-            new HttpException(
-                "a driver call does not end, so that the driver cannot be let go of; try again"
-                    + " later",
-                Status.SERVICE_UNAVAILABLE_503,
-                true);
-        busy.header(
-            HeaderValues.create(
-                HeaderNames.RETRY_AFTER, (int) DeviceWorker.ANSWER_TIME.toSeconds()));
-        throw busy;
-      }
+      case BUSY ->
+          throw TryLater.refusal(
+              Status.SERVICE_UNAVAILABLE_503,
+              "a driver call does not end, so that the driver cannot be let go of; try again later",
+              DeviceWorker.ANSWER_TIME);
     }
   }
 
@@ -167,7 +161,7 @@ public final class GpuControlService {
           Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
           boolean block = query.bool(BLOCK);
           List<SettingValue> values = command.from(query);
-          SettingAccess access = LeaseService.access(request, node.leases(), ids, values);
+          SettingAccess access = rights.of(request, user, node.leases(), ids, values);
           Consumer<Gpu> action = gpu -> writeAll(access, values, gpu);
           Supplier<String> what =
               () -> "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);

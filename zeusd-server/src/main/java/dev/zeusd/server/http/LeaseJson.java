@@ -93,6 +93,7 @@ final class LeaseJson {
             .add("keys", keys)
             .add("expires_in_ms", info.expiresInMs())
             .add("state", info.state().wireName());
+    info.process().ifPresent(process -> json.add("pid", process.pid()));
     if (!info.problems().isEmpty()) {
       json.add(
           "errors",

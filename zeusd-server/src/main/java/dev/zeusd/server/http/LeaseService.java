@@ -13,13 +13,9 @@ import dev.zeusd.core.settings.LeaseRequest.OnEnd;
 import dev.zeusd.core.settings.Leases;
 import dev.zeusd.core.settings.Restored;
 import dev.zeusd.core.settings.Setting;
-import dev.zeusd.core.settings.SettingAccess;
 import dev.zeusd.core.settings.SettingKey;
-import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.server.connection.Connection;
-import io.helidon.http.BadRequestException;
-import io.helidon.http.HeaderName;
-import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -38,7 +34,6 @@ import java.util.stream.Collectors;
 
 /** Leases of settings; of the group gpu-control. */
 public final class LeaseService implements AutoCloseable {
-  private static final HeaderName LEASE = HeaderNames.create("Zeusd-Lease");
   private static final String GPU_IDS = "gpu_ids";
   private static final String KEYS = "keys";
   private static final String TTL_S = "ttl_s";
@@ -70,44 +65,6 @@ public final class LeaseService implements AutoCloseable {
     routes.getOfLeases(GPU_CONTROL, "/leases", this::list);
   }
 
-  // ---- Writes ----
-
-  /**
-   * The right by which a request changes settings: of the lease that its header names, or none.
-   *
-   * @throws BadRequestException for a header that makes no sense
-   * @throws LeaseException if these settings may not be changed by it
-   */
-  static SettingAccess access(
-      ServerRequest request, Leases leases, Collection<Integer> ids, List<SettingValue> values) {
-    if (!request.headers().contains(LEASE)) {
-      if (leases.isInUse()) {
-        leases.unleased().check(leases.knownSettings(ids, keysOf(values)));
-      }
-      return leases.unleased();
-    }
-    Lease lease = named(leases, request.headers().get(LEASE).get());
-    lease.check(leases.settings(ids, keysOf(values)));
-    return lease;
-  }
-
-  private static Set<SettingKey> keysOf(List<SettingValue> values) {
-    Set<SettingKey> keys = EnumSet.noneOf(SettingKey.class);
-    values.forEach(value -> keys.add(value.key()));
-    return keys;
-  }
-
-  private static Lease named(Leases leases, String header) {
-    String[] parts = header.strip().split(":", -1);
-    if (parts.length != 2 || !parts[1].matches("[0-9]{1,18}")) {
-      throw new BadRequestException(
-          "the header " + LEASE.defaultCase() + " must be there once, as <lease_id>:<epoch>");
-    }
-    return leases.find(parts[0], Long.parseLong(parts[1]));
-  }
-
-  // ---- Endpoints ----
-
   private void take(ServerRequest request, ServerResponse response, String user) {
     Query query = Query.of(request, Set.of(GPU_IDS, KEYS, TTL_S, WAIT_S, ON_END));
     Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
@@ -120,7 +77,7 @@ public final class LeaseService implements AutoCloseable {
     List<Setting> settings = leases.settings(ids, keys);
     Lease lease;
     try {
-      lease = take(request, settings, new LeaseRequest(user, ttl, patience, onEnd));
+      lease = take(request, response, settings, new LeaseRequest(user, ttl, patience, onEnd));
     } catch (LeaseException.Held e) {
       ErrorMapper.send(request, response, Status.CONFLICT_409, LeaseJson.held(e));
       return;
@@ -135,30 +92,18 @@ public final class LeaseService implements AutoCloseable {
     }
   }
 
-  private Lease take(ServerRequest request, List<Setting> settings, LeaseRequest how) {
+  private Lease take(
+      ServerRequest request, ServerResponse response, List<Setting> settings, LeaseRequest how) {
     if (how.patience().isZero()) {
       return node.leases().take(settings, how);
     }
     // Like a stream, it may take longer than other answers do.
+    response.header(HeaderValues.CONNECTION_CLOSE);
     Connection connection = connections.openStream(request);
     try {
-      connection.beginStream(new Waiting(Thread.currentThread()));
-      return node.leases().take(settings, how);
+      return WaitingClient.serve(connection, () -> node.leases().take(settings, how));
     } finally {
       connections.endStream(connection);
-    }
-  }
-
-  /** A request that waits for others to let go. */
-  private record Waiting(Thread handler) implements Connection.Stream {
-    @Override
-    public boolean isStuckFor(long nanos) {
-      return false;
-    }
-
-    @Override
-    public void end() {
-      handler.interrupt();
     }
   }
 

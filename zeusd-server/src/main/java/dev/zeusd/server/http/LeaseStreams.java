@@ -1,13 +1,14 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.core.settings.Lease;
+import dev.zeusd.server.Limits;
 import dev.zeusd.server.connection.Connection;
+import dev.zeusd.server.connection.TryLater;
 import io.helidon.common.buffers.BufferData;
 import io.helidon.http.DateTime;
 import io.helidon.http.Header;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
-import io.helidon.http.HttpException;
 import io.helidon.http.Status;
 import io.helidon.http.WritableHeaders;
 import io.helidon.webserver.CloseConnectionException;
@@ -118,21 +119,20 @@ final class LeaseStreams implements AutoCloseable {
     boolean chunked = !request.headers().contains(RequestHeads.VERSION);
     byte[] head = head(response, chunked);
     if (streams.size() >= most) {
-      throw new HttpException(
+      throw TryLater.refusal(
+          Status.SERVICE_UNAVAILABLE_503,
           "there are "
               + most
               + " streams that keep leases, and no more at a time; use POST /lease/renew",
-          Status.SERVICE_UNAVAILABLE_503,
-          true);
+          Limits.LATER);
     }
     // From here on nothing else can be answered.
+    if (Routes.isHead(request)) {
+      answerHead(channel, head);
+    }
     Kept stream = new Kept(channel, lease, chunked, acceptedUntil);
     try {
       channel.configureBlocking(false);
-      if (Routes.isHead(request)) {
-        channel.write(ByteBuffer.wrap(head));
-        throw new CloseConnectionException("nothing follows");
-      }
       connection.beginStream(stream);
       stream.write(head);
       stream.send(event(lease, "held"));
@@ -146,6 +146,16 @@ final class LeaseStreams implements AutoCloseable {
       stream.keeper.close();
     }
     throw new CloseConnectionException("stream ended");
+  }
+
+  /** Who asks what a stream would be like does not keep the lease. */
+  private static void answerHead(SocketChannel channel, byte[] head) {
+    try {
+      channel.write(ByteBuffer.wrap(head));
+    } catch (IOException e) {
+      throw new CloseConnectionException("the client is gone", e);
+    }
+    throw new CloseConnectionException("nothing follows");
   }
 
   private static byte[] head(ServerResponse response, boolean chunked) {

@@ -1,0 +1,146 @@
+package dev.zeusd.core.settings;
+
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.sampling.DeviceWorker;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Watches the time: ends leases that expire, puts back what has failed, and sees to it that GPUs
+ * are as a baseline has them. A thread of its own does, while there is something to watch.
+ */
+final class LeaseWatch {
+  private static final System.Logger LOG = System.getLogger(Leases.class.getName());
+
+  /** How often to look whether a driver was loaded anew, while that matters. */
+  private static final long LOOK_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  private final LeaseParts parts;
+  private final SettingTable table;
+  private final LeaseEnds ends;
+  private final Restorer restorer;
+
+  // Guarded by this.
+
+  /** Null while nobody watches. */
+  private Thread thread;
+
+  private boolean closed;
+
+  LeaseWatch(LeaseParts parts, LeaseEnds ends, Restorer restorer) {
+    this.parts = parts;
+    this.ends = ends;
+    this.restorer = restorer;
+    table = parts.table();
+  }
+
+  /** Does what is due, and says in how many ns there may be more to do. */
+  long step() {
+    long now = parts.now();
+    ends.beginAll(
+        table.locked(
+            () ->
+                table.leases.values().stream()
+                    .filter(lease -> lease.term().isExpired(now))
+                    .toList()),
+        "expired");
+    if (isWatchingGpus()) {
+      parts.baseline().look();
+      if (parts.clocks().forgetOutdated(parts.gpus())) {
+        table.locked(() -> table.changed(List.of()));
+      }
+      restorer.start(due(now));
+    }
+    SavedSettings saved = parts.saved();
+    if (saved.isDirty() || saved.isLogLong()) {
+      saved.trySave();
+    }
+    return pauseNanos(now);
+  }
+
+  /** Whether what comes of GPUs matters, although nobody asks. */
+  private boolean isWatchingGpus() {
+    return hasBaseline()
+        || !parts.clocks().isEmpty()
+        || table.locked(() -> table.states.values().stream().anyMatch(SettingState::isPending));
+  }
+
+  private boolean hasBaseline() {
+    return !parts.baseline().isEmpty();
+  }
+
+  private List<Setting> due(long now) {
+    Map<String, Integer> generations = new TreeMap<>();
+    for (DeviceWorker<Gpu> gpu : parts.gpus()) {
+      Gpu device = gpu.device();
+      device.info().uuid().ifPresent(uuid -> generations.put(uuid, device.driverGeneration()));
+    }
+    return table.locked(
+        () ->
+            table.states.values().stream()
+                .filter(state -> state.isDue(now, generations.get(state.setting.gpuUuid())))
+                .map(state -> state.setting)
+                .toList());
+  }
+
+  private long pauseNanos(long now) {
+    long longest = isWatchingGpus() ? LOOK_NANOS : Long.MAX_VALUE;
+    return table.locked(
+        () ->
+            table.leases.values().stream()
+                .mapToLong(lease -> Math.max(0, lease.term().restNanos(now)))
+                .reduce(longest, Math::min));
+  }
+
+  // ---- The thread ----
+
+  /** Has it look what is due, if there is anything. */
+  synchronized void wake() {
+    if (closed) {
+      return;
+    }
+    if (thread != null) {
+      LockSupport.unpark(thread);
+    } else if (isNeeded()) {
+      // It waits for times, and for the disk, which no device's thread may do.
+      thread = Thread.ofPlatform().daemon().name("leases").start(this::watch);
+    }
+  }
+
+  private boolean isNeeded() {
+    return !table.isEmpty() || hasBaseline() || parts.saved().isDirty();
+  }
+
+  private void watch() {
+    do {
+      try {
+        LockSupport.parkNanos(this, step());
+      } catch (RuntimeException e) {
+        LOG.log(System.Logger.Level.ERROR, "unexpected failure of leases", e);
+        LockSupport.parkNanos(this, LOOK_NANOS);
+      }
+    } while (!endIfIdle());
+  }
+
+  private synchronized boolean endIfIdle() {
+    if (closed || !isNeeded()) {
+      thread = null;
+    }
+    return thread == null;
+  }
+
+  /**
+   * Ends the thread.
+   *
+   * @return false if that was done before
+   */
+  synchronized boolean close() {
+    boolean isFirst = !closed;
+    closed = true;
+    LockSupport.unpark(thread);
+    return isFirst;
+  }
+}

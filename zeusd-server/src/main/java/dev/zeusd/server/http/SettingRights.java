@@ -1,0 +1,91 @@
+package dev.zeusd.server.http;
+
+import dev.zeusd.core.settings.ClientProcess;
+import dev.zeusd.core.settings.Lease;
+import dev.zeusd.core.settings.LeaseException;
+import dev.zeusd.core.settings.Leases;
+import dev.zeusd.core.settings.SettingAccess;
+import dev.zeusd.core.settings.SettingKey;
+import dev.zeusd.core.settings.SettingValue;
+import io.helidon.http.BadRequestException;
+import io.helidon.http.HeaderName;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.HttpException;
+import io.helidon.http.Status;
+import io.helidon.webserver.http.ServerRequest;
+import java.io.IOException;
+import java.util.Collection;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+
+/** By which right a request changes settings. */
+public final class SettingRights {
+  private static final HeaderName LEASE = HeaderNames.create("Zeusd-Lease");
+
+  private final Connections connections;
+  private final boolean restoresOnProcessExit;
+
+  /**
+   * Rights of the clients of {@code connections}.
+   *
+   * @param restoresOnProcessExit whether what a process sets without a lease is its own until it
+   *     ends
+   */
+  public SettingRights(Connections connections, boolean restoresOnProcessExit) {
+    this.connections = connections;
+    this.restoresOnProcessExit = restoresOnProcessExit;
+  }
+
+  /**
+   * The right of the lease that a request's header names or, without one, that of its process or of
+   * everybody.
+   *
+   * @param user who asks, in words that others may see
+   * @throws BadRequestException for a header that makes no sense
+   * @throws LeaseException if these settings may not be changed by it
+   */
+  SettingAccess of(
+      ServerRequest request,
+      String user,
+      Leases leases,
+      Collection<Integer> ids,
+      List<SettingValue> values) {
+    Set<SettingKey> keys = EnumSet.noneOf(SettingKey.class);
+    values.forEach(value -> keys.add(value.key()));
+    if (request.headers().contains(LEASE)) {
+      Lease lease = named(leases, request.headers().get(LEASE).get());
+      lease.check(leases.settings(ids, keys));
+      return lease;
+    }
+    if (restoresOnProcessExit) {
+      return leases.ofProcess(process(request), user, ids, keys);
+    }
+    if (leases.isInUse()) {
+      leases.unleased().check(leases.knownSettings(ids, keys));
+    }
+    return leases.unleased();
+  }
+
+  private static Lease named(Leases leases, String header) {
+    String[] parts = header.strip().split(":", -1);
+    if (parts.length != 2 || !parts[1].matches("[0-9]{1,18}")) {
+      throw new BadRequestException(
+          "the header " + LEASE.defaultCase() + " must be there once, as <lease_id>:<epoch>");
+    }
+    return leases.find(parts[0], Long.parseLong(parts[1]));
+  }
+
+  private ClientProcess process(ServerRequest request) {
+    try {
+      return connections.process(request);
+    } catch (IOException e) {
+      throw new HttpException(
+          "settings are put back when the process that has set them ends, and this one cannot be"
+              + " watched: "
+              + e.getMessage(),
+          Status.FORBIDDEN_403,
+          true);
+    }
+  }
+}
