@@ -61,10 +61,10 @@ final class Converters {
         "'" + text + "' is not a whole number from " + min + " to " + max);
   }
 
-  static final class Mode implements ITypeConverter<ServeCommand.Mode> {
+  static final class Mode implements ITypeConverter<ListenOptions.Mode> {
     @Override
-    public ServeCommand.Mode convert(String text) {
-      return oneOf(ServeCommand.Mode.values(), Converters::lowerCase, text);
+    public ListenOptions.Mode convert(String text) {
+      return oneOf(ListenOptions.Mode.values(), Converters::lowerCase, text);
     }
   }
 

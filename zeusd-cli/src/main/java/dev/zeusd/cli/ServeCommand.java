@@ -1,32 +1,25 @@
 package dev.zeusd.cli;
 
-import dev.zeusd.core.CpuBackend;
-import dev.zeusd.core.GpuBackend;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.Listen;
 import dev.zeusd.server.ServerConfig;
 import dev.zeusd.server.StreamFormat;
-import dev.zeusd.server.WebAccess;
 import dev.zeusd.server.ZeusdServer;
-import dev.zeusd.server.auth.Tokens;
 import io.helidon.service.registry.GlobalServiceRegistry;
 import io.helidon.service.registry.ServiceRegistryConfig;
 import io.helidon.service.registry.ServiceRegistryManager;
 import java.io.IOException;
-import java.net.InetSocketAddress;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -44,12 +37,6 @@ final class ServeCommand implements Callable<Integer> {
   private static final long SMALL_HEAP_BYTES = 24 << 20;
   private static final int LOOK_AGAIN_MINUTES = 5;
 
-  /** Values of {@code --mode}. */
-  enum Mode {
-    UDS,
-    TCP
-  }
-
   /** Values of {@code --restore-on}. */
   enum RestoreOn {
     LEASE_END,
@@ -58,70 +45,7 @@ final class ServeCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
 
-  @Option(
-      names = "--mode",
-      paramLabel = "<MODE>",
-      defaultValue = "uds",
-      converter = Converters.Mode.class,
-      description = "Listen on a Unix socket (uds) or on TCP (tcp) [default: ${DEFAULT-VALUE}]")
-  private Mode mode;
-
-  @Option(
-      names = "--socket-path",
-      paramLabel = "<PATH>",
-      converter = Converters.SocketPath.class,
-      defaultValue = "/var/run/zeusd.sock",
-      description = "[uds] Path of the socket [default: ${DEFAULT-VALUE}]")
-  private Path socketPath;
-
-  @Option(
-      names = "--socket-permissions",
-      paramLabel = "<OCTAL>",
-      defaultValue = "666",
-      converter = Converters.Octal.class,
-      description = "[uds] Permissions of the socket file, in octal [default: ${DEFAULT-VALUE}]")
-  private int socketPermissions;
-
-  @Option(
-      names = "--socket-uid",
-      paramLabel = "<UID>",
-      converter = Converters.OwnerId.class,
-      description = "[uds] Owner of the socket file [default: the daemon's]")
-  private Integer socketUid;
-
-  @Option(
-      names = "--socket-gid",
-      paramLabel = "<GID>",
-      converter = Converters.OwnerId.class,
-      description = "[uds] Group of the socket file [default: the daemon's]")
-  private Integer socketGid;
-
-  @Option(
-      names = "--tcp-bind-address",
-      paramLabel = "<HOST:PORT>",
-      defaultValue = "127.0.0.1:4938",
-      converter = Converters.BindAddress.class,
-      description =
-          "[tcp] Address to listen at, an IPv6 one as [::1]:4938 [default: ${DEFAULT-VALUE}]")
-  private Converters.HostAndPort tcpBindAddress;
-
-  @Option(
-      names = "--allowed-host",
-      paramLabel = "<NAME>[,<NAME>...]",
-      converter = Converters.HostNames.class,
-      description =
-          "[tcp] Names that clients may call this daemon by, beside localhost and IP addresses;"
-              + " any with --signing-key-path")
-  private List<String> allowedHosts = List.of();
-
-  @Option(
-      names = "--allowed-origin",
-      paramLabel = "<ORIGIN>[,<ORIGIN>...]",
-      converter = Converters.Origins.class,
-      description =
-          "Origins of web pages that may use this daemon, such as https://dashboard.example:3000"
-              + " [default: only its own]")
-  private List<String> allowedOrigins = List.of();
+  @Mixin private ListenOptions listening;
 
   @Option(
       names = "--num-workers",
@@ -130,25 +54,7 @@ final class ServeCommand implements Callable<Integer> {
       description = "How many requests are worked on at once [default: number of logical CPUs]")
   private Integer numWorkers;
 
-  @Option(
-      names = "--gpu-power-poll-hz",
-      paramLabel = "<HZ>",
-      defaultValue = "20",
-      converter = Converters.PollHz.class,
-      description =
-          "How often GPU power is read while somebody streams it, 1 to 1000"
-              + " [default: ${DEFAULT-VALUE}]")
-  private int gpuPowerPollHz;
-
-  @Option(
-      names = "--cpu-power-poll-hz",
-      paramLabel = "<HZ>",
-      defaultValue = "10",
-      converter = Converters.PollHz.class,
-      description =
-          "How often CPU power is read while somebody streams it, 1 to 1000"
-              + " [default: ${DEFAULT-VALUE}]")
-  private int cpuPowerPollHz;
+  @Mixin private DeviceOptions devices;
 
   @Option(
       names = "--enable",
@@ -165,35 +71,7 @@ final class ServeCommand implements Callable<Integer> {
       })
   private List<ApiGroup> enable;
 
-  @Option(
-      names = "--signing-key-path",
-      paramLabel = "<PATH>",
-      converter = Converters.FilePath.class,
-      description =
-          "Path of the HMAC-SHA256 signing key; requests then need a token"
-              + " [default: no authentication]")
-  private Path signingKeyPath;
-
-  @Option(
-      names = "--gpu-backend",
-      paramLabel = "<BACKEND>",
-      defaultValue = "auto",
-      converter = Converters.Backend.class,
-      description = {
-        "Where GPUs come from: auto, nvml, simulated [default: ${DEFAULT-VALUE}]",
-        "  auto: NVML if it loads and reports GPUs, else no GPUs"
-      })
-  private GpuBackend gpuBackend;
-
-  @Option(
-      names = "--gpu-idle-release",
-      paramLabel = "<DURATION>",
-      defaultValue = "never",
-      converter = DurationOrNever.Converter.class,
-      description =
-          "Let go of the GPUs' driver when nobody has asked for them for so long, such as 10m; the"
-              + " driver may then forget power limits [default: ${DEFAULT-VALUE}]")
-  private DurationOrNever gpuIdleRelease;
+  @Mixin private AccessOptions access;
 
   @Option(
       names = "--stream-format",
@@ -204,24 +82,6 @@ final class ServeCommand implements Callable<Integer> {
           "Dialect of power streams: sample (Zeus 0.16 and later) or snapshot (Zeus 0.14, 0.15)"
               + " [default: ${DEFAULT-VALUE}]")
   private StreamFormat streamFormat;
-
-  @Option(
-      names = "--rapl-dir",
-      paramLabel = "<DIR>",
-      converter = Converters.FilePath.class,
-      description =
-          "Where the RAPL zones are [default: /zeus_sys/class/powercap/intel-rapl if it exists,"
-              + " else /sys/class/powercap/intel-rapl]")
-  private Path raplDir;
-
-  @Option(
-      names = "--state-dir",
-      paramLabel = "<DIR>",
-      defaultValue = "/var/lib/zeusd",
-      converter = Converters.FilePath.class,
-      description =
-          "Where is kept what must outlive the daemon, made if need be [default: ${DEFAULT-VALUE}]")
-  private Path stateDir;
 
   @Option(
       names = "--restore-on",
@@ -236,11 +96,6 @@ final class ServeCommand implements Callable<Integer> {
   private RestoreOn restoreOn;
 
   @Option(
-      names = "--simulate",
-      description = "Simulated devices instead of real ones; needs neither hardware nor root")
-  private boolean simulate;
-
-  @Option(
       names = "--log-level",
       paramLabel = "<LEVEL>",
       defaultValue = "info",
@@ -251,15 +106,15 @@ final class ServeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws InterruptedException, IOException {
     Logging.setUp(logLevel);
-    if (restoreOn == RestoreOn.PROCESS_EXIT && mode == Mode.TCP) {
+    if (restoreOn == RestoreOn.PROCESS_EXIT && listening.mode() == ListenOptions.Mode.TCP) {
       throw new ParameterException(
           spec.commandLine(),
           "--restore-on process-exit needs --mode uds: nobody knows the processes at the other end"
               + " of TCP");
     }
     Set<ApiGroup> groups = EnumSet.copyOf(enable);
-    NodeConfig nodeConfig = nodeConfig(groups);
-    if (!simulate) {
+    NodeConfig nodeConfig = devices.nodeConfig(groups);
+    if (!devices.isSimulated()) {
       Privileges.own().require(groups, nodeConfig);
     }
     if (numWorkers != null) {
@@ -267,7 +122,7 @@ final class ServeCommand implements Callable<Integer> {
       System.setProperty("jdk.virtualThreadScheduler.parallelism", numWorkers.toString());
     }
     withoutServiceDiscovery();
-    Listen listen = listen();
+    Listen listen = listening.listen();
     Thread.ofPlatform().daemon().name("prepare").start(() -> prepare(listen));
     ServerConfig serverConfig = serverConfig(listen, groups);
     Node opened = openNode(nodeConfig);
@@ -275,12 +130,16 @@ final class ServeCommand implements Callable<Integer> {
     try {
       ZeusdServer server =
           Lifetime.open(() -> ZeusdServer.start(node, serverConfig), ZeusdServer::close);
-      LOG.log(System.Logger.Level.INFO, "listening at {0}, {1}", where(server), names(groups));
+      LOG.log(
+          System.Logger.Level.INFO,
+          "listening at {0}, {1}",
+          listening.where(server),
+          names(groups));
     } catch (RuntimeException e) {
       Lifetime.closeAll();
       throw e;
     }
-    if (mode == Mode.TCP && signingKeyPath == null) {
+    if (listen instanceof Listen.Tcp && serverConfig.tokens().isEmpty()) {
       LOG.log(
           System.Logger.Level.WARNING,
           "TCP without authentication: everybody who can reach this address can use it;"
@@ -335,64 +194,11 @@ final class ServeCommand implements Callable<Integer> {
         : Node.open(config);
   }
 
-  private Listen listen() {
-    return switch (mode) {
-      case TCP -> new Listen.Tcp(resolve(tcpBindAddress));
-      case UDS ->
-          new Listen.UnixSocket(
-              socketPath, socketPermissions, optional(socketUid), optional(socketGid));
-    };
-  }
-
-  private static InetSocketAddress resolve(Converters.HostAndPort address) {
-    InetSocketAddress resolved = new InetSocketAddress(address.host(), address.port());
-    if (resolved.isUnresolved()) {
-      throw new StartupException(
-          "the host "
-              + address.host()
-              + " of --tcp-bind-address cannot be found; check the name and this machine's name"
-              + " service, or give an IP address");
-    }
-    return resolved;
-  }
-
-  private static OptionalInt optional(Integer value) {
-    return value == null ? OptionalInt.empty() : OptionalInt.of(value);
-  }
-
-  private NodeConfig nodeConfig(Set<ApiGroup> groups) {
-    boolean gpus = groups.contains(ApiGroup.GPU_READ) || groups.contains(ApiGroup.GPU_CONTROL);
-    boolean cpus = groups.contains(ApiGroup.CPU_READ);
-    GpuBackend backend = simulate ? GpuBackend.SIMULATED : gpuBackend;
-    CpuBackend cpuBackend = simulate ? CpuBackend.SIMULATED : CpuBackend.RAPL;
-    NodeConfig config =
-        gpuIdleRelease
-            .duration()
-            .map(NodeConfig.defaults()::withGpuIdleRelease)
-            .orElse(NodeConfig.defaults());
-    return (raplDir == null ? config : config.withRaplDir(raplDir))
-        .withGpuBackend(gpus ? backend : GpuBackend.NONE)
-        .withGpuPowerPollHz(gpuPowerPollHz)
-        .withCpuBackend(cpus ? cpuBackend : CpuBackend.NONE)
-        .withCpuPowerPollHz(cpuPowerPollHz)
-        .withStateDir(stateDir);
-  }
-
   private ServerConfig serverConfig(Listen listen, Set<ApiGroup> groups) {
     ServerConfig config =
-        new ServerConfig(
-                listen,
-                groups,
-                streamFormat,
-                Optional.ofNullable(signingKeyPath).map(Tokens::withKeyFile))
-            .withWeb(new WebAccess(Set.copyOf(allowedHosts), Set.copyOf(allowedOrigins)));
+        new ServerConfig(listen, groups, streamFormat, access.tokens())
+            .withWeb(listening.webAccess());
     return restoreOn == RestoreOn.PROCESS_EXIT ? config.withRestoreOnProcessExit() : config;
-  }
-
-  private String where(ZeusdServer server) {
-    return mode == Mode.UDS
-        ? socketPath.toString()
-        : tcpBindAddress.bracketedHost() + ":" + server.port();
   }
 
   private static String names(Set<ApiGroup> groups) {

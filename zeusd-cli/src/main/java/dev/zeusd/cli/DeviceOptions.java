@@ -1,0 +1,99 @@
+package dev.zeusd.cli;
+
+import dev.zeusd.core.CpuBackend;
+import dev.zeusd.core.GpuBackend;
+import dev.zeusd.core.NodeConfig;
+import dev.zeusd.server.ApiGroup;
+import java.nio.file.Path;
+import java.util.Set;
+import picocli.CommandLine.Option;
+
+/** Options of {@code zeusd serve}: which devices, and how they are read. */
+final class DeviceOptions {
+  @Option(
+      names = "--gpu-power-poll-hz",
+      paramLabel = "<HZ>",
+      defaultValue = "20",
+      converter = Converters.PollHz.class,
+      description =
+          "How often GPU power is read while somebody streams it, 1 to 1000"
+              + " [default: ${DEFAULT-VALUE}]")
+  private int gpuPowerPollHz;
+
+  @Option(
+      names = "--cpu-power-poll-hz",
+      paramLabel = "<HZ>",
+      defaultValue = "10",
+      converter = Converters.PollHz.class,
+      description =
+          "How often CPU power is read while somebody streams it, 1 to 1000"
+              + " [default: ${DEFAULT-VALUE}]")
+  private int cpuPowerPollHz;
+
+  @Option(
+      names = "--gpu-backend",
+      paramLabel = "<BACKEND>",
+      defaultValue = "auto",
+      converter = Converters.Backend.class,
+      description = {
+        "Where GPUs come from: auto, nvml, simulated [default: ${DEFAULT-VALUE}]",
+        "  auto: NVML if it loads and reports GPUs, else no GPUs"
+      })
+  private GpuBackend gpuBackend;
+
+  @Option(
+      names = "--gpu-idle-release",
+      paramLabel = "<DURATION>",
+      defaultValue = "never",
+      converter = DurationOrNever.Converter.class,
+      description =
+          "Let go of the GPUs' driver when nobody has asked for them for so long, such as 10m; the"
+              + " driver may then forget power limits [default: ${DEFAULT-VALUE}]")
+  private DurationOrNever gpuIdleRelease;
+
+  @Option(
+      names = "--rapl-dir",
+      paramLabel = "<DIR>",
+      converter = Converters.FilePath.class,
+      description =
+          "Where the RAPL zones are [default: /zeus_sys/class/powercap/intel-rapl if it exists,"
+              + " else /sys/class/powercap/intel-rapl]")
+  private Path raplDir;
+
+  @Option(
+      names = "--state-dir",
+      paramLabel = "<DIR>",
+      defaultValue = "/var/lib/zeusd",
+      converter = Converters.FilePath.class,
+      description =
+          "Where is kept what must outlive the daemon, made if need be [default: ${DEFAULT-VALUE}]")
+  private Path stateDir;
+
+  @Option(
+      names = "--simulate",
+      description = "Simulated devices instead of real ones; needs neither hardware nor root")
+  private boolean simulate;
+
+  boolean isSimulated() {
+    return simulate;
+  }
+
+  /** What these groups need. */
+  NodeConfig nodeConfig(Set<ApiGroup> groups) {
+    boolean gpus = groups.contains(ApiGroup.GPU_READ) || groups.contains(ApiGroup.GPU_CONTROL);
+    boolean cpus = groups.contains(ApiGroup.CPU_READ);
+    GpuBackend backend = simulate ? GpuBackend.SIMULATED : gpuBackend;
+    CpuBackend cpuBackend = simulate ? CpuBackend.SIMULATED : CpuBackend.RAPL;
+    NodeConfig config =
+        gpuIdleRelease
+            .duration()
+            .map(NodeConfig.defaults()::withGpuIdleRelease)
+            .orElse(NodeConfig.defaults());
+    return (raplDir == null ? config : config.withRaplDir(raplDir))
+        .withGpuBackend(gpus ? backend : GpuBackend.NONE)
+        .withGpuPowerPollHz(gpuPowerPollHz)
+        .withCpuBackend(cpus ? cpuBackend : CpuBackend.NONE)
+        .withCpuPowerPollHz(cpuPowerPollHz)
+        .withStateDir(stateDir);
+  }
+}
