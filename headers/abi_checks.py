@@ -18,7 +18,7 @@ Header = namedtuple("Header", "constants enums groups handles functions")
 FORMS = re.compile(
     r"""\s*(?:
       \#\s*(?:ifndef|define)\s+ZEUSD_NVML_H\n | \#endif\s*\Z
-    | \#define\s+(?P<macro>NVML_\w+)\s+(?P<value>\d+)\n
+    | \#define\s+(?P<macro>(?:NVML_|nvml)\w+)\s+(?P<value>\d+)[ \t]*\n
     | typedef\s+enum\s*\{(?P<enumerators>[^}]*)\}\s*(?P<enum>\w+);
     | typedef\s+(?P<kind>struct|union)\s*\{(?P<fields>[^}]*)\}\s*(?P<group>\w+);
     | typedef\s+(?P<pointee>struct\s+\w+)\s*\*(?P<handle>\w+);
@@ -143,6 +143,46 @@ def java_layout(header, ctype, bound=None):
     return f"MemoryLayout.sequenceLayout({header.constants[bound]}, {layout})" if bound else layout
 
 
+SIZES = {"C_CHAR": 1, "C_SHORT": 2, "C_INT": 4, "C_LONG": 8, "C_LONG_LONG": 8, "C_DOUBLE": 8, "C_POINTER": 8}
+
+
+def size_and_alignment(header, ctype, bound=None):
+    """Of a C type on 64-bit Linux, in bytes."""
+    if ctype in header.groups:
+        kind, fields = header.groups[ctype]
+        parts = [size_and_alignment(header, of, many) for of, _, many in fields]
+        alignment = max(part[1] for part in parts)
+        at = 0
+        for size, its_alignment in parts:
+            start = 0 if kind == "union" else -(-at // its_alignment) * its_alignment
+            at = max(at, start + size)
+        return -(-at // alignment) * alignment, alignment
+    size = SIZES[java_layout(header, ctype).removeprefix("Nvml.")]
+    return size * (header.constants[bound] if bound else 1), size
+
+
+def java_members(header, name):
+    """What jextract makes of the members of a struct or union: layouts with names, and padding."""
+    kind, fields = header.groups[name]
+    members, at = [], 0
+    for ctype, field, bound in fields:
+        size, alignment = size_and_alignment(header, ctype, bound)
+        if kind == "struct" and at % alignment:
+            members.append(("padding", alignment - at % alignment))
+            at += alignment - at % alignment
+        members.append((java_layout(header, ctype, bound), field))
+        at += size
+    whole = size_and_alignment(header, name)[0]
+    if kind == "struct" and at < whole:
+        members.append(("padding", whole - at))
+    return members
+
+
+def member(line):
+    padding = re.fullmatch(r"\s*MemoryLayout\.paddingLayout\((\d+)\),?", line)
+    return ("padding", int(padding[1])) if padding else match(r'(.*)\.withName\("(\w+)"\),?', line)
+
+
 def java_checks(our_path, raw):
     header, wrong = parse(our_path), []
     main = (raw / "Nvml.java").read_text()
@@ -151,7 +191,7 @@ def java_checks(our_path, raw):
         if expected != found:
             wrong.append(f"{what}: expected {expected}, found {found}")
 
-    constants = re.findall(r"private static final \w+ (NVML_\w+) = \(\w+\)(\d+)L;", main)
+    constants = re.findall(r"private static final \w+ ((?:NVML_|nvml)\w+) = \(\w+\)(\d+)L;", main)
     compare("constants", header.constants, {name: int(value) for name, value in constants})
     descriptor = r'FunctionDescriptor\.of\(([^()]*)\);\s*[\w ]+ ADDR = Nvml\.findOrThrow\("(\w+)"\)'
     functions = re.findall(descriptor, main)
@@ -162,11 +202,11 @@ def java_checks(our_path, raw):
         {name: [part.strip() for part in layouts.split(",")] for layouts, name in functions},
     )
     compare("files", {"Nvml", *header.groups}, {path.stem for path in raw.glob("*.java")})
-    for name, (kind, fields) in header.groups.items():
+    for name, (kind, _) in header.groups.items():
         layout = rf'\$LAYOUT = MemoryLayout\.{kind}Layout\(\n(.*?)\n    \)\.withName\("{name}"\);'
         body = re.search(layout, (raw / f"{name}.java").read_text(), re.S)
-        found = body and [match(r'(.*)\.withName\("(\w+)"\),?', line) for line in body[1].split("\n")]
-        compare(f"{kind} {name}", [(java_layout(header, t, bound), field) for t, field, bound in fields], found)
+        found = body and [member(line) for line in body[1].split("\n")]
+        compare(f"{kind} {name}", java_members(header, name), found)
     if wrong:
         raise Bad("jextract's output differs from our header (generate it anew)\n" + "\n".join(wrong))
     counts = f"{len(functions)} functions, {len(constants)} constants, {len(header.groups)} layouts"

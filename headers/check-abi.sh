@@ -30,7 +30,7 @@ version=$(basename "$tmp"/nvidia_nvml_dev-*.whl | cut -d- -f2)
 check_c() {
     rm -rf "$tmp/c" && mkdir "$tmp/c" &&
         python3 abi_checks.py c "$1" "$real" "$tmp/c" &&
-        cc -std=gnu11 -Werror -o "$tmp/c/checks" "$tmp/c/checks.c" &&
+        cc -std=gnu11 -Werror -Wno-deprecated-declarations -o "$tmp/c/checks" "$tmp/c/checks.c" &&
         "$tmp/c/checks" # its counts appear only if it was really compiled
 }
 check_java() { python3 abi_checks.py java "$1" "$2"; }
@@ -53,6 +53,8 @@ spoil() { # $1 c or java, $2 file to spoil, $3 what must be in the message, $4 s
 }
 spoil c nvml.h 'value of NVML_ERROR_TIMEOUT' 's/\(NVML_ERROR_TIMEOUT =\) 10/\1 11/'
 spoil c nvml.h 'value of NVML_FI_DEV_POWER_INSTANT' 's/\(NVML_FI_DEV_POWER_INSTANT\) 186/\1 187/'
+spoil c nvml.h 'value of nvmlMemory_v2"' 's/\(nvmlMemory_v2\) 33554472/\1 33554471/'
+spoil c nvml.h 'value of nvmlClocksEventReasonSyncBoost' 's/\(SyncBoost\) 16/\1 17/'
 spoil c nvml.h 'NVML_FI_DEV_NO_SUCH_FIELD' 's/NVML_FI_DEV_POWER_INSTANT/NVML_FI_DEV_NO_SUCH_FIELD/'
 spoil c nvml.h 'offset of nvmlFieldValue_t.latencyUsec' '/long long timestamp;/d'
 spoil c nvml.h 'offset of nvmlPciInfo_t.bus"' 's/unsigned int domain;/unsigned long domain;/'
@@ -61,13 +63,18 @@ spoil c nvml.h 'type of nvmlFieldValue_t.scopeId' 's/unsigned int scopeId;/int s
 spoil c nvml.h 'sizeof nvmlValue_t' 's/double dVal;/double dVal[2];/'
 spoil c nvml.h 'signature of nvmlDeviceGetPowerUsage' 's/\(PowerUsage(.*\)unsigned int \*/\1unsigned long long */'
 spoil c nvml.h 'signature of nvmlDeviceGetFieldValues' 's/int valuesCount/unsigned int valuesCount/'
+spoil c nvml.h 'offset of nvmlMemory_v2_t.free' '/unsigned long long reserved;/d'
+spoil c nvml.h 'offset of nvmlTemperature_t.temperature' '/nvmlTemperatureSensors_t sensorType;/d'
+spoil c nvml.h 'signature of nvmlDeviceGetTemperature"' 's/\(Sensors_t sensorType, \)unsigned int/\1int/'
 spoil c nvml.h 'signature of nvmlErrorString' 's/^const char \*nvml/char *nvml/'
 spoil c nvml.h 'signature of nvmlShutdown' 's/nvmlShutdown(void)/nvmlShutdown(int now)/'
 spoil c nvml.h 'nvmlDeviceNoSuchCall' 's/nvmlDeviceGetName(/nvmlDeviceNoSuchCall(/'
 spoil c nvml.h 'cannot read' 's/^nvmlReturn_t nvmlInit_v2(void);/extern int nvmlCounter;/'
 spoil c nvml.h 'no constants' '1,$d'
 spoil java Nvml.java constants 's/\(int NVML_ERROR_TIMEOUT = (int)\)10L/\111L/'
+spoil java Nvml.java constants 's/\(nvmlMemory_v2 = (int)\)33554472L/\133554473L/'
 spoil java Nvml.java functions '/ DESC = FunctionDescriptor.of(/,/)/s/Nvml.C_INT,/Nvml.C_LONG,/'
 spoil java nvmlPciInfo_t.java 'struct nvmlPciInfo_t' 's/\(sequenceLayout(\)32\(, Nvml.C_CHAR)\.withName\)/\131\2/'
+spoil java nvmlMemory_v2_t.java 'struct nvmlMemory_v2_t' '/paddingLayout(4)/d'
 spoil java nvml.h functions 's/^nvmlReturn_t nvmlInit_v2(void);/&\nnvmlReturn_t nvmlNew(void);/'
 echo "self-test: $spoilt errors put in, all noticed"

@@ -120,6 +120,9 @@ nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci);
 #define NVML_POWER_SCOPE_GPU 0
 #define NVML_POWER_SCOPE_MODULE 1
 
+/* Field: temperature of the memory, in °C, as unsigned int; of GPUs whose memory has a sensor. */
+#define NVML_FI_DEV_MEMORY_TEMP 82
+
 /* Which member of nvmlValue_t holds the reading. */
 typedef enum {
     NVML_VALUE_TYPE_DOUBLE = 0,
@@ -177,6 +180,96 @@ nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(
 
 /* The power limit that the device starts with, mW. */
 nvmlReturn_t nvmlDeviceGetPowerManagementDefaultLimit(nvmlDevice_t device, unsigned int *defaultLimit);
+
+/* The least of all limits that hold the device down now, mW: the one that was set, and those that
+   come from outside, such as from the machine's management controller. */
+nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned int *limit);
+
+/* ---- How it is doing ---- */
+
+/* What can be measured where. */
+typedef enum {
+    NVML_TEMPERATURE_GPU = 0 /* the die */
+} nvmlTemperatureSensors_t;
+
+/* A request for a temperature and its answer. */
+typedef struct {
+    unsigned int version;                /* in: nvmlTemperature_v1 */
+    nvmlTemperatureSensors_t sensorType; /* in */
+    int temperature;                     /* out: °C */
+} nvmlTemperature_t;
+
+/* Size of the struct in the lower 24 bits, its version above. */
+#define nvmlTemperature_v1 16777228
+
+/* Temperature of a sensor. Drivers before 570 lack the call. */
+nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *temperature);
+
+/* The same for all drivers so far; withdrawn some time after 580. °C. */
+nvmlReturn_t nvmlDeviceGetTemperature(
+    nvmlDevice_t device, nvmlTemperatureSensors_t sensorType, unsigned int *temp);
+
+/* Which clock. */
+typedef enum {
+    NVML_CLOCK_SM = 1, /* of the multiprocessors */
+    NVML_CLOCK_MEM = 2
+} nvmlClockType_t;
+
+/* A clock as it runs now, MHz. */
+nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t type, unsigned int *clock);
+
+/* Part of the last sample period (1/6 s to 1 s) in which something was going on, %. */
+typedef struct {
+    unsigned int gpu;    /* at least one kernel ran */
+    unsigned int memory; /* the memory was read or written */
+} nvmlUtilization_t;
+
+/* Not of a GPU that is partitioned (MIG). */
+nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization);
+
+/* A request for the use of the memory, and its answer in bytes. */
+typedef struct {
+    unsigned int version; /* in: nvmlMemory_v2 */
+    unsigned long long total;
+    unsigned long long reserved; /* by driver and firmware; neither free nor used */
+    unsigned long long free;
+    unsigned long long used;
+} nvmlMemory_v2_t;
+
+/* Size of the struct in the lower 24 bits, its version above. */
+#define nvmlMemory_v2 33554472
+
+nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory);
+
+/* Why the clocks are not higher: bits, several at a time. */
+#define nvmlClocksEventReasonGpuIdle 1
+#define nvmlClocksEventReasonApplicationsClocksSetting 2
+#define nvmlClocksEventReasonSwPowerCap 4           /* the power limit */
+#define nvmlClocksThrottleReasonHwSlowdown 8        /* by half or more: heat, power brake, power */
+#define nvmlClocksEventReasonSyncBoost 16           /* held at the clock of others of a group */
+#define nvmlClocksEventReasonSwThermalSlowdown 32   /* above its maximum operating temperature */
+#define nvmlClocksThrottleReasonHwThermalSlowdown 64
+#define nvmlClocksThrottleReasonHwPowerBrakeSlowdown 128 /* by the machine's power supply */
+#define nvmlClocksEventReasonDisplayClockSetting 256
+#define nvmlClocksEventReasonBoardLimit 512
+#define nvmlClocksEventReasonReliability 1024
+
+/* The reasons that hold now. Drivers before 535 lack the call. */
+nvmlReturn_t nvmlDeviceGetCurrentClocksEventReasons(
+    nvmlDevice_t device, unsigned long long *clocksEventReasons);
+
+/* The same for all drivers so far; withdrawn some time after 580. */
+nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(
+    nvmlDevice_t device, unsigned long long *clocksThrottleReasons);
+
+/* From 0, the fastest, to 15. */
+typedef enum {
+    NVML_PSTATE_0 = 0,
+    NVML_PSTATE_15 = 15,
+    NVML_PSTATE_UNKNOWN = 32
+} nvmlPstates_t;
+
+nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, nvmlPstates_t *pState);
 
 /* ---- Persistence mode: the driver stays loaded while nobody uses the GPU ---- */
 

@@ -58,6 +58,15 @@
  *   380 u32      T  memory clocks that exist, MHz: from; 384 to
  *   388 u32      T  whether the field POWER_INSTANT has the module's scope, 0 or 1; it tells the same
  *   392 u64      T  the bits that a call of oddity 4 answers with
+ *   400 i32      T  temperature, C; 404 of the memory
+ *   408 u32      T  SM clock, MHz; 412 memory clock. While a clock is locked, no less and no more
+ *                   than the lock allows is answered
+ *   416 u32      T  utilisation, %; 420 of the memory
+ *   424 u64      T  memory used, bytes; 432 there is; 440 reserved
+ *   448 u64      T  clocks event reasons, bits
+ *   456 u32      T  performance state
+ *   460 u32      T  a power limit from outside, mW, 0 = none: the enforced limit is the lower one
+ *   464 u32      T  nvmlReturn of the field MEMORY_TEMP (0; 3 = not supported)
  *   1024         call table: entry c at 1024 + c * 32, c from enum call below
  *       0 u32    T  nvmlReturn to answer with (0 = work normally)
  *       4 u32    T  delay before the answer, us; may be shortened while a call waits
@@ -141,6 +150,15 @@ enum call {
     RESET_MEM_LOCKED_CLOCKS = 20,
     GET_SUPPORTED_MEM_CLOCKS = 21,
     GET_SUPPORTED_GPU_CLOCKS = 22,
+    GET_ENFORCED_POWER_LIMIT = 23,
+    GET_TEMPERATURE = 24,
+    GET_TEMPERATURE_V = 25,
+    GET_CLOCK = 26,
+    GET_UTILIZATION = 27,
+    GET_MEMORY = 28,
+    GET_EVENT_REASONS = 29,
+    GET_THROTTLE_REASONS = 30, /* the old name of the former */
+    GET_PERFORMANCE_STATE = 31,
 };
 
 enum power_source { CONSTANT = 0, SINE = 1, COUNTING = 2 };
@@ -171,7 +189,11 @@ struct slot {
     u32 gpu_lock[2], mem_lock[2], gpu_range[2], mem_range[2];
     u32 module_scope;
     u64 odd_bits;
-    u32 unused3[156];
+    _Atomic int32_t temperature_c, memory_temperature_c;
+    u32 sm_clock_mhz, mem_clock_mhz, utilization_pct, mem_utilization_pct;
+    u64 memory_used, memory_total, memory_reserved, event_reasons;
+    u32 performance_state, outside_limit_mw, memory_temp_return;
+    u32 unused3[139];
     struct call_entry call[MAX_CALLS];
 };
 
@@ -208,6 +230,8 @@ AT(slot, energy_mj, 328);
 AT(slot, persistence, 352);
 AT(slot, mem_range, 380);
 AT(slot, odd_bits, 392);
+AT(slot, memory_used, 424);
+AT(slot, memory_temp_return, 464);
 AT(slot, call, 1024);
 AT(history_entry, result, 48);
 _Static_assert(sizeof(struct slot) == 2048, "slot");
@@ -262,6 +286,15 @@ static void write_defaults(void) {
         s->gpu_range[1] = 1980;
         s->mem_range[0] = 405;
         s->mem_range[1] = 2619;
+        s->temperature_c = 40 + (int)i;
+        s->memory_temperature_c = 48 + (int)i;
+        s->sm_clock_mhz = 1980;
+        s->mem_clock_mhz = 2619;
+        s->utilization_pct = 75;
+        s->mem_utilization_pct = 30;
+        s->memory_used = 20ULL << 30;
+        s->memory_total = 80ULL << 30;
+        s->memory_reserved = 1ULL << 30;
     }
     ctl->magic = MAGIC;
 }
@@ -606,18 +639,18 @@ nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci) {
 
 #ifndef WITHOUT_nvmlDeviceGetFieldValues
 /* Bytes outside the type's own stay as filled: a reader of the wrong member sees nonsense. */
-static void put_value(const struct frame *f, nvmlFieldValue_t *v, unsigned int type, unsigned int mw) {
+static void put_value(const struct frame *f, nvmlFieldValue_t *v, unsigned int type, unsigned int number) {
     nvmlValue_t value;
     memset(&value, 0xA5, sizeof value);
     v->valueType = (nvmlValueType_t)type;
     switch (type) {
-    case NVML_VALUE_TYPE_DOUBLE: value.dVal = mw; break;
-    case NVML_VALUE_TYPE_UNSIGNED_INT: value.uiVal = mw; break;
-    case NVML_VALUE_TYPE_UNSIGNED_LONG: value.ulVal = mw; break;
-    case NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: value.ullVal = mw; break;
-    case NVML_VALUE_TYPE_SIGNED_LONG_LONG: value.sllVal = mw; break;
-    case NVML_VALUE_TYPE_SIGNED_INT: value.siVal = (int)mw; break;
-    case NVML_VALUE_TYPE_UNSIGNED_SHORT: value.usVal = (unsigned short)mw; break;
+    case NVML_VALUE_TYPE_DOUBLE: value.dVal = number; break;
+    case NVML_VALUE_TYPE_UNSIGNED_INT: value.uiVal = number; break;
+    case NVML_VALUE_TYPE_UNSIGNED_LONG: value.ulVal = number; break;
+    case NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: value.ullVal = number; break;
+    case NVML_VALUE_TYPE_SIGNED_LONG_LONG: value.sllVal = number; break;
+    case NVML_VALUE_TYPE_SIGNED_INT: value.siVal = (int)number; break;
+    case NVML_VALUE_TYPE_UNSIGNED_SHORT: value.usVal = (unsigned short)number; break;
     default: break;
     }
     answer(f, &v->value, &value, sizeof value);
@@ -625,6 +658,8 @@ static void put_value(const struct frame *f, nvmlFieldValue_t *v, unsigned int t
 
 /* Only Grace Hopper has the module's scope, so a scope id left unset is noticed. */
 static nvmlReturn_t field_result(const struct slot *s, const nvmlFieldValue_t *v) {
+    if (v->fieldId == NVML_FI_DEV_MEMORY_TEMP)
+        return (nvmlReturn_t)s->memory_temp_return;
     if (v->fieldId != NVML_FI_DEV_POWER_INSTANT)
         return NVML_ERROR_NOT_SUPPORTED;
     if (v->scopeId == NVML_POWER_SCOPE_GPU)
@@ -646,7 +681,11 @@ nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int valuesCount, nvml
         v->timestamp = t.tv_sec * 1000000LL + t.tv_nsec / 1000;
         v->latencyUsec = 0;
         v->nvmlReturn = field_result(f.slot, v);
-        if (v->nvmlReturn == NVML_SUCCESS) {
+        if (v->nvmlReturn != NVML_SUCCESS)
+            continue;
+        if (v->fieldId == NVML_FI_DEV_MEMORY_TEMP) {
+            put_value(&f, v, NVML_VALUE_TYPE_UNSIGNED_INT, (unsigned int)f.slot->memory_temperature_c);
+        } else {
             f.b = read_power(f.slot);
             put_value(&f, v, f.slot->instant_type, (unsigned int)f.b);
         }
@@ -706,6 +745,18 @@ nvmlReturn_t nvmlDeviceGetPowerManagementDefaultLimit(nvmlDevice_t device, unsig
     return get_number(device, GET_DEFAULT_POWER_LIMIT, defaultLimit,
                       offsetof(struct slot, default_limit_mw));
 }
+
+#ifndef WITHOUT_nvmlDeviceGetEnforcedPowerLimit
+nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned int *limit) {
+    struct frame f = begin(device_of(device), GET_ENFORCED_POWER_LIMIT, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, limit);
+    if (r == NVML_SUCCESS) {
+        uint32_t outside = f.slot->outside_limit_mw, set = f.slot->limit_mw;
+        answer_number(&f, limit, outside && outside < set ? outside : set);
+    }
+    return end(&f, r);
+}
+#endif
 
 nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(
     nvmlDevice_t device, unsigned int *minLimit, unsigned int *maxLimit) {
@@ -812,5 +863,115 @@ nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(
     if (r == NVML_SUCCESS && memoryClockMHz != f.slot->mem_range[1])
         r = NVML_ERROR_NOT_FOUND;
     return supported_clocks(&f, r, f.slot->gpu_range, count, clocksMHz);
+}
+#endif
+
+/* ---- NVML: how a device is doing ---- */
+
+#ifndef WITHOUT_nvmlDeviceGetTemperature
+nvmlReturn_t nvmlDeviceGetTemperature(
+    nvmlDevice_t device, nvmlTemperatureSensors_t sensorType, unsigned int *temp) {
+    struct frame f = begin(device_of(device), GET_TEMPERATURE, sensorType, 0);
+    nvmlReturn_t r = check_device(&f, device, temp);
+    if (r == NVML_SUCCESS && sensorType != NVML_TEMPERATURE_GPU)
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS)
+        answer_number(&f, temp, (unsigned int)f.slot->temperature_c);
+    return end(&f, r);
+}
+#endif
+
+/* A struct that says its version is refused with another one. Oddities leave what was asked alone. */
+#ifndef WITHOUT_nvmlDeviceGetTemperatureV
+nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *temperature) {
+    struct frame f = begin(device_of(device), GET_TEMPERATURE_V, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, temperature);
+    if (r == NVML_SUCCESS && temperature->version != nvmlTemperature_v1)
+        r = NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    if (r == NVML_SUCCESS && temperature->sensorType != NVML_TEMPERATURE_GPU)
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS)
+        answer_number(&f, (unsigned int *)&temperature->temperature,
+                      (unsigned int)f.slot->temperature_c);
+    return end(&f, r);
+}
+#endif
+
+static uint32_t within(uint32_t mhz, const u32 *lock) {
+    if (lock[1] == 0)
+        return mhz;
+    return mhz < lock[0] ? lock[0] : mhz > lock[1] ? lock[1] : mhz;
+}
+
+#ifndef WITHOUT_nvmlDeviceGetClockInfo
+nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t type, unsigned int *clock) {
+    struct frame f = begin(device_of(device), GET_CLOCK, type, 0);
+    nvmlReturn_t r = check_device(&f, device, clock);
+    if (r == NVML_SUCCESS && type != NVML_CLOCK_SM && type != NVML_CLOCK_MEM)
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS)
+        answer_number(&f, clock, type == NVML_CLOCK_SM ? within(f.slot->sm_clock_mhz, f.slot->gpu_lock)
+                                                       : within(f.slot->mem_clock_mhz, f.slot->mem_lock));
+    return end(&f, r);
+}
+#endif
+
+#ifndef WITHOUT_nvmlDeviceGetUtilizationRates
+nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization) {
+    struct frame f = begin(device_of(device), GET_UTILIZATION, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, utilization);
+    if (r == NVML_SUCCESS) {
+        nvmlUtilization_t told = {f.slot->utilization_pct, f.slot->mem_utilization_pct};
+        answer(&f, utilization, &told, sizeof told);
+    }
+    return end(&f, r);
+}
+#endif
+
+#ifndef WITHOUT_nvmlDeviceGetMemoryInfo_v2
+nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory) {
+    struct frame f = begin(device_of(device), GET_MEMORY, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, memory);
+    if (r == NVML_SUCCESS && memory->version != nvmlMemory_v2)
+        r = NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    if (r == NVML_SUCCESS) {
+        nvmlMemory_v2_t told = {
+            .version = nvmlMemory_v2, .total = f.slot->memory_total,
+            .reserved = f.slot->memory_reserved, .used = f.slot->memory_used};
+        told.free = told.total - told.reserved - told.used;
+        size_t from = offsetof(nvmlMemory_v2_t, total);
+        answer(&f, (char *)memory + from, (char *)&told + from, sizeof told - from);
+    }
+    return end(&f, r);
+}
+#endif
+
+static nvmlReturn_t event_reasons(nvmlDevice_t device, enum call call, unsigned long long *reasons) {
+    struct frame f = begin(device_of(device), call, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, reasons);
+    if (r == NVML_SUCCESS) {
+        unsigned long long told = f.slot->event_reasons;
+        answer(&f, reasons, &told, sizeof told);
+    }
+    return end(&f, r);
+}
+
+#ifndef WITHOUT_nvmlDeviceGetCurrentClocksEventReasons
+nvmlReturn_t nvmlDeviceGetCurrentClocksEventReasons(
+    nvmlDevice_t device, unsigned long long *clocksEventReasons) {
+    return event_reasons(device, GET_EVENT_REASONS, clocksEventReasons);
+}
+#endif
+
+#ifndef WITHOUT_nvmlDeviceGetCurrentClocksThrottleReasons
+nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(
+    nvmlDevice_t device, unsigned long long *clocksThrottleReasons) {
+    return event_reasons(device, GET_THROTTLE_REASONS, clocksThrottleReasons);
+}
+#endif
+
+#ifndef WITHOUT_nvmlDeviceGetPerformanceState
+nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, nvmlPstates_t *pState) {
+    return get_number(device, GET_PERFORMANCE_STATE, pState, offsetof(struct slot, performance_state));
 }
 #endif

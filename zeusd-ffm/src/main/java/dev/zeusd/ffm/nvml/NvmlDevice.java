@@ -31,6 +31,7 @@ public final class NvmlDevice {
   private final CallGate.Caller caller = new CallGate.Caller();
   private final MemorySegment words = Arena.ofAuto().allocate(JAVA_LONG, 2);
   private final PowerField power = new PowerField();
+  private final NvmlSensors sensors = new NvmlSensors(this);
 
   private MemorySegment handle = MemorySegment.NULL;
   private int handleGeneration = -1;
@@ -146,6 +147,11 @@ public final class NvmlDevice {
       throw new NvmlException(NvmlFunction.GET_TOTAL_ENERGY, "nothing");
     }
     return energyMj;
+  }
+
+  /** How it is doing. */
+  public NvmlSensors sensors() {
+    return sensors;
   }
 
   // ---- Settings ----
@@ -266,7 +272,7 @@ public final class NvmlDevice {
   // ---- Calls ----
 
   /** A call with the device's handle; gives NVML's result code. */
-  private interface Call {
+  interface Call {
     int run(NvmlCalls calls, MemorySegment device) throws NvmlException;
   }
 
@@ -285,7 +291,8 @@ public final class NvmlDevice {
     return Integer.toUnsignedLong(value);
   }
 
-  private void run(NvmlFunction function, Call call) throws NvmlException {
+  /** Makes a call; whatever becomes of the library, the handle is a good one. */
+  void run(NvmlFunction function, Call call) throws NvmlException {
     try {
       runInside(function, call);
     } catch (NvmlException e) {

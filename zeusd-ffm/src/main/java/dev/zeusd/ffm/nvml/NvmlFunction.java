@@ -63,7 +63,27 @@ enum NvmlFunction {
       ADDRESS,
       JAVA_INT,
       ADDRESS,
-      ADDRESS);
+      ADDRESS),
+  GET_ENFORCED_POWER_LIMIT(
+      "nvmlDeviceGetEnforcedPowerLimit", "reading the enforced power limit", ADDRESS, ADDRESS),
+  GET_TEMPERATURE(
+      "nvmlDeviceGetTemperature", "reading the temperature", ADDRESS, JAVA_INT, ADDRESS),
+  GET_TEMPERATURE_V("nvmlDeviceGetTemperatureV", "reading the temperature", ADDRESS, ADDRESS),
+  GET_CLOCK("nvmlDeviceGetClockInfo", "reading a clock", ADDRESS, JAVA_INT, ADDRESS),
+  GET_UTILIZATION("nvmlDeviceGetUtilizationRates", "reading the utilisation", ADDRESS, ADDRESS),
+  GET_MEMORY("nvmlDeviceGetMemoryInfo_v2", "reading the use of the memory", ADDRESS, ADDRESS),
+  GET_EVENT_REASONS(
+      "nvmlDeviceGetCurrentClocksEventReasons",
+      "reading why the clocks are not higher",
+      ADDRESS,
+      ADDRESS),
+  GET_THROTTLE_REASONS(
+      "nvmlDeviceGetCurrentClocksThrottleReasons",
+      "reading why the clocks are not higher",
+      ADDRESS,
+      ADDRESS),
+  GET_PERFORMANCE_STATE(
+      "nvmlDeviceGetPerformanceState", "reading the performance state", ADDRESS, ADDRESS);
 
   private final String symbol;
   private final String action;

@@ -103,6 +103,47 @@ public final class FakeGpu {
     return set(380, fromMhz).set(384, toMhz);
   }
 
+  public FakeGpu temperaturesC(int gpuC, int memoryC) {
+    return set(400, gpuC).set(404, memoryC);
+  }
+
+  /** The result of the field MEMORY_TEMP, while the call itself succeeds; 0: it works. */
+  public FakeGpu memoryTemperatureReturn(int nvmlReturn) {
+    return set(464, nvmlReturn);
+  }
+
+  /** As they run while they are not locked. */
+  public FakeGpu clocksMhz(int smMhz, int memMhz) {
+    return set(408, smMhz).set(412, memMhz);
+  }
+
+  public FakeGpu utilizationPct(int gpuPct, int memoryPct) {
+    return set(416, gpuPct).set(420, memoryPct);
+  }
+
+  public FakeGpu memoryBytes(long used, long total, long reserved) {
+    file.setLong(slot + 424, used);
+    file.setLong(slot + 432, total);
+    file.setLong(slot + 440, reserved);
+    return this;
+  }
+
+  /** The bits of nvmlClocksEventReasons. */
+  public FakeGpu eventReasons(long bits) {
+    file.setLong(slot + 448, bits);
+    return this;
+  }
+
+  /** 0 to 15; 32: unknown. */
+  public FakeGpu performanceState(int state) {
+    return set(456, state);
+  }
+
+  /** A limit that nobody has set through NVML; 0: there is none. */
+  public FakeGpu outsidePowerLimitMw(int limitMw) {
+    return set(460, limitMw);
+  }
+
   /** What the call answers with on this device; 0: it works. */
   public FakeGpu error(Call call, int nvmlReturn) {
     file.setInt(ControlFile.entry(index, call), nvmlReturn);

@@ -55,7 +55,17 @@ public final class FakeNvml {
     SET_MEM_LOCKED_CLOCKS,
     RESET_MEM_LOCKED_CLOCKS,
     GET_SUPPORTED_MEM_CLOCKS,
-    GET_SUPPORTED_GPU_CLOCKS
+    GET_SUPPORTED_GPU_CLOCKS,
+    GET_ENFORCED_POWER_LIMIT,
+    GET_TEMPERATURE,
+    GET_TEMPERATURE_V,
+    GET_CLOCK,
+    GET_UTILIZATION,
+    GET_MEMORY,
+    GET_EVENT_REASONS,
+    /** The old name of the former. */
+    GET_THROTTLE_REASONS,
+    GET_PERFORMANCE_STATE
   }
 
   /** How a call that succeeds may be odd: a number in the control file. */
@@ -122,6 +132,19 @@ public final class FakeNvml {
     }
     return Path.of(dir).toAbsolutePath();
   }
+
+  /** All that tell how a GPU is doing; each may be missing. */
+  public static final Set<String> TELEMETRY_FUNCTIONS =
+      Set.of(
+          "nvmlDeviceGetEnforcedPowerLimit",
+          "nvmlDeviceGetTemperature",
+          "nvmlDeviceGetTemperatureV",
+          "nvmlDeviceGetClockInfo",
+          "nvmlDeviceGetUtilizationRates",
+          "nvmlDeviceGetMemoryInfo_v2",
+          "nvmlDeviceGetCurrentClocksEventReasons",
+          "nvmlDeviceGetCurrentClocksThrottleReasons",
+          "nvmlDeviceGetPerformanceState");
 
   /** Some that drivers have not always had. */
   public static final Set<String> YOUNG_FUNCTIONS =
@@ -192,7 +215,11 @@ public final class FakeNvml {
           .powerLimitMw(300_000)
           .powerLimits(100_000, 300_000, 400_000)
           .gpuClockRange(210, 1980)
-          .memClockRange(405, 2619);
+          .memClockRange(405, 2619)
+          .temperaturesC(40 + i, 48 + i)
+          .clocksMhz(1980, 2619)
+          .utilizationPct(75, 30)
+          .memoryBytes(20L << 30, 80L << 30, 1L << 30);
       file.setInt(ControlFile.slot(i) + 204, 0x233010de);
       file.setInt(ControlFile.slot(i) + 208, 0x16c110de);
     }

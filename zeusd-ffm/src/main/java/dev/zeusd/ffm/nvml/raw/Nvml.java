@@ -140,6 +140,132 @@ public class Nvml {
     public static int NVML_POWER_SCOPE_MODULE() {
         return NVML_POWER_SCOPE_MODULE;
     }
+    private static final int NVML_FI_DEV_MEMORY_TEMP = (int)82L;
+    /**
+     * {@snippet lang=c :
+     * #define NVML_FI_DEV_MEMORY_TEMP 82
+     * }
+     */
+    public static int NVML_FI_DEV_MEMORY_TEMP() {
+        return NVML_FI_DEV_MEMORY_TEMP;
+    }
+    private static final int nvmlTemperature_v1 = (int)16777228L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlTemperature_v1 16777228
+     * }
+     */
+    public static int nvmlTemperature_v1() {
+        return nvmlTemperature_v1;
+    }
+    private static final int nvmlMemory_v2 = (int)33554472L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlMemory_v2 33554472
+     * }
+     */
+    public static int nvmlMemory_v2() {
+        return nvmlMemory_v2;
+    }
+    private static final int nvmlClocksEventReasonGpuIdle = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksEventReasonGpuIdle 1
+     * }
+     */
+    public static int nvmlClocksEventReasonGpuIdle() {
+        return nvmlClocksEventReasonGpuIdle;
+    }
+    private static final int nvmlClocksEventReasonApplicationsClocksSetting = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksEventReasonApplicationsClocksSetting 2
+     * }
+     */
+    public static int nvmlClocksEventReasonApplicationsClocksSetting() {
+        return nvmlClocksEventReasonApplicationsClocksSetting;
+    }
+    private static final int nvmlClocksEventReasonSwPowerCap = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksEventReasonSwPowerCap 4
+     * }
+     */
+    public static int nvmlClocksEventReasonSwPowerCap() {
+        return nvmlClocksEventReasonSwPowerCap;
+    }
+    private static final int nvmlClocksThrottleReasonHwSlowdown = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksThrottleReasonHwSlowdown 8
+     * }
+     */
+    public static int nvmlClocksThrottleReasonHwSlowdown() {
+        return nvmlClocksThrottleReasonHwSlowdown;
+    }
+    private static final int nvmlClocksEventReasonSyncBoost = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksEventReasonSyncBoost 16
+     * }
+     */
+    public static int nvmlClocksEventReasonSyncBoost() {
+        return nvmlClocksEventReasonSyncBoost;
+    }
+    private static final int nvmlClocksEventReasonSwThermalSlowdown = (int)32L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksEventReasonSwThermalSlowdown 32
+     * }
+     */
+    public static int nvmlClocksEventReasonSwThermalSlowdown() {
+        return nvmlClocksEventReasonSwThermalSlowdown;
+    }
+    private static final int nvmlClocksThrottleReasonHwThermalSlowdown = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksThrottleReasonHwThermalSlowdown 64
+     * }
+     */
+    public static int nvmlClocksThrottleReasonHwThermalSlowdown() {
+        return nvmlClocksThrottleReasonHwThermalSlowdown;
+    }
+    private static final int nvmlClocksThrottleReasonHwPowerBrakeSlowdown = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksThrottleReasonHwPowerBrakeSlowdown 128
+     * }
+     */
+    public static int nvmlClocksThrottleReasonHwPowerBrakeSlowdown() {
+        return nvmlClocksThrottleReasonHwPowerBrakeSlowdown;
+    }
+    private static final int nvmlClocksEventReasonDisplayClockSetting = (int)256L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksEventReasonDisplayClockSetting 256
+     * }
+     */
+    public static int nvmlClocksEventReasonDisplayClockSetting() {
+        return nvmlClocksEventReasonDisplayClockSetting;
+    }
+    private static final int nvmlClocksEventReasonBoardLimit = (int)512L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksEventReasonBoardLimit 512
+     * }
+     */
+    public static int nvmlClocksEventReasonBoardLimit() {
+        return nvmlClocksEventReasonBoardLimit;
+    }
+    private static final int nvmlClocksEventReasonReliability = (int)1024L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlClocksEventReasonReliability 1024
+     * }
+     */
+    public static int nvmlClocksEventReasonReliability() {
+        return nvmlClocksEventReasonReliability;
+    }
     private static final int NVML_SUCCESS = (int)0L;
     /**
      * {@snippet lang=c :
@@ -1433,6 +1559,593 @@ public class Nvml {
                 traceDowncall("nvmlDeviceGetPowerManagementDefaultLimit", device, defaultLimit);
             }
             return (int)mh$.invokeExact(device, defaultLimit);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetEnforcedPowerLimit {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetEnforcedPowerLimit");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned int *limit)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetEnforcedPowerLimit$descriptor() {
+        return nvmlDeviceGetEnforcedPowerLimit.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned int *limit)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetEnforcedPowerLimit$handle() {
+        return nvmlDeviceGetEnforcedPowerLimit.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned int *limit)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetEnforcedPowerLimit$address() {
+        return nvmlDeviceGetEnforcedPowerLimit.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned int *limit)
+     * }
+     */
+    public static int nvmlDeviceGetEnforcedPowerLimit(MemorySegment device, MemorySegment limit) {
+        var mh$ = nvmlDeviceGetEnforcedPowerLimit.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetEnforcedPowerLimit", device, limit);
+            }
+            return (int)mh$.invokeExact(device, limit);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int NVML_TEMPERATURE_GPU = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum nvmlTemperatureSensors_t.NVML_TEMPERATURE_GPU = 0
+     * }
+     */
+    public static int NVML_TEMPERATURE_GPU() {
+        return NVML_TEMPERATURE_GPU;
+    }
+
+    private static class nvmlDeviceGetTemperatureV {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetTemperatureV");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *temperature)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetTemperatureV$descriptor() {
+        return nvmlDeviceGetTemperatureV.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *temperature)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetTemperatureV$handle() {
+        return nvmlDeviceGetTemperatureV.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *temperature)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetTemperatureV$address() {
+        return nvmlDeviceGetTemperatureV.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *temperature)
+     * }
+     */
+    public static int nvmlDeviceGetTemperatureV(MemorySegment device, MemorySegment temperature) {
+        var mh$ = nvmlDeviceGetTemperatureV.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetTemperatureV", device, temperature);
+            }
+            return (int)mh$.invokeExact(device, temperature);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetTemperature {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_INT,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetTemperature");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, nvmlTemperatureSensors_t sensorType, unsigned int *temp)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetTemperature$descriptor() {
+        return nvmlDeviceGetTemperature.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, nvmlTemperatureSensors_t sensorType, unsigned int *temp)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetTemperature$handle() {
+        return nvmlDeviceGetTemperature.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, nvmlTemperatureSensors_t sensorType, unsigned int *temp)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetTemperature$address() {
+        return nvmlDeviceGetTemperature.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, nvmlTemperatureSensors_t sensorType, unsigned int *temp)
+     * }
+     */
+    public static int nvmlDeviceGetTemperature(MemorySegment device, int sensorType, MemorySegment temp) {
+        var mh$ = nvmlDeviceGetTemperature.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetTemperature", device, sensorType, temp);
+            }
+            return (int)mh$.invokeExact(device, sensorType, temp);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int NVML_CLOCK_SM = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum nvmlClockType_t.NVML_CLOCK_SM = 1
+     * }
+     */
+    public static int NVML_CLOCK_SM() {
+        return NVML_CLOCK_SM;
+    }
+    private static final int NVML_CLOCK_MEM = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum nvmlClockType_t.NVML_CLOCK_MEM = 2
+     * }
+     */
+    public static int NVML_CLOCK_MEM() {
+        return NVML_CLOCK_MEM;
+    }
+
+    private static class nvmlDeviceGetClockInfo {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_INT,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetClockInfo");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t type, unsigned int *clock)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetClockInfo$descriptor() {
+        return nvmlDeviceGetClockInfo.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t type, unsigned int *clock)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetClockInfo$handle() {
+        return nvmlDeviceGetClockInfo.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t type, unsigned int *clock)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetClockInfo$address() {
+        return nvmlDeviceGetClockInfo.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t type, unsigned int *clock)
+     * }
+     */
+    public static int nvmlDeviceGetClockInfo(MemorySegment device, int type, MemorySegment clock) {
+        var mh$ = nvmlDeviceGetClockInfo.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetClockInfo", device, type, clock);
+            }
+            return (int)mh$.invokeExact(device, type, clock);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetUtilizationRates {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetUtilizationRates");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetUtilizationRates$descriptor() {
+        return nvmlDeviceGetUtilizationRates.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetUtilizationRates$handle() {
+        return nvmlDeviceGetUtilizationRates.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetUtilizationRates$address() {
+        return nvmlDeviceGetUtilizationRates.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization)
+     * }
+     */
+    public static int nvmlDeviceGetUtilizationRates(MemorySegment device, MemorySegment utilization) {
+        var mh$ = nvmlDeviceGetUtilizationRates.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetUtilizationRates", device, utilization);
+            }
+            return (int)mh$.invokeExact(device, utilization);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetMemoryInfo_v2 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetMemoryInfo_v2");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetMemoryInfo_v2$descriptor() {
+        return nvmlDeviceGetMemoryInfo_v2.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetMemoryInfo_v2$handle() {
+        return nvmlDeviceGetMemoryInfo_v2.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetMemoryInfo_v2$address() {
+        return nvmlDeviceGetMemoryInfo_v2.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory)
+     * }
+     */
+    public static int nvmlDeviceGetMemoryInfo_v2(MemorySegment device, MemorySegment memory) {
+        var mh$ = nvmlDeviceGetMemoryInfo_v2.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetMemoryInfo_v2", device, memory);
+            }
+            return (int)mh$.invokeExact(device, memory);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetCurrentClocksEventReasons {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetCurrentClocksEventReasons");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetCurrentClocksEventReasons(nvmlDevice_t device, unsigned long long *clocksEventReasons)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetCurrentClocksEventReasons$descriptor() {
+        return nvmlDeviceGetCurrentClocksEventReasons.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetCurrentClocksEventReasons(nvmlDevice_t device, unsigned long long *clocksEventReasons)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetCurrentClocksEventReasons$handle() {
+        return nvmlDeviceGetCurrentClocksEventReasons.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetCurrentClocksEventReasons(nvmlDevice_t device, unsigned long long *clocksEventReasons)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetCurrentClocksEventReasons$address() {
+        return nvmlDeviceGetCurrentClocksEventReasons.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetCurrentClocksEventReasons(nvmlDevice_t device, unsigned long long *clocksEventReasons)
+     * }
+     */
+    public static int nvmlDeviceGetCurrentClocksEventReasons(MemorySegment device, MemorySegment clocksEventReasons) {
+        var mh$ = nvmlDeviceGetCurrentClocksEventReasons.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetCurrentClocksEventReasons", device, clocksEventReasons);
+            }
+            return (int)mh$.invokeExact(device, clocksEventReasons);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetCurrentClocksThrottleReasons {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetCurrentClocksThrottleReasons");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t device, unsigned long long *clocksThrottleReasons)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetCurrentClocksThrottleReasons$descriptor() {
+        return nvmlDeviceGetCurrentClocksThrottleReasons.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t device, unsigned long long *clocksThrottleReasons)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetCurrentClocksThrottleReasons$handle() {
+        return nvmlDeviceGetCurrentClocksThrottleReasons.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t device, unsigned long long *clocksThrottleReasons)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetCurrentClocksThrottleReasons$address() {
+        return nvmlDeviceGetCurrentClocksThrottleReasons.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t device, unsigned long long *clocksThrottleReasons)
+     * }
+     */
+    public static int nvmlDeviceGetCurrentClocksThrottleReasons(MemorySegment device, MemorySegment clocksThrottleReasons) {
+        var mh$ = nvmlDeviceGetCurrentClocksThrottleReasons.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetCurrentClocksThrottleReasons", device, clocksThrottleReasons);
+            }
+            return (int)mh$.invokeExact(device, clocksThrottleReasons);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int NVML_PSTATE_0 = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum nvmlPstates_t.NVML_PSTATE_0 = 0
+     * }
+     */
+    public static int NVML_PSTATE_0() {
+        return NVML_PSTATE_0;
+    }
+    private static final int NVML_PSTATE_15 = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * enum nvmlPstates_t.NVML_PSTATE_15 = 15
+     * }
+     */
+    public static int NVML_PSTATE_15() {
+        return NVML_PSTATE_15;
+    }
+    private static final int NVML_PSTATE_UNKNOWN = (int)32L;
+    /**
+     * {@snippet lang=c :
+     * enum nvmlPstates_t.NVML_PSTATE_UNKNOWN = 32
+     * }
+     */
+    public static int NVML_PSTATE_UNKNOWN() {
+        return NVML_PSTATE_UNKNOWN;
+    }
+
+    private static class nvmlDeviceGetPerformanceState {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetPerformanceState");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, nvmlPstates_t *pState)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetPerformanceState$descriptor() {
+        return nvmlDeviceGetPerformanceState.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, nvmlPstates_t *pState)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetPerformanceState$handle() {
+        return nvmlDeviceGetPerformanceState.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, nvmlPstates_t *pState)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetPerformanceState$address() {
+        return nvmlDeviceGetPerformanceState.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, nvmlPstates_t *pState)
+     * }
+     */
+    public static int nvmlDeviceGetPerformanceState(MemorySegment device, MemorySegment pState) {
+        var mh$ = nvmlDeviceGetPerformanceState.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetPerformanceState", device, pState);
+            }
+            return (int)mh$.invokeExact(device, pState);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
