@@ -1,5 +1,9 @@
 package dev.zeusd.core.device;
 
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Optional;
+
 /**
  * One GPU. Every method but {@link #info} asks the hardware, may take long, and throws {@link
  * DeviceException}. What a kind of GPU does not have need not be implemented.
@@ -13,6 +17,14 @@ public interface Gpu {
    * {@link #identify} or a later call, no more than its id is known.
    */
   GpuInfo info();
+
+  /**
+   * Who serves it, without asking the hardware; from any thread. Empty until that is known: from
+   * the first {@link #telemetry} on, at the latest.
+   */
+  default Optional<GpuDriver> driver() {
+    return Optional.empty();
+  }
 
   /** Asks the hardware what the GPU is. A failure is logged only: it may tell later. */
   default void identify() {}
@@ -46,6 +58,18 @@ public interface Gpu {
   /** The limits that can be set. */
   default PowerLimitConstraints powerLimitConstraints() {
     throw cannot("have a power limit");
+  }
+
+  /** How it is doing; what it does not tell is left out. */
+  default GpuTelemetry telemetry() {
+    Map<GpuTelemetry.Reading, Long> readings = new EnumMap<>(GpuTelemetry.Reading.class);
+    try {
+      readings.put(GpuTelemetry.Reading.POWER_LIMIT_MW, powerLimitMw());
+      readings.put(GpuTelemetry.Reading.DEFAULT_POWER_LIMIT_MW, defaultPowerLimitMw());
+    } catch (DeviceException.NotSupported e) {
+      // It tells no more.
+    }
+    return new GpuTelemetry(readings, Optional.empty());
   }
 
   /** Whether persistence mode is on. */

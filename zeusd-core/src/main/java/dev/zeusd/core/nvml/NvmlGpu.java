@@ -2,13 +2,16 @@ package dev.zeusd.core.nvml;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuDriver;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.device.GpuTelemetry;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.ffm.nvml.BackOff;
 import dev.zeusd.ffm.nvml.NvmlDevice;
 import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
 import dev.zeusd.ffm.nvml.NvmlReturn;
+import java.util.Optional;
 
 /**
  * A GPU behind NVML.
@@ -24,6 +27,7 @@ final class NvmlGpu implements Gpu {
   private final NvmlDevice device;
   private final NvmlIdentity identity;
   private final NvmlPower power;
+  private final NvmlTelemetry telemetry;
   private final Failures failures = new Failures();
   private final Failures powerFailures = new Failures();
   private volatile GpuInfo info;
@@ -34,6 +38,7 @@ final class NvmlGpu implements Gpu {
     this.device = device;
     this.identity = new NvmlIdentity(id, device);
     this.power = new NvmlPower(id, library, device);
+    this.telemetry = new NvmlTelemetry(library, device);
     this.info = GpuInfo.unknown(id);
   }
 
@@ -103,6 +108,11 @@ final class NvmlGpu implements Gpu {
     return library.initialisations();
   }
 
+  @Override
+  public Optional<GpuDriver> driver() {
+    return telemetry.driver();
+  }
+
   // ---- Readings ----
 
   private interface Getter<T> {
@@ -162,6 +172,11 @@ final class NvmlGpu implements Gpu {
   @Override
   public long defaultPowerLimitMw() {
     return get(device::defaultPowerLimitMw);
+  }
+
+  @Override
+  public GpuTelemetry telemetry() {
+    return get(telemetry::read);
   }
 
   @Override

@@ -52,6 +52,17 @@ final class PowerCycle {
     return offsetMj + integralMj(stepsSinceStart());
   }
 
+  /** Where in the cycle the power of now is from, in s. */
+  double second() {
+    return (int) (stepsSinceStart() % STEPS) * STEP_SECONDS;
+  }
+
+  /** Mean power over so many seconds until now, in mW, as if it had always gone on like this. */
+  double meanMw(double seconds) {
+    double steps = stepsSinceStart();
+    return (integralMj(steps) - integralMj(steps - seconds / STEP_SECONDS)) / seconds;
+  }
+
   /** Makes a change that the power depends on; energy goes on from where it is. */
   void change(Runnable change) {
     double steps = stepsSinceStart();

@@ -2,12 +2,20 @@ package dev.zeusd.core.simulated;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuDriver;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.device.GpuTelemetry;
+import dev.zeusd.core.device.GpuTelemetry.Reading;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.device.PowerScope;
+import dev.zeusd.core.device.ThrottleReason;
 import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.LongSupplier;
 
 /**
@@ -19,14 +27,19 @@ public final class SimulatedGpu implements Gpu {
   private static final double IDLE_MW = 70_000;
   private static final long MIN_LIMIT_MW = 200_000;
   private static final long DEFAULT_LIMIT_MW = 700_000;
+  private static final long IDLE_GPU_CLOCK_MHZ = 345;
   private static final long MAX_GPU_CLOCK_MHZ = 1980;
   private static final long MAX_MEM_CLOCK_MHZ = 2619;
+
+  /** How far back the temperature remembers the power. */
+  private static final double INERTIA_SECONDS = 15;
 
   private final GpuInfo info;
   private final PowerCycle power;
 
   private long powerLimitMw = DEFAULT_LIMIT_MW;
   private boolean persistenceMode;
+  private long minGpuClockMhz;
   private long gpuClockMhz = MAX_GPU_CLOCK_MHZ;
   private long memClockMhz = MAX_MEM_CLOCK_MHZ;
 
@@ -53,11 +66,18 @@ public final class SimulatedGpu implements Gpu {
   }
 
   private double demandMw(double second) {
-    double load = load((second + 7 * info.id()) % PowerCycle.SECONDS);
+    return Math.min(wantedMw(second), powerLimitMw);
+  }
+
+  /** What it would draw without a power limit. */
+  private double wantedMw(double second) {
     double clocks = 0.85 * gpuClockMhz / MAX_GPU_CLOCK_MHZ + 0.15 * memClockMhz / MAX_MEM_CLOCK_MHZ;
     double noise = 1 + 0.02 * PowerCycle.noise(info.id(), second);
-    double wanted = (IDLE_MW + load * 580_000 * clocks * clocks) * noise;
-    return Math.min(wanted, powerLimitMw);
+    return (IDLE_MW + loadAt(second) * 580_000 * clocks * clocks) * noise;
+  }
+
+  private double loadAt(double second) {
+    return load((second + 7 * info.id()) % PowerCycle.SECONDS);
   }
 
   /** Share of the full load, by second of the minute. */
@@ -101,6 +121,51 @@ public final class SimulatedGpu implements Gpu {
   }
 
   @Override
+  public Optional<GpuDriver> driver() {
+    return Optional.of(new GpuDriver("simulated", ""));
+  }
+
+  /** The temperature follows the power with some inertia, the clock what limits it. */
+  @Override
+  public GpuTelemetry telemetry() {
+    double second = power.second();
+    double load = loadAt(second);
+    boolean isCapped = wantedMw(second) > powerLimitMw;
+    double temperatureC = 28 + power.meanMw(INERTIA_SECONDS) / 15_000;
+    Map<Reading, Long> readings = new EnumMap<>(Reading.class);
+    readings.put(Reading.TEMPERATURE_C, Math.round(temperatureC));
+    readings.put(Reading.MEMORY_TEMPERATURE_C, Math.round(temperatureC + 8));
+    readings.put(Reading.SM_CLOCK_MHZ, smClockMhz(second, load, isCapped));
+    readings.put(Reading.MEM_CLOCK_MHZ, memClockMhz);
+    readings.put(Reading.GPU_UTILIZATION_PCT, Math.round(100 * load));
+    readings.put(Reading.MEM_UTILIZATION_PCT, Math.round(45 * load));
+    readings.put(Reading.MEMORY_USED_BYTES, load > 0 ? 61L << 30 : 512L << 20);
+    readings.put(Reading.MEMORY_TOTAL_BYTES, 80L << 30);
+    readings.put(Reading.POWER_LIMIT_MW, powerLimitMw);
+    readings.put(Reading.ENFORCED_POWER_LIMIT_MW, powerLimitMw);
+    readings.put(Reading.DEFAULT_POWER_LIMIT_MW, DEFAULT_LIMIT_MW);
+    readings.put(Reading.PERFORMANCE_STATE, load > 0 ? 0L : 8L);
+    Set<ThrottleReason> reasons = EnumSet.noneOf(ThrottleReason.class);
+    if (load == 0) {
+      reasons.add(ThrottleReason.GPU_IDLE);
+    }
+    if (isCapped) {
+      reasons.add(ThrottleReason.SW_POWER_CAP);
+    }
+    return new GpuTelemetry(readings, Optional.of(reasons));
+  }
+
+  /** Power over idle goes with the square of the clock. */
+  private long smClockMhz(double second, double load, boolean isCapped) {
+    if (load == 0) {
+      return Math.min(Math.max(IDLE_GPU_CLOCK_MHZ, minGpuClockMhz), gpuClockMhz);
+    }
+    double share =
+        isCapped ? Math.sqrt((powerLimitMw - IDLE_MW) / (wantedMw(second) - IDLE_MW)) : 1;
+    return Math.round(gpuClockMhz * share);
+  }
+
+  @Override
   public PowerLimitConstraints powerLimitConstraints() {
     return new PowerLimitConstraints(MIN_LIMIT_MW, DEFAULT_LIMIT_MW);
   }
@@ -134,6 +199,7 @@ public final class SimulatedGpu implements Gpu {
   @Override
   public void setGpuLockedClocks(long minClockMhz, long maxClockMhz) {
     long clockMhz = lockedClock(minClockMhz, maxClockMhz, MAX_GPU_CLOCK_MHZ);
+    minGpuClockMhz = minClockMhz;
     power.change(() -> gpuClockMhz = clockMhz);
   }
 
@@ -154,6 +220,7 @@ public final class SimulatedGpu implements Gpu {
 
   @Override
   public void resetGpuLockedClocks() {
+    minGpuClockMhz = 0;
     power.change(() -> gpuClockMhz = MAX_GPU_CLOCK_MHZ);
   }
 

@@ -1,5 +1,6 @@
 package dev.zeusd.core.simulated;
 
+import static dev.zeusd.core.device.GpuTelemetry.Reading.*;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -8,8 +9,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuTelemetry;
 import dev.zeusd.core.device.PowerLimitConstraints;
+import dev.zeusd.core.device.ThrottleReason;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** A believable GPU, on a clock that the test moves. */
@@ -158,5 +163,53 @@ class SimulatedGpuTest {
     SimulatedGpu shifted = new SimulatedGpu(1, () -> now);
     now += 11 * SECOND;
     assertNotEquals(gpu.powerMw(), shifted.powerMw());
+  }
+
+  private long reading(GpuTelemetry.Reading reading) {
+    return gpu.telemetry().get(reading).orElseThrow();
+  }
+
+  @Test
+  void theTemperatureFollowsThePower() {
+    now += 5 * SECOND;
+    long idleC = reading(TEMPERATURE_C);
+    now += 35 * SECOND;
+    long loadC = reading(TEMPERATURE_C);
+    assertTrue(idleC > 25 && idleC < loadC - 15 && loadC < 90, idleC + " to " + loadC);
+    gpu.setPowerLimit(200_000);
+    assertTrue(reading(TEMPERATURE_C) < loadC - 15);
+  }
+
+  @Test
+  void thePowerLimitHoldsTheClockDownAndIsTold() {
+    now += 20 * SECOND;
+    while (gpu.powerMw() < 600_000) {
+      now += 20 * MS;
+    }
+    assertEquals(1980, reading(SM_CLOCK_MHZ));
+    assertEquals(Optional.of(Set.of()), gpu.telemetry().throttleReasons());
+    gpu.setPowerLimit(300_000);
+    long cappedMhz = reading(SM_CLOCK_MHZ);
+    assertTrue(cappedMhz > 800 && cappedMhz < 1500, "clock " + cappedMhz);
+    assertEquals(
+        Optional.of(Set.of(ThrottleReason.SW_POWER_CAP)), gpu.telemetry().throttleReasons());
+    assertEquals(300_000, reading(ENFORCED_POWER_LIMIT_MW));
+    assertEquals(700_000, reading(DEFAULT_POWER_LIMIT_MW));
+  }
+
+  @Test
+  void lockedClocksAreKept() {
+    now += 3 * SECOND;
+    assertEquals(345, reading(SM_CLOCK_MHZ));
+    assertEquals(Optional.of(Set.of(ThrottleReason.GPU_IDLE)), gpu.telemetry().throttleReasons());
+    gpu.setGpuLockedClocks(600, 900);
+    gpu.setMemLockedClocks(1000, 1500);
+    assertEquals(600, reading(SM_CLOCK_MHZ));
+    assertEquals(1500, reading(MEM_CLOCK_MHZ));
+    now += 20 * SECOND;
+    assertEquals(900, reading(SM_CLOCK_MHZ));
+    assertEquals(0, reading(PERFORMANCE_STATE));
+    gpu.resetGpuLockedClocks();
+    assertEquals(1980, reading(SM_CLOCK_MHZ));
   }
 }
