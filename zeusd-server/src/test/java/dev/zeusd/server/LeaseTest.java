@@ -182,6 +182,20 @@ class LeaseTest {
   }
 
   @Test
+  void aResetOfTheLimitIsAWriteAsAnyOther() throws IOException {
+    start(Transport.UDS);
+    setLimit(0, 200_000, 200);
+    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=30");
+    String reset = "/gpu/reset_power_limit?block=true&gpu_ids=0";
+    assertEquals(423, ask("POST", reset).status());
+    assertEquals(200_000, nvml.gpu(0).powerLimitMw());
+    assertEquals(200, ask("POST", reset, lease.header()).status());
+    assertEquals(300_000, nvml.gpu(0).powerLimitMw());
+    assertEquals(200, ask("POST", "/lease/end?lease_id=" + lease.id()).status());
+    assertEquals(200_000, nvml.gpu(0).powerLimitMw(), "it is put back");
+  }
+
+  @Test
   void whoWaitsIsServedWhenTheOtherEnds() throws Exception {
     start(Transport.TCP);
     Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=30");

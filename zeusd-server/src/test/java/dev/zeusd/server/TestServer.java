@@ -132,6 +132,17 @@ final class TestServer implements AutoCloseable {
         Optional.empty());
   }
 
+  /** All that {@code node} has, which stays open. */
+  static TestServer startOn(Transport transport, Node node) throws IOException {
+    return start(
+        transport,
+        node,
+        false,
+        EnumSet.allOf(ApiGroup.class),
+        StreamFormat.SAMPLE,
+        Optional.empty());
+  }
+
   /** A second server on the same devices. */
   TestServer alsoAt(Transport transport) throws IOException {
     return start(
@@ -208,6 +219,14 @@ final class TestServer implements AutoCloseable {
       RawResponse response = connection.get(target);
       connection.assertIdle();
       return response;
+    }
+  }
+
+  /** As {@link #get}, with POST. */
+  RawResponse post(String target) throws IOException {
+    try (RawConnection connection = connect()) {
+      connection.send(RawConnection.request("POST", target));
+      return connection.readResponse();
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.zeusd.server.http;
 
+import static dev.zeusd.core.settings.SettingKey.POWER_LIMIT;
 import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
 
 import dev.zeusd.core.Node;
@@ -7,6 +8,7 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.core.settings.SettingAccess;
+import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.core.settings.SettingValue.ClockRange;
 import dev.zeusd.server.connection.Shares;
@@ -27,6 +29,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 /** The group gpu-control. */
 public final class GpuControlService {
@@ -49,9 +52,20 @@ public final class GpuControlService {
     this.gpus = new FanOut.ById<>(node::gpus);
   }
 
+  /**
+   * A setting that is to be changed.
+   *
+   * @param value to what; called on the GPU's thread, since it may have to ask the GPU
+   */
+  private record Write(SettingKey key, Function<Gpu, SettingValue> value) {
+    static Write of(SettingValue value) {
+      return new Write(value.key(), gpu -> value);
+    }
+  }
+
   /** Reads from a query what is to be set. */
   private interface Command {
-    List<SettingValue> from(Query query);
+    List<Write> from(Query query);
   }
 
   /** Registers the endpoints. */
@@ -62,20 +76,22 @@ public final class GpuControlService {
         Set.of("power_limit_mw"),
         query -> {
           long limitMw = query.u32("power_limit_mw");
-          return List.of(new SettingValue.PowerLimit(limitMw));
+          return List.of(Write.of(new SettingValue.PowerLimit(limitMw)));
         });
+    Write limitReset = new Write(POWER_LIMIT, gpu -> SettingValue.driverDefault(POWER_LIMIT, gpu));
+    add(routes, "reset_power_limit", Set.of(), query -> List.of(limitReset));
     add(
         routes,
         "set_persistence_mode",
         Set.of("enabled"),
         query -> {
           boolean enabled = query.bool("enabled");
-          return List.of(new SettingValue.PersistenceMode(enabled));
+          return List.of(Write.of(new SettingValue.PersistenceMode(enabled)));
         });
     add(routes, "set_gpu_locked_clocks", Set.of(MIN_CLOCK_MHZ, MAX_CLOCK_MHZ), this::gpuClocks);
     add(routes, "set_mem_locked_clocks", Set.of(MIN_CLOCK_MHZ, MAX_CLOCK_MHZ), this::memClocks);
-    SettingValue gpuReset = new SettingValue.GpuClocks(Optional.empty());
-    SettingValue memReset = new SettingValue.MemClocks(Optional.empty());
+    Write gpuReset = Write.of(new SettingValue.GpuClocks(Optional.empty()));
+    Write memReset = Write.of(new SettingValue.MemClocks(Optional.empty()));
     add(routes, "reset_gpu_locked_clocks", Set.of(), query -> List.of(gpuReset));
     add(routes, "reset_mem_locked_clocks", Set.of(), query -> List.of(memReset));
     add(routes, "reset_locked_clocks", Set.of(), query -> List.of(gpuReset, memReset));
@@ -114,12 +130,12 @@ public final class GpuControlService {
     }
   }
 
-  private List<SettingValue> gpuClocks(Query query) {
-    return List.of(new SettingValue.GpuClocks(Optional.of(clockRange(query))));
+  private List<Write> gpuClocks(Query query) {
+    return List.of(Write.of(new SettingValue.GpuClocks(Optional.of(clockRange(query)))));
   }
 
-  private List<SettingValue> memClocks(Query query) {
-    return List.of(new SettingValue.MemClocks(Optional.of(clockRange(query))));
+  private List<Write> memClocks(Query query) {
+    return List.of(Write.of(new SettingValue.MemClocks(Optional.of(clockRange(query)))));
   }
 
   private static ClockRange clockRange(Query query) {
@@ -133,11 +149,11 @@ public final class GpuControlService {
   }
 
   /** All are tried; the first failure is the one reported. */
-  private static void writeAll(SettingAccess access, List<SettingValue> values, Gpu gpu) {
+  private static void writeAll(SettingAccess access, List<Write> writes, Gpu gpu) {
     Optional<DeviceException> first = Optional.empty();
-    for (SettingValue value : values) {
+    for (Write write : writes) {
       try {
-        access.write(gpu, value);
+        access.write(gpu, write.value.apply(gpu));
       } catch (DeviceException e) {
         first.ifPresent(earlier -> earlier.addSuppressed(e));
         first = first.or(() -> Optional.of(e));
@@ -160,9 +176,10 @@ public final class GpuControlService {
           Query query = Query.of(request, known);
           Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
           boolean block = query.bool(BLOCK);
-          List<SettingValue> values = command.from(query);
-          SettingAccess access = rights.of(request, user, node.leases(), ids, values);
-          Consumer<Gpu> action = gpu -> writeAll(access, values, gpu);
+          List<Write> writes = command.from(query);
+          Set<SettingKey> keys = writes.stream().map(Write::key).collect(Collectors.toSet());
+          SettingAccess access = rights.of(request, user, node.leases(), ids, keys);
+          Consumer<Gpu> action = gpu -> writeAll(access, writes, gpu);
           Supplier<String> what =
               () -> "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
           Shares.Places places = connections.enterQueues(request, ids);

@@ -58,6 +58,7 @@ public final class GpuReadService {
         GPU_READ,
         "/gpu/get_persistence_mode",
         reading(Gpu::persistenceMode, WireJson::gpuPersistenceModes));
+    routes.get(GPU_READ, "/gpu/get_telemetry", reading(Gpu::telemetry, WireJson::gpuTelemetry));
   }
 
   private <T> Handler reading(Function<Gpu, T> read, Function<SortedMap<Integer, T>, byte[]> json) {

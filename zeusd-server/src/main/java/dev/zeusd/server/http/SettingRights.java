@@ -6,7 +6,6 @@ import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.settings.Leases;
 import dev.zeusd.core.settings.SettingAccess;
 import dev.zeusd.core.settings.SettingKey;
-import dev.zeusd.core.settings.SettingValue;
 import io.helidon.http.BadRequestException;
 import io.helidon.http.HeaderName;
 import io.helidon.http.HeaderNames;
@@ -15,8 +14,6 @@ import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
 import java.io.IOException;
 import java.util.Collection;
-import java.util.EnumSet;
-import java.util.List;
 import java.util.Set;
 
 /** By which right a request changes settings. */
@@ -50,9 +47,7 @@ public final class SettingRights {
       String user,
       Leases leases,
       Collection<Integer> ids,
-      List<SettingValue> values) {
-    Set<SettingKey> keys = EnumSet.noneOf(SettingKey.class);
-    values.forEach(value -> keys.add(value.key()));
+      Set<SettingKey> keys) {
     if (request.headers().contains(LEASE)) {
       Lease lease = named(leases, request.headers().get(LEASE).get());
       lease.check(leases.settings(ids, keys));

@@ -3,6 +3,7 @@ package dev.zeusd.server.http;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.device.GpuTelemetry;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.sampling.CpuPowerSample;
@@ -25,6 +26,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * All JSON that clients see. What is sent often is put together by hand: it holds nothing but
@@ -207,6 +209,31 @@ final class WireJson {
     enabledById.forEach(
         (id, enabled) -> key(json, id).append("{\"enabled\":").append(enabled).append('}'));
     return ascii(json.append('}'));
+  }
+
+  static byte[] gpuTelemetry(Map<Integer, GpuTelemetry> telemetryById) {
+    StringBuilder json = new StringBuilder("{");
+    telemetryById.forEach(
+        (id, telemetry) -> {
+          key(json, id).append('{');
+          for (GpuTelemetry.Reading reading : GpuTelemetry.Reading.values()) {
+            json.append('"').append(reading.wireName()).append("\":");
+            orNull(json, telemetry.get(reading)).append(',');
+          }
+          json.append("\"throttle_reasons\":").append(throttleReasons(telemetry)).append('}');
+        });
+    return ascii(json.append('}'));
+  }
+
+  private static String throttleReasons(GpuTelemetry telemetry) {
+    return telemetry
+        .throttleReasons()
+        .map(
+            reasons ->
+                reasons.stream()
+                    .map(reason -> '"' + reason.wireName() + '"')
+                    .collect(Collectors.joining(",", "[", "]")))
+        .orElse("null");
   }
 
   /** The body of {@code /cpu/get_power}, and an event of the snapshot dialect. */
