@@ -141,7 +141,7 @@ public final class ZeusdServer implements AutoCloseable {
   private static ZeusdServer build(Node node, ServerConfig config, SocketAddress address) {
     Limits limits = config.limits().withinMeans();
     Shares shares = new Shares(limits);
-    SlowConnections watch = new SlowConnections(node, limits, ErrorMapper::noAnswer);
+    SlowConnections watch = new SlowConnections(limits);
     ConnectionRegistry registry =
         new ConnectionRegistry(limits, shares, config.tokens().isPresent(), watch);
     Connections connections = new Connections(registry, shares, watch);
@@ -151,7 +151,7 @@ public final class ZeusdServer implements AutoCloseable {
     WebPages webPages = new WebPages(config.web(), isOpenToBrowsers);
     Routes routes = new Routes(config.groups(), auth, connections, webPages);
     new DiscoveryService(node, config.groups(), auth).addTo(routes);
-    new GpuReadService(node, streams).addTo(routes);
+    new GpuReadService(node, connections, streams).addTo(routes);
     SettingRights rights = new SettingRights(connections, config.restoresOnProcessExit());
     new GpuControlService(node, connections, rights).addTo(routes);
     LeaseService leases = new LeaseService(node, connections, limits.leaseStreams());

@@ -60,6 +60,36 @@ class HungDriverTest {
     }
   }
 
+  /** The request's own thread hangs in the first of them. */
+  @Test
+  void othersBehindItAreAskedAllTheSame() throws Exception {
+    assumeTrue(Runtime.getRuntime().availableProcessors() > 1, "nobody asks by itself");
+    try (TestServer server = TestServer.start(Transport.UDS, LIMITS);
+        RawConnection connection = server.connect()) {
+      for (int i = 0; i < 200; i++) {
+        connection.get(LIMIT + "0,1,2,3");
+      }
+      nvml.gpu(0).delay(Call.GET_POWER_LIMIT, Duration.ofSeconds(60));
+      nvml.gpu(2).delay(Call.GET_POWER_LIMIT, Duration.ofSeconds(60));
+      long startNanos = System.nanoTime();
+      RawResponse response = connection.get(LIMIT + "0,1,2,3");
+      Duration took = Duration.ofNanos(System.nanoTime() - startNanos);
+      assertEquals(503, response.status());
+      assertTrue(
+          response
+              .body()
+              .matches(
+                  "\\{\"1\":\\{\"power_limit_mw\":300000},\"3\":\\{\"power_limit_mw\":300000},"
+                      + "\"errors\":\\{\"0\":\"no answer[^\"]*\",\"2\":\"no answer[^\"]*\"}}"),
+          response::body);
+      assertTrue(took.toSeconds() < 18, () -> "as if they had been waited for in turn: " + took);
+      // That is what it takes for one.
+      nvml.gpu(0).delay(Call.GET_POWER_LIMIT, Duration.ZERO);
+      nvml.gpu(2).delay(Call.GET_POWER_LIMIT, Duration.ZERO);
+      server.get(LIMIT + "0,2");
+    }
+  }
+
   /** The driver answers after it was given up, and before that was said to the client. */
   @Test
   void isNotAnsweredTwice() throws Exception {

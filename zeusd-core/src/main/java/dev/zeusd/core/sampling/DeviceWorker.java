@@ -53,7 +53,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   private final AtomicInteger waitingReads = new AtomicInteger();
 
-  /** Those of {@link #runOrShare} that have not begun, and that more callers may join. */
+  /** Those of {@link #share} that have not begun, and that more callers may join. */
   private final Map<Function<? super D, ?>, SharedRead<?>> sharedReads = new ConcurrentHashMap<>();
 
   /** Nothing is called yet; the thread will be called {@code name}. */
@@ -93,8 +93,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * its calls have been quick, or if this is within another call of it. Nothing else that was
    * submitted before is overtaken.
    *
-   * <p>Should the driver hang in just this call, the caller hangs with it; {@link #isAskedBy}
-   * tells.
+   * <p>Should the driver hang in just this call, the caller hangs with it.
    */
   public <T> CompletableFuture<T> runOrSubmit(Function<? super D, ? extends T> call) {
     if (turn.isMine()) {
@@ -115,15 +114,17 @@ public final class DeviceWorker<D> implements AutoCloseable {
     if (turn.isMine()) {
       return runNow(read);
     }
-    if (turn.tryTakeAsGuest(this::isIdle)) {
-      return runAsGuest(read);
-    }
+    return turn.tryTakeAsGuest(this::isIdle) ? runAsGuest(read) : share(read);
+  }
+
+  /** As {@link #runOrShare}, but on the device's thread in any case. */
+  public <T> CompletableFuture<T> share(Function<? super D, ? extends T> read) {
     if (turn.isQuick() && waitingReads.get() < FEW_WAITING) {
       // To find out who else waits would take as long as the read.
       return enqueue(new Command<>(Mailbox.Kind.READ, read));
     }
     @SuppressWarnings("unchecked")
-    SharedRead<T> shared = (SharedRead<T>) sharedReads.computeIfAbsent(read, this::share);
+    SharedRead<T> shared = (SharedRead<T>) sharedReads.computeIfAbsent(read, this::shared);
     if (System.nanoTime() - shared.sinceNanos > ANSWER_TIME.toNanos()) {
       // Each one who waits is remembered until the device answers, which may be never.
       throw noAnswer();
@@ -132,7 +133,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
     return shared.result.copy();
   }
 
-  private SharedRead<?> share(Function<? super D, ?> read) {
+  private SharedRead<?> shared(Function<? super D, ?> read) {
     SharedRead<?> shared = new SharedRead<>(read);
     enqueue(shared);
     return shared;
@@ -156,11 +157,6 @@ public final class DeviceWorker<D> implements AutoCloseable {
     } finally {
       turn.releaseAsGuest();
     }
-  }
-
-  /** Whether {@code thread} is in a call that it runs by itself, as {@link #runOrSubmit} says. */
-  public boolean isAskedBy(Thread thread) {
-    return turn.isGuest(thread);
   }
 
   /**

@@ -35,9 +35,6 @@ final class Turn {
   /** How long calls took lately: the longest one, fading with each that follows. */
   private volatile long recentNanos;
 
-  /** The thread of a request that has this turn now, or null. */
-  private volatile Thread guest;
-
   /** Whether it is the calling thread's. */
   boolean isMine() {
     return calling.isHeldByCurrentThread();
@@ -89,12 +86,11 @@ final class Turn {
   boolean tryTakeAsGuest(BooleanSupplier isIdle) {
     for (int look = 0; isQuick() && look < LOOKS_FOR_IDLE && isIdle.getAsBoolean(); look++) {
       if (calling.tryLock()) {
-        guest = Thread.currentThread();
         // Who waits counts as waiting until it has the turn, so none is overtaken.
-        if (isIdle.getAsBoolean() && (!guest.isVirtual() || CARRIERS_TO_PIN.tryAcquire())) {
+        if (isIdle.getAsBoolean()
+            && (!Thread.currentThread().isVirtual() || CARRIERS_TO_PIN.tryAcquire())) {
           return true;
         }
-        guest = null;
         calling.unlock();
       }
       Thread.onSpinWait();
@@ -104,14 +100,9 @@ final class Turn {
 
   /** After {@link #tryTakeAsGuest}. */
   void releaseAsGuest() {
-    if (guest.isVirtual()) {
+    if (Thread.currentThread().isVirtual()) {
       CARRIERS_TO_PIN.release();
     }
-    guest = null;
     calling.unlock();
-  }
-
-  boolean isGuest(Thread thread) {
-    return guest == thread;
   }
 }

@@ -74,7 +74,6 @@ class RunOrSubmitTest {
               throw error;
             });
     assertSame(error, assertThrows(CompletionException.class, failed::join).getCause());
-    assertFalse(worker.isAskedBy(Thread.currentThread()));
     assertEquals("the device", worker.call(device -> device));
     untilQuick();
   }
@@ -141,7 +140,6 @@ class RunOrSubmitTest {
             });
     CompletionException e = assertThrows(CompletionException.class, failed::join);
     assertInstanceOf(DeviceException.Failed.class, e.getCause());
-    assertFalse(worker.isAskedBy(Thread.currentThread()));
     untilQuick();
   }
 
@@ -373,7 +371,7 @@ class RunOrSubmitTest {
   }
 
   @Test
-  void itIsKnownWhoAsks() throws InterruptedException {
+  void theDevicesThreadWaitsForACallerThatAsks() throws InterruptedException {
     untilQuick();
     CountDownLatch asked = new CountDownLatch(1);
     Thread caller =
@@ -387,13 +385,10 @@ class RunOrSubmitTest {
                           return device;
                         }));
     asked.await();
-    assertTrue(worker.isAskedBy(caller));
-    assertFalse(worker.isAskedBy(Thread.currentThread()));
     CompletableFuture<String> next = worker.submit(device -> device);
     assertFalse(next.isDone(), "the device's thread waits for the caller that asks");
     release.countDown();
     assertEquals("the device", next.join());
     caller.join();
-    assertFalse(worker.isAskedBy(caller));
   }
 }

@@ -35,6 +35,11 @@ public final class Connection {
   private volatile boolean isHead;
   private volatile boolean hasHadRequest;
 
+  /** What its handler works on now, if that can be finished without it. */
+  private volatile Optional<Work> work = Optional.empty();
+
+  private volatile boolean isBeingFinished;
+
   /** Null before there is one. */
   private volatile Stream stream;
 
@@ -72,6 +77,23 @@ public final class Connection {
     long ageNanos() {
       return System.nanoTime() - sinceNanos;
     }
+  }
+
+  /**
+   * What a handler works on with devices, any of which may hang and hold up its thread. Called from
+   * other threads.
+   */
+  public interface Work {
+    /** Whether a device holds up the handler's thread just now. */
+    boolean isHeldUp();
+
+    /**
+     * Does what is left, and waits for it until the handler goes on by itself, or {@code
+     * latestNanos}, as {@link System#nanoTime} has it.
+     *
+     * @return a whole response, with its head; empty if the handler goes on
+     */
+    Optional<byte[]> finish(long latestNanos, boolean isHead);
   }
 
   /** A stream as the connection sees it. */
@@ -143,6 +165,11 @@ public final class Connection {
     state.set(working);
   }
 
+  /** What the handler begins now can be finished without it. */
+  public void begin(Work work) {
+    this.work = Optional.of(work);
+  }
+
   /** Whether it has asked many times without a pause in which others could have run. */
   boolean isInALongRow() {
     return requestsInARow >= LONG_ROW;
@@ -206,6 +233,7 @@ public final class Connection {
   public void endRequest() {
     State idle = State.now(Doing.AWAITING_REQUEST);
     lastEndNanos = idle.sinceNanos();
+    work = Optional.empty();
     if (state.getAndSet(idle).doing() == Doing.ANSWERING) {
       answering.decrementAndGet();
     }
@@ -234,29 +262,42 @@ public final class Connection {
   }
 
   /**
-   * Answers in place of a handler that hangs, and closes; unless the handler comes back just now,
-   * and answers by itself.
+   * If a device holds up the handler, sees to an answer without it; unless the handler comes back
+   * in time, and answers by itself.
    *
    * @param working what the connection was doing when this was decided
-   * @param response a whole one, with its head
+   * @param latestNanos when the answer has to come, as {@link System#nanoTime} has it
+   * @return whether that is being done
    */
-  void answerInPlaceOfHandler(State working, byte[] response) {
-    // The client may not take it, and is not waited for.
-    Thread.ofVirtual()
-        .start(
-            () -> {
-              answeringInPlace.lock();
-              try {
-                if (state.compareAndSet(working, State.now(Doing.GIVEN_UP))) {
-                  channel.write(ByteBuffer.wrap(response));
-                  close();
-                }
-              } catch (IOException e) {
-                close();
-              } finally {
-                answeringInPlace.unlock();
-              }
-            });
+  boolean finishIfHeldUp(State working, long latestNanos) {
+    Optional<Work> held = work.filter(Work::isHeldUp);
+    if (!isBeingFinished && held.isPresent()) {
+      isBeingFinished = true;
+      // The others' devices may take their time, and the client may not take the answer.
+      Thread.ofVirtual()
+          .start(
+              () -> {
+                held.get()
+                    .finish(latestNanos, isHead)
+                    .ifPresent(response -> answerInPlaceOfHandler(working, response));
+                isBeingFinished = false;
+              });
+    }
+    return isBeingFinished;
+  }
+
+  private void answerInPlaceOfHandler(State working, byte[] response) {
+    answeringInPlace.lock();
+    try {
+      if (state.compareAndSet(working, State.now(Doing.GIVEN_UP))) {
+        channel.write(ByteBuffer.wrap(response));
+        close();
+      }
+    } catch (IOException e) {
+      close();
+    } finally {
+      answeringInPlace.unlock();
+    }
   }
 
   /** Ends it, whatever it is doing. */

@@ -1,6 +1,5 @@
 package dev.zeusd.server.connection;
 
-import dev.zeusd.core.Node;
 import dev.zeusd.server.Limits;
 import java.time.Duration;
 import java.util.Collections;
@@ -8,34 +7,25 @@ import java.util.List;
 
 /**
  * Ends connections that are too slow: those that have not sent a complete request for too long,
- * however many of its bytes still drip in, and those that do not take their answer.
+ * however many of its bytes still drip in, and those that do not take their answer. Where a device
+ * holds up a request, sees to an answer.
  */
 public final class SlowConnections {
   private static final int LOOKS_PER_LIMIT = 8;
 
-  private final Node node;
   private final Limits limits;
-  private final NoAnswer noAnswer;
 
-  /** Says that a GPU does not answer. */
-  public interface NoAnswer {
-    /** A whole response, with its head; without a body for a HEAD. */
-    byte[] of(int gpuId, boolean isHead);
-  }
+  /** Between two looks. */
+  private final Duration interval;
 
   /** Null while there is nothing to watch. */
   private Thread watch;
 
-  /**
-   * Watches nothing yet.
-   *
-   * @param node whose devices the requests ask
-   * @param noAnswer what is said in place of handlers that a GPU holds up
-   */
-  public SlowConnections(Node node, Limits limits, NoAnswer noAnswer) {
-    this.node = node;
+  /** Watches nothing yet. */
+  public SlowConnections(Limits limits) {
     this.limits = limits;
-    this.noAnswer = noAnswer;
+    Duration shorter = Collections.min(List.of(limits.toSendRequest(), limits.toTakeAnswer()));
+    this.interval = shorter.dividedBy(LOOKS_PER_LIMIT);
   }
 
   /** Watches for as long as there are connections. */
@@ -53,11 +43,10 @@ public final class SlowConnections {
   }
 
   private void run(ConnectionRegistry registry) {
-    Duration shorter = Collections.min(List.of(limits.toSendRequest(), limits.toTakeAnswer()));
     try {
       do {
-        Thread.sleep(shorter.dividedBy(LOOKS_PER_LIMIT));
-        registry.all().forEach(this::endIfTooSlow);
+        Thread.sleep(interval);
+        registry.all().forEach(this::lookAt);
         registry.forgetClosed();
       } while (!areAllGone(registry));
     } catch (InterruptedException e) {
@@ -74,21 +63,16 @@ public final class SlowConnections {
     };
   }
 
-  private void endIfTooSlow(Connection connection) {
+  private void lookAt(Connection connection) {
     Connection.State state = connection.state();
-    if (!isTooSlow(state)) {
-      return;
+    boolean isFinished =
+        state.doing() == Connection.Doing.WORKING
+            && state.ageNanos() > interval.toNanos()
+            && connection.finishIfHeldUp(
+                state, state.sinceNanos() + limits.toTakeAnswer().toNanos());
+    if (!isFinished && isTooSlow(state)) {
+      connection.close();
     }
-    // A handler that hangs in the driver cannot answer, so that is done here.
-    node.gpus().stream()
-        .filter(
-            gpu -> state.doing() == Connection.Doing.WORKING && gpu.isAskedBy(connection.handler()))
-        .findFirst()
-        .ifPresentOrElse(
-            gpu ->
-                connection.answerInPlaceOfHandler(
-                    state, noAnswer.of(gpu.id(), connection.isHead())),
-            connection::close);
   }
 
   private synchronized boolean areAllGone(ConnectionRegistry registry) {

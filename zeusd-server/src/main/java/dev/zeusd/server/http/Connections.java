@@ -6,6 +6,8 @@ import dev.zeusd.server.connection.ConnectionRegistry;
 import dev.zeusd.server.connection.Peer;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.SlowConnections;
+import dev.zeusd.server.http.FanOut.DeviceErrors;
+import dev.zeusd.server.http.FanOut.Outcome;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;
 import io.helidon.webserver.CloseConnectionException;
@@ -18,6 +20,8 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.util.Collection;
+import java.util.Optional;
+import java.util.function.Function;
 
 /** Between requests and their connections: what each request begins and ends with. */
 public final class Connections implements Filter {
@@ -104,6 +108,40 @@ public final class Connections implements Filter {
    */
   Shares.Places enterQueues(ServerRequest request, Collection<Integer> gpuIds) {
     return shares.enterQueues(connection(request), gpuIds);
+  }
+
+  /**
+   * Asks devices. Should one of them hold up the request's thread, the request is answered all the
+   * same: with what the others say, and an error for that one.
+   *
+   * @param body of the answer; throws {@link DeviceErrors} if there are failures
+   */
+  <T> byte[] ask(ServerRequest request, FanOut<T> devices, Function<Outcome<T>, byte[]> body) {
+    connection(request).begin(new Asking<>(devices, body));
+    return body.apply(devices.run());
+  }
+
+  private record Asking<T>(FanOut<T> devices, Function<Outcome<T>, byte[]> body)
+      implements Connection.Work {
+    @Override
+    public boolean isHeldUp() {
+      return devices.isHeldUp();
+    }
+
+    @Override
+    public Optional<byte[]> finish(long latestNanos, boolean isHead) {
+      devices.startRest();
+      Outcome<T> outcome = devices.outcome(latestNanos);
+      if (!devices.isHeldUp()) {
+        return Optional.empty();
+      }
+      try {
+        body.apply(outcome);
+        throw new IllegalStateException("a device that hangs has failed");
+      } catch (DeviceErrors e) {
+        return Optional.of(ErrorMapper.inPlaceOfHandler(e, isHead));
+      }
+    }
   }
 
   /** A request of this user has come with a good token. */

@@ -17,8 +17,8 @@ import io.helidon.webserver.http.DirectHandlers;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
+import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
-import java.util.Map;
 import java.util.Optional;
 
 /** Turns every failure into a status and a JSON body. */
@@ -63,12 +63,12 @@ public final class ErrorMapper {
     if (status.equals(Status.SERVICE_UNAVAILABLE_503)) {
       response.header(RETRY_AFTER);
     }
+    send(request, response, status, json(e));
+  }
+
+  private static byte[] json(DeviceErrors e) {
     byte[] errors = WireJson.deviceErrors(e.byId());
-    send(
-        request,
-        response,
-        status,
-        e.others().map(others -> WireJson.joined(others, errors)).orElse(errors));
+    return e.others().map(others -> WireJson.joined(others, errors)).orElse(errors);
   }
 
   private static void sendLeaseError(
@@ -102,9 +102,13 @@ public final class ErrorMapper {
       Status defaultStatus,
       ServerResponseHeaders headers,
       String message) {
-    // Too large a body comes without a message, and some with one that points to a log.
-    boolean told = message != null && !message.isEmpty() && !message.contains("see server log");
+    // Too large a body comes without a message.
+    boolean told = message != null && !message.isEmpty();
     String text = told ? message : defaultStatus.reasonPhrase();
+    if (text.contains("see server log")) {
+      // What Helidon says so of is always the request line, which might be shown.
+      text = "malformed request line: it has to be of the form GET /path HTTP/1.1";
+    }
     if (defaultStatus.equals(Status.REQUEST_ENTITY_TOO_LARGE_413)) {
       text = BODY_REFUSED;
     }
@@ -143,20 +147,27 @@ public final class ErrorMapper {
     }
   }
 
+  /** A whole response to what is no request. */
+  static byte[] response(Status status, String message) {
+    return response(status, "", WireJson.error(message), false);
+  }
+
   /** A whole response, for a request whose handler is held up by a device. */
-  public static byte[] noAnswer(int id, boolean isHead) {
-    DeviceException e = DeviceWorker.noAnswer();
-    Status status = status(e);
-    String json = new String(WireJson.deviceErrors(Map.of(id, e)), StandardCharsets.UTF_8);
-    String response =
-        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nRetry-After: %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
-            .formatted(
-                status.code(),
-                status.reasonPhrase(),
-                RETRY_AFTER.get(),
-                json.length(),
-                isHead ? "" : json);
-    return response.getBytes(StandardCharsets.UTF_8);
+  static byte[] inPlaceOfHandler(DeviceErrors e, boolean isHead) {
+    Status status = worst(e);
+    boolean comesBack = status.equals(Status.SERVICE_UNAVAILABLE_503);
+    String retry = comesBack ? "Retry-After: " + RETRY_AFTER.get() + "\r\n" : "";
+    return response(status, retry, json(e), isHead);
+  }
+
+  private static byte[] response(Status status, String headers, byte[] json, boolean isHead) {
+    String head =
+        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%sConnection: close\r\nContent-Length: %d\r\n\r\n"
+            .formatted(status.code(), status.reasonPhrase(), headers, json.length);
+    ByteArrayOutputStream response = new ByteArrayOutputStream();
+    response.writeBytes(head.getBytes(StandardCharsets.US_ASCII));
+    response.writeBytes(isHead ? new byte[0] : json);
+    return response.toByteArray();
   }
 
   private static Status worst(DeviceErrors errors) {

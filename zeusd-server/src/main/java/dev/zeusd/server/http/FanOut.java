@@ -10,15 +10,44 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
 import java.util.function.IntFunction;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
-/** One call on several devices, side by side, and what came of it. */
-final class FanOut {
-  private FanOut() {}
+/**
+ * One call on several devices, side by side, and what came of it.
+ *
+ * <p>The calling thread starts them one after the other, and a device that is idle and quick is
+ * asked right then. Should one of these hang, {@link #startRest} starts those that are left, from
+ * another thread, and {@link #outcome} tells what has come of all.
+ *
+ * @param <T> what a device answers
+ */
+final class FanOut<T> {
+  /** How often to look whether a call that hangs at its beginning has come back. */
+  private static final long LOOK_NANOS = 20_000_000;
+
+  private final List<Integer> ids;
+  private final IntFunction<CompletableFuture<T>> call;
+  private final long deadlineNanos = System.nanoTime() + DeviceWorker.ANSWER_TIME.toNanos();
+
+  /** By place in {@link #ids}; null where a call has not begun, or hangs at its beginning. */
+  private final AtomicReferenceArray<CompletableFuture<T>> started;
+
+  /** The place of the device that is asked next. */
+  private final AtomicInteger next = new AtomicInteger();
+
+  /** Nothing is called yet. */
+  FanOut(Collection<Integer> ids, IntFunction<CompletableFuture<T>> call) {
+    this.ids = List.copyOf(ids);
+    this.call = call;
+    this.started = new AtomicReferenceArray<>(this.ids.size());
+  }
 
   /** Devices as requests name them, by ascending id; those that are there by now. */
   static final class ById<D> {
@@ -134,29 +163,71 @@ final class FanOut {
 
   /** Starts {@code call} for every id, then waits for all, together no longer than for one. */
   static <T> Outcome<T> all(Collection<Integer> ids, IntFunction<CompletableFuture<T>> call) {
-    List<CompletableFuture<T>> running = new ArrayList<>(ids.size());
-    for (int id : ids) {
-      running.add(start(call, id));
+    return new FanOut<>(ids, call).run();
+  }
+
+  /** Starts the call for every id, then waits for all, together no longer than for one. */
+  Outcome<T> run() {
+    for (int place = next.getAndIncrement(); place < ids.size(); place = next.getAndIncrement()) {
+      start(place);
     }
-    long deadline = System.nanoTime() + DeviceWorker.ANSWER_TIME.toNanos();
+    return outcome(deadlineNanos);
+  }
+
+  private void start(int place) {
+    CompletableFuture<T> running;
+    try {
+      running = call.apply(ids.get(place));
+    } catch (DeviceException e) {
+      running = CompletableFuture.failedFuture(e);
+    }
+    started.set(place, running);
+  }
+
+  /** Whether one of the calls that were begun has not come back from its beginning. */
+  boolean isHeldUp() {
+    int begun = Math.min(next.get(), ids.size());
+    for (int place = 0; place < begun; place++) {
+      if (started.get(place) == null) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Starts the calls that wait behind one that holds up {@link #run}. */
+  void startRest() {
+    for (int place = next.getAndIncrement(); place < ids.size(); place = next.getAndIncrement()) {
+      int each = place;
+      // Each on its own: the next one may hang, too.
+      Thread.ofVirtual().start(() -> start(each));
+    }
+  }
+
+  /**
+   * Waits for all calls, but not beyond the time of one, nor beyond {@code latestNanos}, as {@link
+   * System#nanoTime} has it.
+   */
+  Outcome<T> outcome(long latestNanos) {
+    long deadline = latestNanos - deadlineNanos < 0 ? latestNanos : deadlineNanos;
     SortedMap<Integer, T> values = new TreeMap<>();
     Map<Integer, DeviceException> failures = new TreeMap<>();
-    int next = 0;
-    for (int id : ids) {
+    for (int place = 0; place < ids.size(); place++) {
       try {
-        values.put(id, DeviceWorker.await(running.get(next++), deadline));
+        values.put(ids.get(place), DeviceWorker.await(awaitStart(place, deadline), deadline));
       } catch (DeviceException e) {
-        failures.put(id, e);
+        failures.put(ids.get(place), e);
       }
     }
     return new Outcome<>(values, failures);
   }
 
-  private static <T> CompletableFuture<T> start(IntFunction<CompletableFuture<T>> call, int id) {
-    try {
-      return call.apply(id);
-    } catch (DeviceException e) {
-      return CompletableFuture.failedFuture(e);
+  private CompletableFuture<T> awaitStart(int place, long deadline) {
+    CompletableFuture<T> running = started.get(place);
+    while (running == null && System.nanoTime() - deadline < 0) {
+      LockSupport.parkNanos(LOOK_NANOS);
+      running = started.get(place);
     }
+    return running == null ? CompletableFuture.failedFuture(DeviceWorker.noAnswer()) : running;
   }
 }

@@ -184,7 +184,7 @@ public final class GpuControlService {
               () -> "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
           Shares.Places places = connections.enterQueues(request, ids);
           if (block) {
-            runAll(ids, action, places, what, startNanos, response);
+            runAll(request, ids, action, places, what, startNanos, response);
           } else {
             FanOut.all(ids, id -> queue(id, action, places, what, startNanos)).requireSuccess();
             response.send();
@@ -193,34 +193,42 @@ public final class GpuControlService {
   }
 
   private void runAll(
+      ServerRequest request,
       Collection<Integer> ids,
       Consumer<Gpu> action,
       Shares.Places places,
       Supplier<String> what,
       long startNanos,
       ServerResponse response) {
+    // Side by side: the calling thread can work for one of them only, while it waits for the rest.
+    int last = Collections.max(ids);
+    FanOut<Boolean> all =
+        new FanOut<>(
+            ids,
+            id -> {
+              DeviceWorker<Gpu> gpu = gpus.get(id);
+              return in(
+                  places,
+                  id,
+                  id == last
+                      ? () -> gpu.runOrSubmit(doing(action))
+                      : () -> gpu.submit(doing(action)));
+            });
+    connections.ask(request, all, outcome -> requireSuccess(outcome, what, startNanos));
+    response.send();
+    log(System.Logger.Level.INFO, what, "done", startNanos);
+  }
+
+  /** An empty body, and a line in the log where there is none. */
+  private static byte[] requireSuccess(
+      FanOut.Outcome<Boolean> outcome, Supplier<String> what, long startNanos) {
     try {
-      // Side by side: the calling thread can work for one of them only, while it waits for the
-      // rest.
-      int last = Collections.max(ids);
-      FanOut.all(
-              ids,
-              id -> {
-                DeviceWorker<Gpu> gpu = gpus.get(id);
-                return in(
-                    places,
-                    id,
-                    id == last
-                        ? () -> gpu.runOrSubmit(doing(action))
-                        : () -> gpu.submit(doing(action)));
-              })
-          .requireSuccess();
+      outcome.requireSuccess();
+      return new byte[0];
     } catch (DeviceErrors e) {
       log(System.Logger.Level.WARNING, what, "failed, " + e.getMessage(), startNanos);
       throw e;
     }
-    response.send();
-    log(System.Logger.Level.INFO, what, "done", startNanos);
   }
 
   private static void log(

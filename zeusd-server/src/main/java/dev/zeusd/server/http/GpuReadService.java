@@ -5,7 +5,6 @@ import static dev.zeusd.server.ApiGroup.GPU_READ;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.GpuPowerSample;
-import dev.zeusd.server.http.FanOut.Outcome;
 import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.ServerRequest;
 import java.util.Collection;
@@ -18,12 +17,14 @@ public final class GpuReadService {
   private static final String GPU_IDS = "gpu_ids";
 
   private final Node node;
+  private final Connections connections;
   private final FanOut.ById<Gpu> gpus;
   private final PowerStreams streams;
 
-  /** Reads the GPUs of {@code node}. */
-  public GpuReadService(Node node, PowerStreams streams) {
+  /** Reads the GPUs of {@code node} for the clients of {@code connections}. */
+  public GpuReadService(Node node, Connections connections, PowerStreams streams) {
     this.node = node;
+    this.connections = connections;
     this.streams = streams;
     this.gpus = new FanOut.ById<>(node::gpus);
   }
@@ -34,9 +35,12 @@ public final class GpuReadService {
         GPU_READ,
         "/gpu/get_power",
         (request, response) -> {
-          Collection<Integer> wanted = wantedIds(request);
-          Outcome<GpuPowerSample> power = FanOut.all(wanted, node.gpuPower()::read);
-          byte[] json = power.json(samples -> WireJson.gpuPower(samples.values()));
+          FanOut<GpuPowerSample> gpus = new FanOut<>(wantedIds(request), node.gpuPower()::read);
+          byte[] json =
+              connections.ask(
+                  request,
+                  gpus,
+                  power -> power.json(samples -> WireJson.gpuPower(samples.values())));
           Routes.sendJson(request, response, json);
         });
     routes.stream(
@@ -63,9 +67,9 @@ public final class GpuReadService {
 
   private <T> Handler reading(Function<Gpu, T> read, Function<SortedMap<Integer, T>, byte[]> json) {
     return (request, response) -> {
-      Collection<Integer> wanted = wantedIds(request);
-      Outcome<T> outcome = FanOut.all(wanted, id -> gpus.get(id).runOrShare(read));
-      Routes.sendJson(request, response, outcome.json(json));
+      FanOut<T> all = new FanOut<>(wantedIds(request), id -> gpus.get(id).runOrShare(read));
+      byte[] body = connections.ask(request, all, outcome -> outcome.json(json));
+      Routes.sendJson(request, response, body);
     };
   }
 
