@@ -2,8 +2,19 @@ package dev.zeusd.server;
 
 import static dev.zeusd.server.raw.RawConnection.request;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
+import dev.zeusd.core.Backend;
+import dev.zeusd.core.CpuBackend;
+import dev.zeusd.core.GpuBackend;
+import dev.zeusd.core.Node;
+import dev.zeusd.core.NodeConfig;
+import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.device.CpuInfo;
+import dev.zeusd.core.device.EnergyCounter;
+import dev.zeusd.core.device.EnergyReading;
+import dev.zeusd.core.sampling.DeviceWorker;
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.raw.EventStream;
@@ -19,6 +30,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import org.junit.jupiter.api.BeforeEach;
@@ -146,6 +159,68 @@ class FairSharesTest {
     } finally {
       nvml.gpu(0).delay(Call.SET_POWER_LIMIT, Duration.ZERO);
       COMMANDS.setLevel(Level.INFO);
+    }
+  }
+
+  /** There are more of one user's requests than may wait for a CPU. */
+  @Test
+  void aUserWhoAsksForEnergyAllTheTimeLeavesTheCpuToOthers() throws Exception {
+    StuckCpu cpu = new StuckCpu();
+    NodeConfig none =
+        NodeConfig.defaults().withGpuBackend(GpuBackend.NONE).withCpuBackend(CpuBackend.NONE);
+    Node node = Node.of(none, List.of(), List.of(Backend.of(List.of(cpu))));
+    String energy = "/cpu/get_cumulative_energy?cpu=true&dram=false";
+    int many = DeviceWorker.QUEUE_CAPACITY + 100;
+    try (TestServer server = openToAll(TestServer.startCpus(Transport.UDS, node));
+        OtherUser other = start(socketOf(server), many, 1, "read", "GET", energy);
+        RawConnection own = server.connect();
+        RawConnection power = server.connect()) {
+      Await.until("it asks", () -> other.opened() == many);
+      own.send(request("GET", energy));
+      power.send(request("GET", "/cpu/get_power"));
+      Thread.sleep(1000);
+      cpu.goesOn.countDown();
+      own.readResponse().assertOk("{\"0\":{\"cpu_energy_uj\":7000000,\"dram_energy_uj\":null}}");
+      power.readResponse().assertOkMatching(".*\"cpu_mw\":\\d+.*");
+      Await.until("so is the other one", () -> other.answered(200) == many);
+      assertTrue(cpu.reads.get() < 100, () -> cpu.reads + " reads");
+    }
+  }
+
+  /** One whose counter does not answer until it goes on. */
+  private static final class StuckCpu implements Cpu {
+    final CountDownLatch goesOn = new CountDownLatch(1);
+    final AtomicInteger reads = new AtomicInteger();
+
+    @Override
+    public CpuInfo info() {
+      return new CpuInfo(0, false, CpuInfo.Domain.PACKAGE);
+    }
+
+    @Override
+    public EnergyCounter cpuCounter() {
+      return new EnergyCounter() {
+        @Override
+        public EnergyReading read() {
+          reads.incrementAndGet();
+          try {
+            goesOn.await();
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+          return new EnergyReading(7_000_000, System.nanoTime(), 0);
+        }
+
+        @Override
+        public long maxSilenceNanos() {
+          return ANY_SILENCE;
+        }
+      };
+    }
+
+    @Override
+    public Optional<EnergyCounter> dramCounter() {
+      return Optional.empty();
     }
   }
 

@@ -111,6 +111,11 @@ final class TestServer implements AutoCloseable {
                 .withGpuBackend(GpuBackend.NONE)
                 .withCpuBackend(CpuBackend.RAPL)
                 .withRaplDir(raplDir));
+    return startCpus(transport, node);
+  }
+
+  /** The CPUs of {@code node}, which it closes. */
+  static TestServer startCpus(Transport transport, Node node) throws IOException {
     return start(
         transport, node, true, Set.of(ApiGroup.CPU_READ), StreamFormat.SAMPLE, Optional.empty());
   }

@@ -1,9 +1,11 @@
 package dev.zeusd.core.sampling;
 
 import dev.zeusd.core.device.DeviceException;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
@@ -19,6 +21,13 @@ final class DifferenceReads<D, S extends PowerSample> implements AutoCloseable {
   private final Supplier<PowerReader<D, S>> readers;
   private final long periodNanos;
   private final Set<CompletableFuture<S>> underWay = ConcurrentHashMap.newKeySet();
+
+  /**
+   * The same object for all who ask for a device, which is how {@link DeviceWorker#share} sees it.
+   */
+  private final Map<Sampled<D, S>, Function<D, CompletableFuture<S>>> begins =
+      new ConcurrentHashMap<>();
+
   private volatile boolean closed;
 
   DifferenceReads(Supplier<PowerReader<D, S>> readers, long periodNanos) {
@@ -26,24 +35,23 @@ final class DifferenceReads<D, S extends PowerSample> implements AutoCloseable {
     this.periodNanos = periodNanos;
   }
 
-  /** Begins one. */
+  /** Those who ask before the first of the two reads share them. */
   CompletableFuture<S> read(Sampled<D, S> device) {
+    Function<D, CompletableFuture<S>> begin =
+        begins.computeIfAbsent(device, key -> unused -> begin(key));
+    return device.worker().share(begin).thenCompose(Function.identity());
+  }
+
+  /** Makes the first of the two reads, on the device's thread. */
+  private CompletableFuture<S> begin(Sampled<D, S> device) {
     CompletableFuture<S> result = device.worker().newAnswer();
-    PowerReader<D, S> reader = readers.get();
     underWay.add(result);
     result.whenComplete((sample, failure) -> underWay.remove(result));
-    device
-        .worker()
-        .submit(
-            it -> {
-              readOnce(device, reader, result, MOST_READS);
-              return null;
-            })
-        .exceptionally(
-            failure -> {
-              result.completeExceptionally(failure);
-              return null;
-            });
+    try {
+      readOnce(device, readers.get(), result, MOST_READS);
+    } catch (Throwable e) {
+      result.completeExceptionally(e);
+    }
     if (closed) {
       close();
     }

@@ -13,6 +13,7 @@ import io.helidon.webserver.http.ServerResponse;
 import java.util.Collection;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.function.Function;
 
 /** The group cpu-read. */
 public final class CpuReadService {
@@ -57,20 +58,44 @@ public final class CpuReadService {
   private void energy(ServerRequest request, ServerResponse response) {
     Query query = Query.of(request, Set.of(CPU_IDS, "cpu", "dram"));
     Collection<Integer> wanted = cpus.wanted(query, CPU_IDS);
-    boolean cpu = query.bool("cpu");
-    boolean dram = query.bool("dram");
-    Outcome<Energy> energies =
-        FanOut.all(wanted, id -> cpus.get(id).submit(device -> read(device, cpu, dram)));
+    Counters counters = Counters.of(query.bool("cpu"), query.bool("dram"));
+    Outcome<Energy> energies = FanOut.all(wanted, id -> cpus.get(id).share(counters));
     Routes.sendJson(request, response, energies.json(WireJson::cpuEnergy));
   }
 
-  private static Energy read(Cpu device, boolean cpu, boolean dram) {
-    if (cpu && dram) {
-      CpuEnergy both = device.energy();
-      return new Energy(OptionalLong.of(both.cpuEnergyUj()), both.dramEnergyUj());
+  /** What may be asked for: one object each, so that those who ask for the same share a read. */
+  private enum Counters implements Function<Cpu, Energy> {
+    NONE {
+      @Override
+      public Energy apply(Cpu cpu) {
+        return new Energy(OptionalLong.empty(), OptionalLong.empty());
+      }
+    },
+    CPU {
+      @Override
+      public Energy apply(Cpu cpu) {
+        return new Energy(OptionalLong.of(cpu.cpuEnergyUj()), OptionalLong.empty());
+      }
+    },
+    DRAM {
+      @Override
+      public Energy apply(Cpu cpu) {
+        return new Energy(OptionalLong.empty(), cpu.dramEnergyUj());
+      }
+    },
+    BOTH {
+      @Override
+      public Energy apply(Cpu cpu) {
+        CpuEnergy both = cpu.energy();
+        return new Energy(OptionalLong.of(both.cpuEnergyUj()), both.dramEnergyUj());
+      }
+    };
+
+    static Counters of(boolean cpu, boolean dram) {
+      if (cpu) {
+        return dram ? BOTH : CPU;
+      }
+      return dram ? DRAM : NONE;
     }
-    return new Energy(
-        cpu ? OptionalLong.of(device.cpuEnergyUj()) : OptionalLong.empty(),
-        dram ? device.dramEnergyUj() : OptionalLong.empty());
   }
 }
