@@ -1,21 +1,27 @@
 package dev.zeusd.server;
 
 import static dev.zeusd.server.raw.RawConnection.request;
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.TestLog;
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.logging.Level;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLEngine;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -398,12 +404,52 @@ class HttpProtocolTest {
     assertRefused(transport, 431, "GET / HTTP/1.0\r\nX-Long: " + "a".repeat(70_000));
   }
 
+  @ParameterizedTest
+  @EnumSource
+  void aHostMayBeEmptyAndSoMayItsPort(Transport transport) throws IOException {
+    for (String host : new String[] {"localhost:", "[::1]:", "127.0.0.1:", "", "\t"}) {
+      for (String version : new String[] {"1.0", "1.1"}) {
+        String head = "GET /time HTTP/" + version + "\r\nhOST: " + host + "\r\nA: b\r\n\r\n";
+        try (RawConnection connection = connect(transport).send(head)) {
+          connection.readResponse().assertOkMatching(TIME);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void saysWhatItIsToWhoSpeaksTls(Transport transport) throws Exception {
+    SSLEngine client = SSLContext.getDefault().createSSLEngine();
+    client.setUseClientMode(true);
+    ByteBuffer hello = ByteBuffer.allocate(client.getSession().getPacketBufferSize());
+    client.wrap(ByteBuffer.allocate(0), hello);
+    String bytes = ISO_8859_1.decode(hello.flip()).toString();
+    try (TestLog log = new TestLog("dev.zeusd.server.http.HttpSelector")) {
+      assertRefused(transport, 400, bytes, "plain HTTP");
+      assertRefused(transport, 400, bytes, "plain HTTP");
+      assertTrue(log.lines(Level.INFO).size() <= 1, () -> "each time: " + log.lines(Level.INFO));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void namesWhatItRefusesBeforeThereIsARequest(Transport transport) throws IOException {
+    String host = "Host: localhost\r\n";
+    assertRefused(transport, 400, "hello\r\n\r\n", "request line");
+    assertRefused(transport, 400, "GET /time HTTP/2.0\r\n" + host + "\r\n", "request line");
+    assertRefused(transport, 400, "GET /time\r\n" + host + "\r\n", "request line");
+    assertRefused(transport, 400, "GET /time HTTP/1.1\r\n\r\n", "Host");
+    assertRefused(transport, 400, "GET /time HTTP/1.1\r\n" + host + host + "\r\n", "Host");
+    assertRefused(transport, 400, "GET /time HTTP/1.1\r\n" + host + "No colon\r\n\r\n", "colon");
+  }
+
   /** Refused by a JSON error, and the connection, which may be out of step now, is closed. */
-  private static void assertRefused(Transport transport, int status, String bytes)
-      throws IOException {
+  private static void assertRefused(
+      Transport transport, int status, String bytes, String... mentioned) throws IOException {
     try (RawConnection connection = connect(transport).send(bytes)) {
       RawResponse response = connection.readResponse();
-      response.assertError(status);
+      response.assertError(status, mentioned);
       assertEquals("close", response.header("Connection"), response::toString);
       assertFalse(response.body().contains("server log"), response::body);
       assertTrue(connection.drain(RawConnection.PATIENCE) == 0, "more after the error");

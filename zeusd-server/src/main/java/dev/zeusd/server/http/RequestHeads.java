@@ -6,6 +6,7 @@ import io.helidon.common.buffers.DataReader;
 import io.helidon.http.HeaderName;
 import io.helidon.http.HeaderNames;
 import java.io.ByteArrayOutputStream;
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -19,12 +20,14 @@ import java.util.function.Supplier;
  *   <li>{@code HTTP/1.0} becomes {@code HTTP/1.1}, with the header {@link #VERSION} to tell, and
  *       with a {@code Host} if there is none.
  *   <li>A target in absolute form becomes a path, and its authority the {@code Host} (3.2.2).
+ *   <li>An empty {@code Host} is none, and its port may be empty (RFC 3986, 3.2.3).
  *   <li>What may come with an empty chunked body, extensions and trailers, is dropped.
  * </ul>
  *
  * <p>What is not HTTP is passed on as it is, for Helidon to refuse; and so is what would have to be
- * dropped beyond a head's size, which nobody sends but who wants to keep a processor busy. It
- * relies on there being no bodies but empty ones: whatever else is refused closes the connection.
+ * dropped beyond a head's size, which nobody sends but who wants to keep a processor busy. Only the
+ * beginning of TLS ends here: it may have no line, and each end would wait for the other. It relies
+ * on there being no bodies but empty ones: whatever else is refused closes the connection.
  *
  * <p>Used by the connection's thread only.
  */
@@ -35,6 +38,11 @@ final class RequestHeads implements Supplier<byte[]> {
   private static final String MARK = VERSION.defaultCase() + ": 1.0\r\n";
   private static final String HTTP_1_0 = " HTTP/1.0\r\n";
   private static final String HTTP_1_1 = " HTTP/1.1\r\n";
+  private static final String HOST = "Host: localhost\r\n";
+
+  /** How TLS begins: a record of its handshake, of version 3.x. */
+  private static final byte[] TLS_START = {0x16, 0x03};
+
   private static final int USUAL_BYTES = 512;
   private static final byte[] NOTHING = new byte[0];
 
@@ -49,6 +57,7 @@ final class RequestHeads implements Supplier<byte[]> {
 
   private final DataReader source;
   private final int maxLineBytes;
+  private final Runnable onTls;
 
   // Most connections need neither.
   private final ByteArrayOutputStream line = new ByteArrayOutputStream(0);
@@ -71,10 +80,12 @@ final class RequestHeads implements Supplier<byte[]> {
    * Reads from {@code source}.
    *
    * @param maxLineBytes longer lines are passed on as they are
+   * @param onTls called before this ends because the client begins with TLS
    */
-  RequestHeads(DataReader source, int maxLineBytes) {
+  RequestHeads(DataReader source, int maxLineBytes, Runnable onTls) {
     this.source = source;
     this.maxLineBytes = maxLineBytes;
+    this.onTls = onTls;
   }
 
   /** The next bytes for Helidon; null at the end. */
@@ -86,6 +97,10 @@ final class RequestHeads implements Supplier<byte[]> {
         byte[] bytes = source.readBytes(source.available());
         if (place == Place.LOST || isPlainHead(bytes)) {
           return bytes;
+        }
+        if (isTls(bytes)) {
+          onTls.run();
+          return null;
         }
         byte[] rewritten = take(bytes);
         if (rewritten.length > 0) {
@@ -121,10 +136,24 @@ final class RequestHeads implements Supplier<byte[]> {
       } else if ((bytes[start] | 0x20) == 't' || (bytes[start] | 0x20) == 'z') {
         // Maybe one of those that matter.
         return false;
+      } else if ((bytes[start] | 0x20) == 'h' && i - start > 1 && isEmptyHostEnd(bytes[i - 2])) {
+        // A Host without a name, or with a port that is empty.
+        return false;
       }
       start = i + 1;
     }
     return false;
+  }
+
+  private static boolean isEmptyHostEnd(byte last) {
+    return last == ':' || last == ' ' || last == '\t';
+  }
+
+  private boolean isTls(byte[] bytes) {
+    return place == Place.BEFORE_REQUEST
+        && line.size() == 0
+        && bytes.length >= TLS_START.length
+        && Arrays.equals(bytes, 0, TLS_START.length, TLS_START, 0, TLS_START.length);
   }
 
   private byte[] take(byte[] bytes) {
@@ -242,7 +271,7 @@ final class RequestHeads implements Supplier<byte[]> {
     switch (name) {
       case "host" -> {
         hasHost = true;
-        write(hostOfTarget.orElse(text));
+        write(hostOfTarget.orElseGet(() -> host(text, colon)));
       }
       case "transfer-encoding" -> {
         isChunked = true;
@@ -253,9 +282,17 @@ final class RequestHeads implements Supplier<byte[]> {
     }
   }
 
+  private static String host(String text, int colon) {
+    String value = text.substring(colon + 1).strip();
+    if (value.isEmpty()) {
+      return HOST;
+    }
+    return value.endsWith(":") ? "Host: " + value.substring(0, value.length() - 1) + "\r\n" : text;
+  }
+
   private void endHead() {
     if (isHttp10 && !hasHost) {
-      write(hostOfTarget.orElse("Host: localhost\r\n"));
+      write(hostOfTarget.orElse(HOST));
     }
     write("\r\n");
     place = isChunked ? Place.BODY : Place.BEFORE_REQUEST;
