@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.net.InetAddress;
@@ -141,6 +142,32 @@ class BadStartsTest {
     // What serve says of a key is the same.
     assertRefused(
         fifo.toString(), "not a regular file", "serve", "--simulate", "--signing-key-path=" + fifo);
+  }
+
+  /**
+   * A regular file, too, may keep whoever opens it waiting: here one with a lease of the system.
+   */
+  @Test
+  void aKeyThatKeepsItsReaderWaiting() throws Exception {
+    String holdLease =
+        """
+        $SIG{IO} = 'IGNORE'; $| = 1;
+        open(my $key, '+<', $ARGV[0]) or die $!;
+        fcntl($key, 1024, 1) or die $!;  # F_SETLEASE, F_WRLCK
+        print "held\n";
+        <STDIN>;
+        """;
+    Process holder =
+        new ProcessBuilder("perl", "-e", holdLease, key.toString())
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    try (BufferedReader said = holder.inputReader()) {
+      assumeTrue("held".equals(said.readLine()), "no leases on this file system, or no perl");
+      assertKeyRefused(key, "kept its reader waiting");
+    } finally {
+      holder.destroy();
+      holder.waitFor();
+    }
   }
 
   @Test

@@ -9,9 +9,14 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /** The file of a signing key: reads it, and looks who else could. */
 final class KeyFile {
@@ -22,6 +27,9 @@ final class KeyFile {
 
   /** Far more than any key has: whoever names a longer file has taken another one for it. */
   private static final int MAX_BYTES = 64 * 1024;
+
+  /** A file of this size is read in a millisecond, and over a busy network in some more. */
+  private static final Duration PATIENCE = Duration.ofSeconds(5);
 
   private static final int READABLE_BY_OTHERS = 0044;
   private static final int WRITABLE_BY_OTHERS = 0022;
@@ -38,6 +46,28 @@ final class KeyFile {
    * @throws ServerStartException for a file that cannot be read or can be no key
    */
   byte[] read() {
+    FutureTask<byte[]> reading = new FutureTask<>(this::readNow);
+    // On a thread of its own: some regular files keep their reader waiting for ever, such as
+    // /proc/kmsg, and so does a file system whose server is away.
+    Thread.ofPlatform().daemon().name("signing key").start(reading);
+    try {
+      return reading.get(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (TimeoutException e) {
+      throw refused(
+          "cannot be read: it has kept its reader waiting for %d s; copy the key into an ordinary file on a local disk"
+              .formatted(PATIENCE.toSeconds()));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw refused("was not read: interrupted; run zeusd again");
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof ServerStartException refusal) {
+        throw refusal;
+      }
+      throw new IllegalStateException(e.getCause());
+    }
+  }
+
+  private byte[] readNow() {
     try {
       FileFacts facts = FileFacts.ofTarget(file);
       if (!facts.isRegular()) {
