@@ -95,7 +95,7 @@ ok "man pages and completion"
 start() { # options of serve
   env -i PATH=/usr/bin:/bin "$root/usr/bin/zeusd" serve --simulate "$@" 2>"$work/log" &
   daemon=$!
-  ZEUSD_SOCKET=$work/run/zeusd.sock timeout 30 "$root/usr/lib/zeusd/systemd/wait-until-listening" $daemon ||
+  timeout 30 "$root/usr/lib/zeusd/systemd/wait-until-listening" $daemon ||
     fail "does not start: $(cat "$work/log")"
 }
 stop() {

@@ -116,7 +116,7 @@ def check_probe(container: dict) -> None:
         probe = [str(IMAGE / "lib/healthcheck"), str(daemon.pid)]
         try:
             for _ in range(300):
-                if os.path.exists(socket):
+                if subprocess.run(probe, stderr=subprocess.DEVNULL, timeout=10).returncode == 0:
                     break
                 time.sleep(0.1)
             subprocess.run(probe, check=True, timeout=10)

@@ -48,5 +48,16 @@ def wait_until(what: str, condition, seconds: float = 60):
         time.sleep(0.1)
 
 
+def accepts(path: str):
+    """Whether somebody listens at a Unix socket, whose file is there a moment before."""
+
+    def condition():
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+        return True
+
+    return condition
+
+
 def answers(url: str):
     return lambda: urllib.request.urlopen(url, timeout=5).status == 200

@@ -13,7 +13,7 @@ import tempfile
 import time
 import zlib
 
-from daemon import Daemon, answers, free_port, wait_until
+from daemon import Daemon, accepts, answers, free_port, wait_until
 
 NGINX = """
 daemon off;
@@ -173,7 +173,7 @@ def main(image: str) -> None:
             Daemon(image, "--socket-path", socket),
             Daemon(image, "--mode", "tcp", "--tcp-bind-address", f"127.0.0.1:{tcp}"),
         ):
-            wait_until("zeusd listens", lambda: os.path.exists(socket))
+            wait_until("zeusd listens", accepts(socket))
             wait_until("zeusd listens on TCP", answers(f"http://127.0.0.1:{tcp}/time"))
             nginx = subprocess.Popen(["/usr/sbin/nginx", "-p", folder, "-c", config])
             try:
