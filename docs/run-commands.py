@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the commands of README.md, docs/*.md and packaging/README.md from the text itself.
+"""Runs the commands of all pages (README.md, docs/*.md and those in PLACES) from the text itself.
 
 Usage: docs/run-commands.py [--built] [PAGE...]   as root; all pages, if none is named
        docs/run-commands.py --print PAGE WORDS    prints the block whose first command contains WORDS
@@ -31,7 +31,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md")), "packaging/README.md"]
+PLACES = ["packaging/README.md", "conformance/README.md", "headers/README.md"]
+PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md")), *PLACES]
 CLONE = "/srv/zeusd"
 PATIENCE_S = 600
 STREAM_S = 4
@@ -53,6 +54,12 @@ def maven(command, _):
 def guest(_, text):
     """Run from this text in the Debian that packaging/systemd/boot-test.sh boots."""
     return None if text in (ROOT / "packaging/systemd/boot-test.sh").read_text() else f"no {text} in boot-test.sh"
+
+
+def syntax(command, _):
+    """bash reads it."""
+    said = shell(f"bash -n -c {shlex.quote(command)}")
+    return None if said.returncode == 0 else said.stdout
 
 
 def packages(command, _):
@@ -86,6 +93,11 @@ OTHERWISE = [
     ("packaging/README.md", "packaging/deb/test.sh", in_ci, None, "a step of CI"),
     ("packaging/README.md", "packaging/docker-check.sh", in_ci, None, "a step of CI"),
     ("packaging/README.md", "packaging/kubernetes/check.py", in_ci, None, "a step of CI"),
+    ("conformance/README.md", "conformance/run", in_ci, None, "a step of CI, minutes"),
+    *[
+        ("headers/README.md", start, syntax, None, "jextract is in no registry")
+        for start in ("apt-get", "git clone", "$JAVA_HOME", "cp ", "mkdir ", "rm ")
+    ],
     ("packaging/README.md", "sudo apt install ./zeusd.deb", guest, "sudo apt install", "needs systemd"),
     ("packaging/README.md", "systemctl status zeusd", guest, "sudo apt install", "needs systemd"),
     ("packaging/README.md", "curl --unix-socket", guest, "sudo apt install", "needs systemd"),
@@ -348,9 +360,13 @@ def make_machine():
         [ -e root/usr/bin/sudo ] || {{ printf '#!/bin/sh\\nexec "$@"\\n' >root/usr/bin/sudo; chmod 755 root/usr/bin/sudo; }}
         exec chroot root /usr/bin/env -u JAVA_HOME python3 {CLONE}/docs/run-commands.py --inside "$@"
     """
+    # Killed, this ends what is inside, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "sh", "-c", script, "sh"]
-    status = subprocess.run(command + sys.argv[1:]).returncode
-    os.rmdir(folder)
+    try:
+        status = subprocess.run(command + sys.argv[1:]).returncode
+    finally:
+        os.rmdir(folder)
     sys.exit(status)
 
 
