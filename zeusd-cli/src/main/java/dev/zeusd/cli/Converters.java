@@ -168,6 +168,14 @@ final class Converters {
     }
   }
 
+  /** Several at once, as for {@link Groups}, but by lines, since a path may have commas in it. */
+  static final class FilePaths implements ITypeConverter<List<Path>> {
+    @Override
+    public List<Path> convert(String text) {
+      return Arrays.stream(text.split("\n", -1)).map(new FilePath()::convert).toList();
+    }
+  }
+
   /** A Unix socket's has a limit of its own. */
   static final class SocketPath implements ITypeConverter<Path> {
     @Override

@@ -66,6 +66,14 @@ final class Logging {
     return ROOT.isLoggable(LogLevel.DEBUG.level);
   }
 
+  /**
+   * What comes from others may hold anything: a line stays one line, a terminal stays itself, and
+   * no text is shown in another order than it has.
+   */
+  static String harmless(String text) {
+    return text.replaceAll("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]", " ");
+  }
+
   /** In front of an error that ends the command and is not logged. */
   static String errorPrefix() {
     return stderrIsJournal() ? LogLevel.ERROR.journalPrefix : "";
@@ -104,10 +112,8 @@ final class Logging {
               : Instant.now() + " " + level.name().toLowerCase(Locale.ROOT) + " ";
       Throwable thrown = entry.getThrown();
       String text = formatMessage(entry) + (thrown == null ? "" : ": " + thrown);
-      // What comes from clients may hold anything: a line stays one line, a terminal stays itself,
-      // and no text is shown in another order than it has.
       StringBuilder lines = new StringBuilder(start);
-      lines.append(text.replaceAll("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]", " "));
+      lines.append(harmless(text));
       lines.append(System.lineSeparator());
       if (thrown != null && isDebug()) {
         for (StackTraceElement frame : thrown.getStackTrace()) {

@@ -9,7 +9,12 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "token",
     description = "Token management",
-    subcommands = {TokenIssueCommand.class, HelpOfCommand.class},
+    subcommands = {
+      TokenIssueCommand.class,
+      TokenShowCommand.class,
+      TokenRevokeCommand.class,
+      HelpOfCommand.class
+    },
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class)
 final class TokenCommand implements Runnable {

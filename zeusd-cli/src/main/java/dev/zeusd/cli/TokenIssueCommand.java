@@ -9,6 +9,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code zeusd token issue}: prints a token, and nothing else, on stdout. */
@@ -24,10 +25,17 @@ final class TokenIssueCommand implements Callable<Integer> {
   @Option(
       names = "--signing-key-path",
       paramLabel = "<PATH>",
-      converter = Converters.FilePath.class,
+      converter = Converters.FilePaths.class,
       required = true,
-      description = "Path of the HMAC-SHA256 signing key")
-  private Path signingKeyPath;
+      description = "Path of the HMAC-SHA256 signing key; of several, the first one signs")
+  private List<Path> signingKeyPaths;
+
+  @Option(
+      names = "--key-id",
+      paramLabel = "<ID>",
+      description =
+          "Sign with the key of this id, as zeusd token show tells it [default: the first]")
+  private String keyId;
 
   @Option(
       names = "--user",
@@ -61,15 +69,28 @@ final class TokenIssueCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Logging.setUp(Logging.LogLevel.INFO);
-    Tokens tokens = Tokens.withKeyFile(signingKeyPath);
     String token =
-        tokens.issue(
-            new Claims(
-                user,
-                scopes.stream().distinct().toList(),
-                expires.duration().map(Instant.now()::plus)));
+        tokens()
+            .issue(
+                new Claims(
+                    user,
+                    scopes.stream().distinct().toList(),
+                    expires.duration().map(Instant.now()::plus)));
     spec.commandLine().getOut().println(token);
     spec.commandLine().getOut().flush();
     return 0;
+  }
+
+  private Tokens tokens() {
+    Tokens tokens = Tokens.withKeyFiles(signingKeyPaths);
+    return keyId == null
+        ? tokens
+        : tokens
+            .signingWith(keyId)
+            .orElseThrow(
+                () ->
+                    new ParameterException(
+                        spec.commandLine(),
+                        "no key has the id '" + keyId + "'; there are " + tokens.keyIds()));
   }
 }

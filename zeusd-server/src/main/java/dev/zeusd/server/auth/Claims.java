@@ -12,8 +12,9 @@ import java.util.Optional;
  * @param scopes names of API groups and {@link #LEASE_ADMIN}, those that this version does not know
  *     included
  * @param exp when the token ends, in whole seconds; a token without it does not
+ * @param jti the token's own name, by which it can be revoked
  */
-public record Claims(String sub, List<String> scopes, Optional<Instant> exp) {
+public record Claims(String sub, List<String> scopes, Optional<Instant> exp, Optional<String> jti) {
   /** The scope of those whom everybody's leases concern: they see them all, and may end any. */
   public static final String LEASE_ADMIN = "lease-admin";
 
@@ -21,6 +22,12 @@ public record Claims(String sub, List<String> scopes, Optional<Instant> exp) {
   public Claims {
     Objects.requireNonNull(sub);
     Objects.requireNonNull(exp);
+    Objects.requireNonNull(jti);
     scopes = List.copyOf(scopes);
+  }
+
+  /** Of a token that has no name, or is to get one when it is issued. */
+  public Claims(String sub, List<String> scopes, Optional<Instant> exp) {
+    this(sub, scopes, exp, Optional.empty());
   }
 }

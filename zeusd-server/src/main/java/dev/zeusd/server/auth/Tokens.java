@@ -6,42 +6,38 @@ import com.nimbusds.jose.JWSAlgorithm;
 import com.nimbusds.jose.JWSHeader;
 import com.nimbusds.jose.JWSObject;
 import com.nimbusds.jose.Payload;
-import com.nimbusds.jose.crypto.MACSigner;
-import com.nimbusds.jose.crypto.MACVerifier;
 import dev.zeusd.server.ServerStartException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.text.ParseException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Issues and checks tokens with one signing key: JWTs signed with HS256, and nothing else.
+ * Issues and checks tokens: JWTs signed with HS256, and nothing else. During a change of keys there
+ * are several: the first one signs, tokens of all are taken.
  *
- * <p>The key is the file's bytes as they are, a trailing newline included, so that tokens are
+ * <p>A key is the file's bytes as they are, a trailing newline included, so that tokens are
  * interchangeable with those of other implementations. Neither key nor token is ever logged or part
  * of a message. Thread-safe.
  */
 public final class Tokens {
   /** How long after its end a token is still taken, because clocks differ. */
-  private static final Duration LEEWAY = Duration.ofSeconds(60);
+  static final Duration LEEWAY = Duration.ofSeconds(60);
 
   /** Far more than a node's clients have; others are checked anew. */
   private static final int MAX_CHECKED = 1000;
 
-  private static final JWSHeader HEADER =
-      new JWSHeader.Builder(JWSAlgorithm.HS256).type(JOSEObjectType.JWT).build();
-
-  private final MACSigner signer;
-  private final MACVerifier verifier;
+  private final List<SigningKey> keys;
+  private final Set<String> revokedIds;
   private final InstantSource clock;
 
   /**
@@ -51,8 +47,12 @@ public final class Tokens {
   private final Map<String, Claims> checked = new ConcurrentHashMap<>();
 
   Tokens(byte[] key, InstantSource clock) throws JOSEException {
-    this.signer = new MACSigner(key);
-    this.verifier = new MACVerifier(key);
+    this(List.of(SigningKey.of(key)), Set.of(), clock);
+  }
+
+  private Tokens(List<SigningKey> keys, Set<String> revokedIds, InstantSource clock) {
+    this.keys = List.copyOf(keys);
+    this.revokedIds = Set.copyOf(revokedIds);
     this.clock = clock;
   }
 
@@ -62,23 +62,67 @@ public final class Tokens {
    * @throws ServerStartException for a file that cannot be read or can be no key
    */
   public static Tokens withKeyFile(Path file) {
-    byte[] key = new KeyFile(file).read();
-    try {
-      return new Tokens(key, InstantSource.system());
-    } catch (JOSEException e) {
-      throw new ServerStartException("signing key " + file + " cannot be used", e);
-    }
+    return withKeyFiles(List.of(file));
   }
 
-  /** A token with these claims. */
+  /**
+   * The same with several keys, of which the first signs.
+   *
+   * @param files one or more
+   */
+  public static Tokens withKeyFiles(List<Path> files) {
+    if (files.isEmpty()) {
+      throw new IllegalArgumentException("no key");
+    }
+    List<SigningKey> keys = new ArrayList<>();
+    for (Path file : files) {
+      byte[] key = new KeyFile(file).read();
+      try {
+        keys.add(SigningKey.of(key));
+      } catch (JOSEException e) {
+        throw new ServerStartException("signing key " + file + " cannot be used", e);
+      }
+    }
+    return new Tokens(keys, Set.of(), InstantSource.system());
+  }
+
+  /** The same, not taking tokens of these ids, as {@link TokenText#id} has them. */
+  public Tokens withRevoked(Set<String> ids) {
+    return new Tokens(keys, ids, clock);
+  }
+
+  /** The same, signing with the key of this id; empty if there is none. */
+  public Optional<Tokens> signingWith(String keyId) {
+    List<SigningKey> others = new ArrayList<>(keys);
+    Optional<SigningKey> own = keys.stream().filter(key -> key.id().equals(keyId)).findFirst();
+    own.ifPresent(others::remove);
+    own.ifPresent(key -> others.addFirst(key));
+    return own.map(key -> new Tokens(others, revokedIds, clock));
+  }
+
+  /** The ids of the keys, that of the signing one first. */
+  public List<String> keyIds() {
+    return keys.stream().map(SigningKey::id).toList();
+  }
+
+  /** How many tokens are revoked. */
+  public int revokedCount() {
+    return revokedIds.size();
+  }
+
+  /** A token with these claims, and a new id if they have none. */
   public String issue(Claims claims) {
     Map<String, Object> payload = new LinkedHashMap<>();
     payload.put("sub", claims.sub());
     payload.put("scopes", claims.scopes());
     claims.exp().ifPresent(exp -> payload.put("exp", exp.getEpochSecond()));
-    JWSObject token = new JWSObject(HEADER, new Payload(payload));
+    payload.put("jti", claims.jti().orElseGet(() -> UUID.randomUUID().toString()));
+    SigningKey key = keys.getFirst();
+    JWSHeader header =
+        new JWSHeader.Builder(JWSAlgorithm.HS256).type(JOSEObjectType.JWT).keyID(key.id()).build();
+    JWSObject token = new JWSObject(header, new Payload(payload));
     try {
-      token.sign(signer);
+      token.sign(key.signer());
     } catch (JOSEException e) {
       throw new IllegalStateException(e);
     }
@@ -88,10 +132,10 @@ public final class Tokens {
   /**
    * Checks a token.
    *
-   * @throws InvalidTokenException if it is not one of ours, or has ended
+   * @throws InvalidTokenException if it is not one of ours, has ended, or was revoked
    */
   public Claims verify(String token) throws InvalidTokenException {
-    String digest = digest(token);
+    String digest = new String(TokenText.digest(token), StandardCharsets.ISO_8859_1);
     Claims claims = checked.get(digest);
     if (claims == null) {
       claims = check(token);
@@ -102,6 +146,9 @@ public final class Tokens {
     }
     if (clock.instant().isAfter(acceptedUntil(claims))) {
       throw new InvalidTokenException("the token has expired");
+    }
+    if (!revokedIds.isEmpty() && revokedIds.contains(TokenText.id(token, claims))) {
+      throw new InvalidTokenException("the token was revoked");
     }
     return claims;
   }
@@ -114,68 +161,20 @@ public final class Tokens {
     return claims.exp().map(exp -> exp.plus(LEEWAY)).orElse(Instant.MAX);
   }
 
-  private static String digest(String token) {
-    try {
-      byte[] digest =
-          MessageDigest.getInstance("SHA-256").digest(token.getBytes(StandardCharsets.UTF_8));
-      return new String(digest, StandardCharsets.ISO_8859_1);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java platform has SHA-256", e);
-    }
-  }
-
   private Claims check(String token) throws InvalidTokenException {
-    JWSObject signed = parse(token);
+    JWSObject signed = TokenText.parse(token);
     if (!signed.getHeader().getAlgorithm().equals(JWSAlgorithm.HS256)) {
       throw new InvalidTokenException("the token is not signed with HS256");
     }
-    try {
-      if (!signed.verify(verifier)) {
-        throw new InvalidTokenException("the token's signature is wrong");
+    for (SigningKey key : keys) {
+      try {
+        if (signed.verify(key.verifier())) {
+          return TokenText.claims(signed);
+        }
+      } catch (JOSEException | IllegalStateException e) {
+        throw new InvalidTokenException("the token's signature cannot be checked", e);
       }
-    } catch (JOSEException | IllegalStateException e) {
-      throw new InvalidTokenException("the token's signature cannot be checked", e);
     }
-    return claims(signed.getPayload().toJSONObject());
-  }
-
-  private static JWSObject parse(String token) throws InvalidTokenException {
-    try {
-      return JWSObject.parse(token);
-    } catch (ParseException | RuntimeException e) {
-      // The library itself fails on some of what strangers send. Its message may quote the token.
-      throw new InvalidTokenException("not a signed JSON web token");
-    }
-  }
-
-  private static Claims claims(Map<String, Object> payload) throws InvalidTokenException {
-    if (payload == null) {
-      throw new InvalidTokenException("the token's payload is not a JSON object");
-    }
-    if (!(payload.get("sub") instanceof String sub)) {
-      throw new InvalidTokenException("the token's 'sub' is missing or not a string");
-    }
-    if (!(payload.get("scopes") instanceof List<?> scopes)
-        || !scopes.stream().allMatch(String.class::isInstance)) {
-      throw new InvalidTokenException("the token's 'scopes' is missing or not a list of strings");
-    }
-    return new Claims(
-        sub, scopes.stream().map(String.class::cast).toList(), exp(payload.get("exp")));
-  }
-
-  private static Optional<Instant> exp(Object exp) throws InvalidTokenException {
-    if (exp == null) {
-      return Optional.empty();
-    }
-    if (!(exp instanceof Number seconds) || !Double.isFinite(seconds.doubleValue())) {
-      throw new InvalidTokenException("the token's 'exp' is not a number");
-    }
-    // A number beyond what Instant can hold is as good as its end.
-    long limited =
-        Math.clamp(
-            seconds.longValue(),
-            Instant.EPOCH.getEpochSecond(),
-            Instant.MAX.getEpochSecond() - LEEWAY.toSeconds());
-    return Optional.of(Instant.ofEpochSecond(limited));
+    throw new InvalidTokenException("the token's signature is wrong");
   }
 }

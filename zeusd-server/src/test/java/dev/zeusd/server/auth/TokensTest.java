@@ -1,13 +1,32 @@
 package dev.zeusd.server.auth;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.nimbusds.jose.JWSAlgorithm;
+import com.nimbusds.jose.JWSHeader;
+import com.nimbusds.jose.JWSObject;
+import com.nimbusds.jose.Payload;
+import com.nimbusds.jose.crypto.MACSigner;
+import dev.zeusd.server.ServerStartException;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Tokens that are checked more than once. */
 class TokensTest {
@@ -27,7 +46,11 @@ class TokensTest {
   }
 
   private Claims claims(String user, long seconds) {
-    return new Claims(user, List.of("gpu-read"), Optional.of(START.plusSeconds(seconds)));
+    return new Claims(
+        user,
+        List.of("gpu-read"),
+        Optional.of(START.plusSeconds(seconds)),
+        Optional.of("name of " + user));
   }
 
   @Test
@@ -74,5 +97,73 @@ class TokensTest {
       assertEquals(user, tokens.verify(tokens.issue(claims(user, 100))).sub());
     }
     assertEquals("first", tokens.verify(first).sub());
+  }
+
+  @Test
+  void oneThatIsRevokedIsRefusedAndOthersAreNot() throws Exception {
+    String bad = tokens.issue(new Claims("eve", List.of("gpu-read"), Optional.empty()));
+    String good = tokens.issue(new Claims("eve", List.of("gpu-read"), Optional.empty()));
+    Tokens later = tokens.withRevoked(Set.of(TokenText.of(bad).id()));
+    InvalidTokenException e = assertThrows(InvalidTokenException.class, () -> later.verify(bad));
+    assertEquals("the token was revoked", e.getMessage());
+    assertEquals("eve", later.verify(good).sub());
+    assertEquals("eve", tokens.verify(bad).sub());
+  }
+
+  /** Also those without a name, of other implementations, or with one that fits in no line. */
+  @ParameterizedTest
+  @ValueSource(strings = {"", "two words", "#1", "sha256:0", "a\nb"})
+  void everyTokenCanBeRevoked(String jti) throws Exception {
+    Optional<String> name = jti.isEmpty() ? Optional.empty() : Optional.of(jti);
+    Map<String, Object> payload = new HashMap<>(Map.of("sub", "eve", "scopes", List.of()));
+    name.ifPresent(text -> payload.put("jti", text));
+    JWSObject token = new JWSObject(new JWSHeader(JWSAlgorithm.HS256), new Payload(payload));
+    token.sign(new MACSigner(KEY));
+    String text = token.serialize();
+    assertEquals("eve", tokens.verify(text).sub());
+    String id = TokenText.of(text).id();
+    assertTrue(id.matches("sha256:[0-9a-f]{64}"), id);
+    assertTrue(TokenText.isId(id));
+    Tokens later = tokens.withRevoked(Set.of(id));
+    assertThrows(InvalidTokenException.class, () -> later.verify(text));
+  }
+
+  @Test
+  void duringAChangeOfKeysTokensOfBothAreTaken(@TempDir Path directory) throws Exception {
+    Path first = key(directory.resolve("first"), "f");
+    Path second = key(directory.resolve("second"), "s");
+    Claims claims = new Claims("alice", List.of(), Optional.empty());
+    Tokens both = Tokens.withKeyFiles(List.of(second, first));
+    String old = Tokens.withKeyFile(first).issue(claims);
+    String fresh = both.issue(claims);
+    assertEquals("alice", both.verify(old).sub());
+    assertEquals("alice", both.verify(fresh).sub());
+    assertEquals("alice", Tokens.withKeyFile(second).verify(fresh).sub());
+    assertThrows(InvalidTokenException.class, () -> Tokens.withKeyFile(first).verify(fresh));
+    assertThrows(InvalidTokenException.class, () -> Tokens.withKeyFile(second).verify(old));
+    String byOld = both.signingWith(both.keyIds().get(1)).orElseThrow().issue(claims);
+    assertEquals("alice", Tokens.withKeyFile(first).verify(byOld).sub());
+    assertEquals(TokenText.of(old).keyId(), TokenText.of(byOld).keyId());
+    assertEquals(Optional.empty(), both.signingWith("0123456789abcdef"));
+  }
+
+  private static Path key(Path file, String letter) throws IOException {
+    Files.writeString(file, letter.repeat(44));
+    return Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
+  }
+
+  @Test
+  void theFileOfRevokedTokensIsReadStrictly(@TempDir Path directory) throws Exception {
+    Path file = directory.resolve("revoked");
+    assertEquals(Set.of(), RevokedTokens.read(file));
+    assertTrue(RevokedTokens.add(file, "a-1", "alice\nb-2"));
+    assertFalse(RevokedTokens.add(file, "a-1", "again"));
+    Files.writeString(file, "# by hand\n\nc-3", StandardOpenOption.APPEND);
+    assertTrue(RevokedTokens.add(file, "d-4", ""));
+    assertEquals(Set.of("a-1", "c-3", "d-4"), RevokedTokens.read(file));
+    Files.writeString(file, "two words\n", StandardOpenOption.APPEND);
+    ServerStartException e =
+        assertThrows(ServerStartException.class, () -> RevokedTokens.read(file));
+    assertTrue(e.getMessage().startsWith(file + ":6: 'two words'"), e.getMessage());
   }
 }

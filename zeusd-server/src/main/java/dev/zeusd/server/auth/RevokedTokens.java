@@ -1,0 +1,131 @@
+package dev.zeusd.server.auth;
+
+import dev.zeusd.ffm.posix.FileFacts;
+import dev.zeusd.server.ServerStartException;
+import dev.zeusd.server.files.Strangers;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The file of revoked tokens: an id a line, as {@link TokenText#id} has it; what follows a {@code
+ * #} is for people.
+ */
+public final class RevokedTokens {
+  private static final System.Logger LOG = System.getLogger(RevokedTokens.class.getName());
+
+  private RevokedTokens() {}
+
+  /**
+   * Reads it, and warns when others could change it.
+   *
+   * @throws ServerStartException if it cannot be read, or a line makes no sense; a file that is not
+   *     there at all has none
+   */
+  public static Set<String> read(Path file) {
+    try {
+      if (!FileFacts.ofTarget(file).isRegular()) {
+        throw new ServerStartException(
+            "revoked tokens " + file + " is not a regular file; name one");
+      }
+      List<String> lines = Files.readAllLines(file);
+      stranger(file)
+          .ifPresent(
+              who ->
+                  LOG.log(
+                      System.Logger.Level.WARNING,
+                      "REVOKED TOKENS " + file + " CAN BE CHANGED BY OTHERS: " + who));
+      Set<String> ids = new HashSet<>();
+      for (int i = 0; i < lines.size(); i++) {
+        String id = lines.get(i).replaceFirst("#.*", "").strip();
+        if (!id.isEmpty() && !TokenText.isId(id)) {
+          throw new ServerStartException(
+              file
+                  + ":"
+                  + (i + 1)
+                  + ": '"
+                  + id
+                  + "' is not the id of a token; zeusd token show tells a token's");
+        }
+        if (!id.isEmpty()) {
+          ids.add(id);
+        }
+      }
+      return ids;
+    } catch (NoSuchFileException e) {
+      return Set.of();
+    } catch (IOException e) {
+      throw new ServerStartException(
+          "revoked tokens " + file + " cannot be read: " + FileFacts.reason(e) + "; check the path",
+          e);
+    }
+  }
+
+  private static Optional<String> stranger(Path file) throws IOException {
+    FileFacts facts = FileFacts.ofTarget(file);
+    boolean isWritable =
+        facts.othersMayWrite()
+            || facts.groupMayWrite() && !Strangers.isTrustedGroup(facts.gid())
+            || !Strangers.isTrusted(facts.uid());
+    return isWritable
+        ? Optional.of("run: chown root " + file + " && chmod 644 " + file)
+        : Strangers.whoReplaces(file.toAbsolutePath());
+  }
+
+  /**
+   * Adds an id, if need be.
+   *
+   * @param comment for people
+   * @return whether it is new
+   * @throws ServerStartException if that cannot be done
+   */
+  public static boolean add(Path file, String id, String comment) {
+    if (!TokenText.isId(id)) {
+      throw new ServerStartException("'" + id + "' is not the id of a token, check it");
+    }
+    if (read(file).contains(id)) {
+      return false;
+    }
+    String oneLine = comment.replaceAll("[\\p{Cntrl}\\p{Zl}\\p{Zp}]", " ");
+    String start = startsNewLine(file) ? "" : "\n";
+    byte[] line = (start + id + " # " + oneLine + "\n").getBytes(StandardCharsets.UTF_8);
+    try (FileChannel channel =
+        FileChannel.open(
+            file,
+            Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.APPEND),
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-r--r--")))) {
+      // In one go: a daemon may read it this moment.
+      channel.write(ByteBuffer.wrap(line));
+      channel.force(true);
+      return true;
+    } catch (IOException e) {
+      throw new ServerStartException(
+          "revoked tokens "
+              + file
+              + " cannot be written: "
+              + FileFacts.reason(e)
+              + "; run it as root, or name another --revoked-tokens",
+          e);
+    }
+  }
+
+  /** Whether the file ends with a whole line, which an editor may have left out. */
+  private static boolean startsNewLine(Path file) {
+    try {
+      byte[] bytes = Files.readAllBytes(file);
+      return bytes.length == 0 || bytes[bytes.length - 1] == '\n';
+    } catch (IOException e) {
+      return true;
+    }
+  }
+}
