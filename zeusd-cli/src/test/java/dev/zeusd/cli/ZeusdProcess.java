@@ -135,6 +135,16 @@ final class ZeusdProcess implements AutoCloseable {
     return (Long.parseUnsignedLong(ignored, 16) & 1L << number - 1) != 0;
   }
 
+  /** Whether processes can be started in new namespaces here. */
+  static boolean canUnshare(String option) throws InterruptedException {
+    try {
+      Process trial = new ProcessBuilder("unshare", option, "--fork", "true").start();
+      return trial.waitFor() == 0;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
   /** What such a file has behind a name. */
   static String status(Path file, String name) throws IOException {
     try (Stream<String> lines = Files.lines(file)) {

@@ -1,6 +1,7 @@
 package dev.zeusd.server;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.ffm.fake.FakeNvml;
@@ -10,9 +11,12 @@ import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -220,7 +224,7 @@ class LeaseTest {
       assertEquals(
           "{\"epoch\":" + lease.epoch + ",\"state\":\"held\",\"ttl_ms\":1000}", stream.nextData());
       for (int beat = 0; beat < 3; beat++) {
-        assertTrue(EventStream.isComment(stream.next(java.time.Duration.ofSeconds(5))));
+        assertTrue(EventStream.isComment(stream.next(Duration.ofSeconds(5))));
       }
       assertEquals(200_000, nvml.gpu(0).powerLimitMw());
       assertTrue(server.get("/leases").body().contains("\"state\":\"kept\""));
@@ -229,6 +233,84 @@ class LeaseTest {
     await(() -> nvml.gpu(0).powerLimitMw() == 300_000);
     assertTrue(System.nanoTime() - left >= TimeUnit.MILLISECONDS.toNanos(900));
     server.get("/lease/hold?lease_id=" + lease.id).assertError(410, "no such lease");
+  }
+
+  @Test
+  void whatAKilledClientHeldByAStreamComesBackAfterTheTtl() throws Exception {
+    start(Transport.UDS);
+    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=1");
+    setLimit(0, 200_000, 200, lease.header());
+    String socket = ((UnixDomainSocketAddress) server.address()).getPath().toString();
+    Process client =
+        new ProcessBuilder(
+                "curl", "-sN", "--unix-socket", socket, "http://x/lease/hold?lease_id=" + lease.id)
+            .start();
+    try (BufferedReader events = client.inputReader()) {
+      assertTrue(events.readLine().contains("\"state\":\"held\""));
+      // Longer than the TTL.
+      for (int line = 0; line < 6; line++) {
+        assertNotNull(events.readLine());
+      }
+      assertEquals(200_000, nvml.gpu(0).powerLimitMw());
+      client.destroyForcibly();
+      await(() -> nvml.gpu(0).powerLimitMw() == 300_000);
+    } finally {
+      client.destroyForcibly();
+    }
+  }
+
+  @Test
+  void aRestoreThatHangsOnOneGpuOfEightDelaysTheOthersByNothing() throws Exception {
+    nvml.deviceCount(8);
+    start(Transport.UDS);
+    Taken lease = take("gpu_ids=0,1,2,3,4,5,6,7&keys=power_limit&ttl_s=30");
+    String all = "/gpu/set_power_limit?block=true&gpu_ids=0,1,2,3,4,5,6,7&power_limit_mw=200000";
+    assertEquals(200, ask("POST", all, lease.header()).status());
+    nvml.gpu(3).delay(Call.SET_POWER_LIMIT, Duration.ofSeconds(5));
+    nvml.gpu(5).error(Call.SET_POWER_LIMIT, 999);
+    try (RawConnection ending = server.connect()) {
+      ending.send(RawConnection.request("POST", "/lease/end?lease_id=" + lease.id));
+      for (int gpu : List.of(0, 1, 2, 4, 6, 7)) {
+        await(() -> nvml.gpu(gpu).powerLimitMw() == 300_000);
+      }
+      assertEquals(1, nvml.gpu(3).inFlight(), "the others have waited for it");
+    }
+  }
+
+  @Test
+  void aHeadOfAStreamDoesNotKeepTheLease() throws Exception {
+    start(Transport.TCP);
+    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=2");
+    long taken = System.nanoTime();
+    setLimit(0, 200_000, 200, lease.header());
+    while (server.get("/leases").body().contains(lease.id)) {
+      try (RawConnection connection = server.connect()) {
+        connection.send(RawConnection.request("HEAD", "/lease/hold?lease_id=" + lease.id));
+        int status = connection.readHead().status();
+        assertTrue(status == 200 || status == 410, "status " + status);
+      }
+      assertTrue(System.nanoTime() - taken < TimeUnit.SECONDS.toNanos(30), "it is kept");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whoLeavesWhileItWaitsGetsNothing(Transport transport) throws Exception {
+    start(transport);
+    take("gpu_ids=0&keys=power_limit&ttl_s=3");
+    String wait =
+        RawConnection.request("POST", "/lease?gpu_ids=0&keys=power_limit&ttl_s=60&wait_s=30");
+    RawConnection leaves = server.connect().send(wait);
+    // Most likely second in the line.
+    Thread.sleep(200);
+    try (RawConnection stays = server.connect().send(wait)) {
+      leaves.close();
+      RawResponse taken = stays.readResponse();
+      assertEquals(201, taken.status(), taken::toString);
+      // What a client may have sent while it waited is lost.
+      assertEquals("close", taken.header("Connection"));
+      stays.assertEnd();
+    }
   }
 
   @Test

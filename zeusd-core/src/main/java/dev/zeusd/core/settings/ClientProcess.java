@@ -65,7 +65,7 @@ public final class ClientProcess implements AutoCloseable {
   public static ClientProcess of(SocketChannel channel, Duration connectedFor) throws IOException {
     ClientProcess process = new ClientProcess(PidFd.ofPeer(channel, connectedFor));
     try {
-      if (process.id().pid == 0 && !isEachKnownByItsInode()) {
+      if (process.id().pid == 0 && !process.isKnownByItsInode()) {
         throw new IOException(
             "it is in another PID namespace, where Linux before 6.9 cannot tell processes apart;"
                 + " run zeusd in the machine's own, or use POST /lease");
@@ -77,10 +77,10 @@ public final class ClientProcess implements AutoCloseable {
     }
   }
 
-  private static boolean isEachKnownByItsInode() throws IOException {
-    try (ClientProcess own = find(ProcessHandle.current().pid()).orElseThrow();
-        ClientProcess other = find(1).orElseThrow()) {
-      return own.handle.inode() != other.handle.inode();
+  /** Where all have the same one, this process has it, too. */
+  private boolean isKnownByItsInode() throws IOException {
+    try (ClientProcess own = find(ProcessHandle.current().pid()).orElseThrow()) {
+      return own.handle.inode() != handle.inode();
     }
   }
 

@@ -18,10 +18,16 @@ final class LeaseWatch {
   /** How often to look whether a driver was loaded anew, while that matters. */
   private static final long LOOK_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  /** Locked clocks that nobody has to put back are saved soon, but not each time. */
+  private static final long SAVE_CLOCKS_NANOS = TimeUnit.SECONDS.toNanos(1);
+
   private final LeaseParts parts;
   private final SettingTable table;
   private final LeaseEnds ends;
   private final Restorer restorer;
+
+  /** Touched by one thread. */
+  private long clocksSavedNanos;
 
   // Guarded by this.
 
@@ -35,6 +41,7 @@ final class LeaseWatch {
     this.ends = ends;
     this.restorer = restorer;
     table = parts.table();
+    clocksSavedNanos = parts.now() - SAVE_CLOCKS_NANOS;
   }
 
   /** Does what is due, and says in how many ns there may be more to do. */
@@ -53,6 +60,10 @@ final class LeaseWatch {
         table.locked(() -> table.changed(List.of()));
       }
       restorer.start(due(now));
+    }
+    if (parts.clocks().isUnsaved() && now - clocksSavedNanos >= SAVE_CLOCKS_NANOS) {
+      clocksSavedNanos = now;
+      table.locked(() -> table.changed(List.of()));
     }
     SavedSettings saved = parts.saved();
     if (saved.isDirty() || saved.isLogLong()) {
@@ -111,7 +122,10 @@ final class LeaseWatch {
   }
 
   private boolean isNeeded() {
-    return !table.isEmpty() || hasBaseline() || parts.saved().isDirty();
+    return !table.isEmpty()
+        || hasBaseline()
+        || parts.clocks().isUnsaved()
+        || parts.saved().isDirty();
   }
 
   private void watch() {

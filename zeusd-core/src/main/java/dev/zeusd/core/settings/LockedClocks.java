@@ -15,14 +15,22 @@ import java.util.concurrent.ConcurrentHashMap;
 final class LockedClocks {
   private final Map<Setting, Known> bySetting = new ConcurrentHashMap<>();
 
+  /** Something has changed since {@link #values} was called last. */
+  private volatile boolean unsaved;
+
   private record Known(SettingValue value, int driverGeneration) {}
 
-  /** After a value was set, on the GPU's thread. */
-  void remember(Gpu gpu, SettingValue value) {
+  /** After a value was set, on the GPU's thread; whether that is worth saving. */
+  boolean remember(Gpu gpu, SettingValue value) {
     Optional<String> uuid = gpu.info().uuid();
-    if (uuid.isPresent() && isClock(value.key())) {
-      bySetting.put(new Setting(uuid.get(), value.key()), new Known(value, gpu.driverGeneration()));
+    if (uuid.isEmpty() || !isClock(value.key())) {
+      return false;
     }
+    Known now = new Known(value, gpu.driverGeneration());
+    Known before = bySetting.put(new Setting(uuid.get(), value.key()), now);
+    boolean isNew = !now.equals(before);
+    unsaved |= isNew;
+    return isNew;
   }
 
   private static boolean isClock(SettingKey key) {
@@ -67,8 +75,13 @@ final class LockedClocks {
 
   // ---- Over the end of a process ----
 
-  /** All that are known. */
+  boolean isUnsaved() {
+    return unsaved;
+  }
+
+  /** All that are known, to be saved. */
   Map<Setting, SettingValue> values() {
+    unsaved = false;
     Map<Setting, SettingValue> values = new TreeMap<>();
     bySetting.forEach((setting, known) -> values.put(setting, known.value));
     return values;

@@ -11,10 +11,12 @@ final class Unleased implements SettingAccess {
 
   private final SettingTable table;
   private final LockedClocks clocks;
+  private final Runnable wake;
 
   Unleased(LeaseParts parts) {
     table = parts.table();
     clocks = parts.clocks();
+    wake = parts.wake();
   }
 
   @Override
@@ -39,7 +41,9 @@ final class Unleased implements SettingAccess {
     } else {
       writeBesideLeases(gpu, new Setting(uuid.get(), value.key()), value);
     }
-    clocks.remember(gpu, value);
+    if (clocks.remember(gpu, value)) {
+      wake.run();
+    }
   }
 
   /**

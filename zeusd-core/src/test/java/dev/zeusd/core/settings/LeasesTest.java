@@ -375,6 +375,26 @@ class LeasesTest {
   }
 
   @Test
+  void clocksThatWereSetWithoutALeaseAreKnownAfterAKill() {
+    Leases killed = open();
+    SettingValue before =
+        new SettingValue.GpuClocks(Optional.of(new SettingValue.ClockRange(300, 600)));
+    write(killed.unleased(), 0, before);
+    step(killed);
+    Leases next = open();
+    Lease lease = take(next, ALL, 0);
+    assertEquals(before, lease.saved().get(setting(0, SettingKey.GPU_CLOCKS)));
+    write(lease, 0, new SettingValue.GpuClocks(Optional.empty()));
+    lease.end();
+    assertEquals("300-600", models.get(0).gpuClocks);
+    // Until the driver forgets them.
+    models.get(0).reload();
+    assertEquals(
+        new SettingValue.GpuClocks(Optional.empty()),
+        take(next, ALL, 0).saved().get(setting(0, SettingKey.GPU_CLOCKS)));
+  }
+
+  @Test
   void afterAKillSomebodyElsesValueIsLeft() {
     Lease lease = take(open(), LIMIT, 0);
     write(lease, 0, limit(200_000));
