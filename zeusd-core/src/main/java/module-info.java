@@ -6,4 +6,5 @@ module dev.zeusd.core {
   exports dev.zeusd.core.device;
   exports dev.zeusd.core.sampling;
   exports dev.zeusd.core.settings;
+  exports dev.zeusd.core.worker;
 }

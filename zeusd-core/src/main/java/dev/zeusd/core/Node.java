@@ -6,7 +6,7 @@ import dev.zeusd.core.nvml.NvmlBackend;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.sampling.CpuPowerSample;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.GuardedCpu;
 import dev.zeusd.core.sampling.PowerSampler;

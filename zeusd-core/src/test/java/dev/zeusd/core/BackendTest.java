@@ -8,7 +8,7 @@ import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.Subscription;
 import java.io.IOException;

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.SettingKey;

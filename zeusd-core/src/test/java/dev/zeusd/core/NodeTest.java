@@ -13,7 +13,7 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.device.PowerScope;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.ffm.fake.ChildJvm;

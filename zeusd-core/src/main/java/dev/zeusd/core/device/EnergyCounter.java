@@ -3,7 +3,7 @@ package dev.zeusd.core.device;
 /**
  * A counter of the energy that a part of a CPU uses.
  *
- * <p>Not thread-safe: all calls come from the CPU's {@link dev.zeusd.core.sampling.DeviceWorker}.
+ * <p>Not thread-safe: all calls come from the CPU's {@link dev.zeusd.core.worker.DeviceWorker}.
  */
 public interface EnergyCounter {
   /** Answer of {@link #maxSilenceNanos}: reads may be any time apart. */

@@ -9,7 +9,7 @@ import java.util.Optional;
  * DeviceException}. What a kind of GPU does not have need not be implemented.
  *
  * <p>Not thread-safe: all calls but {@link #info} come from the GPU's {@link
- * dev.zeusd.core.sampling.DeviceWorker}.
+ * dev.zeusd.core.worker.DeviceWorker}.
  */
 public interface Gpu {
   /**

@@ -1,5 +1,6 @@
 package dev.zeusd.core.sampling;
 
+import dev.zeusd.core.worker.NanoClock;
 import java.util.ArrayList;
 import java.util.List;
 

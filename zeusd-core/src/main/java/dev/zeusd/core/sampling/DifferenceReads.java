@@ -1,6 +1,7 @@
 package dev.zeusd.core.sampling;
 
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.worker.TimedWork;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -74,7 +75,7 @@ final class DifferenceReads<D, S extends PowerSample> implements AutoCloseable {
                 } catch (Throwable e) {
                   result.completeExceptionally(e);
                 }
-                return Mailbox.Timed.NEVER;
+                return TimedWork.NEVER;
               });
     } else {
       throw new DeviceException.Failed("the energy counter goes back all the time", null);

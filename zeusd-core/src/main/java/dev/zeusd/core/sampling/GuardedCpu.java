@@ -3,6 +3,8 @@ package dev.zeusd.core.sampling;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.EnergyCounter;
+import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.TimedWork;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.LongSupplier;
@@ -27,7 +29,7 @@ public final class GuardedCpu implements Cpu {
 
   /** Where timed work goes: the package's worker. */
   interface Scheduler {
-    void schedule(long dueNanos, Mailbox.Timed work);
+    void schedule(long dueNanos, TimedWork work);
   }
 
   GuardedCpu(Cpu cpu, LongSupplier nanoTime, Scheduler scheduler) {
@@ -45,7 +47,12 @@ public final class GuardedCpu implements Cpu {
     int id = cpu.info().id();
     DeviceWorker<Cpu> worker = new DeviceWorker<>(id, "CPU " + id, guarded);
     guarded.scheduler = worker::schedule;
-    worker.executeNext(guarded::resume);
+    worker.schedule(
+        System.nanoTime(),
+        due -> {
+          guarded.resume();
+          return TimedWork.NEVER;
+        });
     return worker;
   }
 
@@ -82,7 +89,7 @@ public final class GuardedCpu implements Cpu {
         : OptionalLong.empty();
   }
 
-  private final class Guard implements Mailbox.Timed {
+  private final class Guard implements TimedWork {
     private final String name;
     private final EnergyCounter counter;
     private boolean started;

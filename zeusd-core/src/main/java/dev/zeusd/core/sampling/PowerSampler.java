@@ -3,6 +3,8 @@ package dev.zeusd.core.sampling;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -222,11 +224,11 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     for (int index = 0; index < read.length && !lead.isOver(); index++) {
       Sampled<D, S> device = devices.get(index);
       if (device.isDue(dueNanos, onSchedule)) {
-        Turn turn = device.worker().turn();
-        long expectedNanos = turn.recentNanos();
-        if (expectedNanos <= leftNanos && !device.worker().isClosed() && turn.tryTake()) {
+        int at = index;
+        long expectedNanos = device.worker().recentNanos();
+        if (expectedNanos <= leftNanos
+            && device.worker().callIfFree(() -> read[at] = read(lead, device))) {
           leftNanos -= expectedNanos;
-          read[index] = read(lead, device);
         } else {
           leaveToItsThread(index, device);
         }
@@ -242,27 +244,20 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       return device.read(start);
     } finally {
       lead.endCall();
-      Turn turn = device.worker().turn();
-      turn.noteTime(clock.nanoTime() - start);
-      turn.release();
     }
   }
 
   private void leaveToItsThread(int index, Sampled<D, S> device) {
     if (device.beginWaiting()) {
+      Board.Entry<S>[] read = Board.newEntries(devices.size());
       device
           .worker()
-          .executeNext(
-              () -> {
-                try {
-                  if (device.isWanted()) {
-                    Board.Entry<S>[] read = Board.newEntries(devices.size());
-                    read[index] = device.worker().turn().timed(() -> device.read(clock.nanoTime()));
-                    publish(read);
-                  }
-                } finally {
-                  device.endWaiting();
-                }
+          .callNext(
+              () -> device.isWanted() ? device.read(clock.nanoTime()) : null,
+              entry -> {
+                device.endWaiting();
+                read[index] = entry;
+                publish(read);
               });
     }
   }

@@ -1,6 +1,8 @@
 package dev.zeusd.core.sampling;
 
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;

@@ -1,2 +1,2 @@
-/** One thread per device, power read while somebody wants it, and what subscribers hold. */
+/** Power that is read while somebody wants it, and what subscribers have seen of it. */
 package dev.zeusd.core.sampling;

@@ -2,7 +2,7 @@ package dev.zeusd.core.settings;
 
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;

@@ -2,7 +2,7 @@ package dev.zeusd.core.settings;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.io.IOException;
 import java.security.SecureRandom;
 import java.time.Duration;

@@ -1,7 +1,7 @@
 package dev.zeusd.core.settings;
 
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;

@@ -2,7 +2,7 @@ package dev.zeusd.core.settings;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.settings.Restored.Outcome;
 import java.util.Collection;
 import java.util.List;

@@ -17,7 +17,7 @@ import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuEnergy;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.sampling.CpuPowerSample;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.sampling.Subscription;
 import java.nio.file.Path;

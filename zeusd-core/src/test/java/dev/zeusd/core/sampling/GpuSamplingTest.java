@@ -13,6 +13,7 @@ import dev.zeusd.core.NodeConfig;
 import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.ffm.fake.FakeNvml;
 import java.time.Duration;
 import java.util.ArrayList;

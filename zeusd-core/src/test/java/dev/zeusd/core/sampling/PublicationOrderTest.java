@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -13,6 +13,8 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.rapl.RaplTree;
+import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.TimedWork;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Comparator;
@@ -39,7 +41,7 @@ class RaplGuardTest {
   private static final long DRAM_WATTS = 60;
   private static final long DRAM_RANGE_UJ = 65_712_999_613L;
 
-  private record Due(long nanos, Mailbox.Timed work) {}
+  private record Due(long nanos, TimedWork work) {}
 
   private final PriorityQueue<Due> timers = new PriorityQueue<>(Comparator.comparing(Due::nanos));
   private final AtomicInteger reads = new AtomicInteger();
@@ -83,7 +85,7 @@ class RaplGuardTest {
       Due due = timers.poll();
       setTime(due.nanos);
       long next = due.work.run(due.nanos);
-      if (next != Mailbox.Timed.NEVER) {
+      if (next != TimedWork.NEVER) {
         assertTrue(next > now, "no time passes");
         timers.add(new Due(next, due.work));
       }

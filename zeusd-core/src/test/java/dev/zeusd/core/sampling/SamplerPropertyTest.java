@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.fail;
 import dev.zeusd.core.Await;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;

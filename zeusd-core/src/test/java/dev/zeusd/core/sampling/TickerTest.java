@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.TestLog;
+import dev.zeusd.core.worker.ManualClock;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.settings.LeaseRequest.OnEnd;
 import dev.zeusd.core.settings.SettingValue.ClockRange;
 import java.io.IOException;

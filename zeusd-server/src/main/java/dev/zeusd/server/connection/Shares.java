@@ -1,6 +1,6 @@
 package dev.zeusd.server.connection;
 
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.Limits;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;

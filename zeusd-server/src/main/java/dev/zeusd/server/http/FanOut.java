@@ -1,7 +1,7 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.core.device.DeviceException;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;

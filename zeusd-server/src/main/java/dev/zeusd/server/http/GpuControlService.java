@@ -6,7 +6,7 @@ import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.settings.SettingAccess;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.settings.SettingValue;

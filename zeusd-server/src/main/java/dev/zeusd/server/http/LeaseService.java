@@ -4,7 +4,7 @@ import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.sampling.DeviceWorker;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.settings.LeaseInfo;

@@ -1,4 +1,4 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -10,8 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.device.DeviceException;
-import dev.zeusd.core.device.Gpu;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -78,36 +76,6 @@ class RunOrSubmitTest {
     untilQuick();
   }
 
-  @Test
-  void timedWorkTellsHowQuickADeviceIs() throws Exception {
-    AtomicInteger ticks = new AtomicInteger();
-    DeviceWorker<Gpu> gpu =
-        PublicationOrderTest.worker(
-            0,
-            () -> {
-              try {
-                Thread.sleep(20);
-              } catch (InterruptedException e) {
-                throw new AssertionError(e);
-              }
-              return ticks.incrementAndGet();
-            });
-    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(List.of(gpu), 20);
-    try (Subscription<GpuPowerSample> power = sampler.subscribe(List.of(0))) {
-      while (ticks.get() < 5) {
-        power.poll(Duration.ofSeconds(20));
-      }
-      // It is idle in between.
-      for (int i = 0; i < 20; i++) {
-        assertNotSame(
-            Thread.currentThread(), gpu.runOrSubmit(device -> Thread.currentThread()).join());
-        power.poll(Duration.ofMillis(7));
-      }
-    } finally {
-      gpu.close();
-    }
-  }
-
   /** As {@code runOrSubmit(Cpu::cpuEnergyUj)} does, which starts the guard. */
   @Test
   void timedWorkThatACallerSchedulesRuns() throws Exception {
@@ -121,7 +89,7 @@ class RunOrSubmitTest {
                       System.nanoTime() + 1_000_000,
                       due -> {
                         ran.countDown();
-                        return ran.getCount() > 0 ? due + 1_000_000 : Mailbox.Timed.NEVER;
+                        return ran.getCount() > 0 ? due + 1_000_000 : TimedWork.NEVER;
                       });
                   return Thread.currentThread();
                 })

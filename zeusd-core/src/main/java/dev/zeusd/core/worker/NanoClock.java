@@ -1,9 +1,9 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core.worker;
 
 import java.util.concurrent.locks.LockSupport;
 
 /** The monotonic clock, and how to wait by it. Tests have one whose time they set. */
-interface NanoClock {
+public interface NanoClock {
   /** The clock of this machine. */
   NanoClock SYSTEM =
       new NanoClock() {

@@ -1,4 +1,4 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -61,7 +61,7 @@ class MailboxTest {
 
   @Test
   void timedWorkOfAnyThreadRunsWhenItIsDueAndNotBefore() throws Exception {
-    mailbox.schedule(3 * HOUR, due -> record("3", due, Mailbox.Timed.NEVER));
+    mailbox.schedule(3 * HOUR, due -> record("3", due, TimedWork.NEVER));
     clock.awaitWaiting(1);
     Thread.ofPlatform()
         .start(() -> mailbox.schedule(HOUR, due -> record("1", due, due + 3 * HOUR)))
@@ -94,7 +94,7 @@ class MailboxTest {
         () -> {
           throw new IllegalStateException("another one");
         });
-    mailbox.schedule(2 * HOUR, due -> record("on", due, Mailbox.Timed.NEVER));
+    mailbox.schedule(2 * HOUR, due -> record("on", due, TimedWork.NEVER));
     clock.awaitWaiting(1);
     clock.advance(HOUR);
     clock.awaitWaiting(1);

@@ -1,4 +1,4 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core.worker;
 
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.ReentrantLock;
@@ -29,11 +29,17 @@ final class Turn {
                   Runtime.getRuntime().availableProcessors())
               - 1);
 
+  private final NanoClock clock;
+
   /** Held during each call of the device. */
   private final ReentrantLock calling = new ReentrantLock();
 
   /** How long calls took lately: the longest one, fading with each that follows. */
   private volatile long recentNanos;
+
+  Turn(NanoClock clock) {
+    this.clock = clock;
+  }
 
   /** Whether it is the calling thread's. */
   boolean isMine() {
@@ -64,18 +70,14 @@ final class Turn {
     return recentNanos <= QUICK_NANOS;
   }
 
-  /** A call took so long. */
-  void noteTime(long tookNanos) {
-    recentNanos = Math.max(tookNanos, recentNanos - recentNanos / 8);
-  }
-
   /** Makes a call, by whoever has this turn. */
   <T> T timed(Supplier<T> call) {
-    long start = System.nanoTime();
+    long start = clock.nanoTime();
     try {
       return call.get();
     } finally {
-      noteTime(System.nanoTime() - start);
+      long tookNanos = clock.nanoTime() - start;
+      recentNanos = Math.max(tookNanos, recentNanos - recentNanos / 8);
     }
   }
 

@@ -1,4 +1,4 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core.worker;
 
 import dev.zeusd.bench.PieceBenchmark;
 import org.openjdk.jmh.annotations.Benchmark;

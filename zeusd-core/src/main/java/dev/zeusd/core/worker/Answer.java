@@ -1,4 +1,4 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core.worker;
 
 import static java.util.concurrent.TimeUnit.NANOSECONDS;
 

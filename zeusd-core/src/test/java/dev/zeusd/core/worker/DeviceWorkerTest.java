@@ -1,4 +1,4 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -169,10 +169,11 @@ class DeviceWorkerTest {
           due -> {
             throw new IllegalStateException("timer");
           });
-      worker.executeNext(
+      worker.callNext(
           () -> {
             throw new IllegalStateException("action");
-          });
+          },
+          value -> {});
       Await.until("both are logged", () -> log.lines(Level.SEVERE).size() == 2);
       assertEquals("on", worker.call(device -> "on"));
     }
@@ -217,7 +218,7 @@ class DeviceWorkerTest {
         System.nanoTime() + 1_000_000,
         due -> {
           ran.countDown();
-          return Mailbox.Timed.NEVER;
+          return TimedWork.NEVER;
         });
     assertTrue(ran.await(20, TimeUnit.SECONDS));
     assertEquals("on", worker.call(device -> "on"));
@@ -369,7 +370,7 @@ class DeviceWorkerTest {
               due -> {
                 order.append('t');
                 ticks.countDown();
-                return ticks.getCount() == 0 ? Mailbox.Timed.NEVER : due;
+                return ticks.getCount() == 0 ? TimedWork.NEVER : due;
               });
           return null;
         });
@@ -396,7 +397,7 @@ class DeviceWorkerTest {
                   boolean early = System.nanoTime() - wanted < 0;
                   ran.add(ms + (due == wanted ? "" : " wrong due") + (early ? " early" : ""));
                   all.countDown();
-                  return Mailbox.Timed.NEVER;
+                  return TimedWork.NEVER;
                 });
           }
           return null;

@@ -1,4 +1,4 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core.worker;
 
 import java.time.Duration;
 import java.util.ArrayList;
@@ -37,16 +37,7 @@ final class Mailbox {
     default void refuse() {}
   }
 
-  /** Timed work: told when it was due, gives the time it wants to run next. */
-  interface Timed {
-    /** Answer of {@link #run}: not again. */
-    long NEVER = Long.MIN_VALUE;
-
-    /** Runs on the mailbox's thread; times are {@link NanoClock#nanoTime}'s. */
-    long run(long dueNanos);
-  }
-
-  private record Timer(long due, Timed work) {}
+  private record Timer(long due, TimedWork work) {}
 
   private final String name;
   private final NanoClock clock;
@@ -96,7 +87,7 @@ final class Mailbox {
   }
 
   /** Runs {@code work} at {@code dueNanos}. */
-  void schedule(long dueNanos, Timed work) {
+  void schedule(long dueNanos, TimedWork work) {
     Timer timer = new Timer(dueNanos, work);
     if (Thread.currentThread() == thread) {
       timers.add(timer);
@@ -140,7 +131,7 @@ final class Mailbox {
     run(
         () -> {
           long next = timer.work.run(timer.due);
-          if (next != Timed.NEVER) {
+          if (next != TimedWork.NEVER) {
             timers.add(new Timer(next, timer.work));
           }
         });

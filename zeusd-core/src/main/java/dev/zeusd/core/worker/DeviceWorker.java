@@ -1,4 +1,4 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core.worker;
 
 import dev.zeusd.core.device.DeviceException;
 import java.time.Duration;
@@ -10,7 +10,9 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * A device, and the thread on which it is called: commands in the order they arrived, reads, and
@@ -46,7 +48,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
   private final String name;
   private final D device;
   private final Mailbox mailbox;
-  private final Turn turn = new Turn();
+  private final Turn turn;
 
   /** Commands and reads that wait, from the call until it is their turn. */
   private final AtomicInteger waitingCommands = new AtomicInteger();
@@ -58,10 +60,16 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   /** Nothing is called yet; the thread will be called {@code name}. */
   public DeviceWorker(int id, String name, D device) {
+    this(id, name, device, NanoClock.SYSTEM);
+  }
+
+  /** The same by another clock. */
+  public DeviceWorker(int id, String name, D device, NanoClock clock) {
     this.id = id;
     this.name = name;
     this.device = device;
-    this.mailbox = new Mailbox(name, NanoClock.SYSTEM);
+    this.mailbox = new Mailbox(name, clock);
+    this.turn = new Turn(clock);
   }
 
   /** The device's id. */
@@ -200,41 +208,60 @@ public final class DeviceWorker<D> implements AutoCloseable {
     return turn;
   }
 
-  /** Whether this is closed, so that the device is not to be called any more. */
-  boolean isClosed() {
-    return mailbox.isClosed();
+  /** How long calls took lately, in ns: the longest one, which fades with each that follows. */
+  public long recentNanos() {
+    return turn.recentNanos();
   }
 
-  /** Runs {@code action} on the worker's thread, with the turn, before all that waits for it. */
-  void executeNext(Runnable action) {
-    mailbox.post(Mailbox.Kind.FIRST, () -> withTurn(action));
+  /**
+   * Makes a call on the calling thread, if nobody else does just now and this is open. It goes
+   * before all that waits, so it is for who comes seldom.
+   *
+   * @return whether it was made
+   */
+  public boolean callIfFree(Runnable call) {
+    if (mailbox.isClosed() || !turn.tryTake()) {
+      return false;
+    }
+    try {
+      turn.timed(
+          () -> {
+            call.run();
+            return null;
+          });
+    } finally {
+      turn.release();
+    }
+    return true;
   }
 
-  /** Runs {@code work} at {@code dueNanos}, on the worker's thread, with the turn. */
-  void schedule(long dueNanos, Mailbox.Timed work) {
-    mailbox.schedule(
-        dueNanos,
-        due -> {
-          turn.take();
-          try {
-            return turn.timed(() -> work.run(due));
-          } finally {
-            turn.release();
-          }
-        });
+  /**
+   * Makes a call on the device's thread, before all that waits for it, unless this closes before;
+   * {@code then} gets its value there.
+   */
+  public <T> void callNext(Supplier<T> call, Consumer<? super T> then) {
+    mailbox.post(Mailbox.Kind.FIRST, () -> then.accept(withTurn(call)));
   }
 
-  private void withTurn(Runnable action) {
+  /** Runs {@code work} at {@code dueNanos}, as a call on the device's thread. */
+  public void schedule(long dueNanos, TimedWork work) {
+    mailbox.schedule(dueNanos, due -> withTurn(() -> work.run(due)));
+  }
+
+  private <T> T withTurn(Supplier<T> call) {
     turn.take();
     try {
-      action.run();
+      return turn.timed(call);
     } finally {
       turn.release();
     }
   }
 
-  /** Ends with what the device answers. */
-  <T> CompletableFuture<T> newAnswer() {
+  /**
+   * For a call that takes several of the device's: the caller ends it. Like the answer of {@link
+   * #submit}, it is not waited for in vain within a call of this device.
+   */
+  public <T> CompletableFuture<T> newAnswer() {
     return new Answer<>(this);
   }
 
@@ -301,19 +328,17 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
     @Override
     public void run() {
-      withTurn(this::runWithTurn);
-    }
-
-    private void runWithTurn() {
-      waiting().decrementAndGet();
-      if (result.isDone()) {
-        // Whoever waited has given up.
-        return;
-      }
+      turn.take();
       try {
-        result.complete(turn.timed(() -> call.apply(device)));
+        waiting().decrementAndGet();
+        // Else whoever waited has given up.
+        if (!result.isDone()) {
+          result.complete(turn.timed(() -> call.apply(device)));
+        }
       } catch (Throwable e) {
         result.completeExceptionally(e);
+      } finally {
+        turn.release();
       }
     }
 

@@ -1,4 +1,4 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core.worker;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.Set;
 
 /** A clock whose time the test sets: hours pass at once, and nothing passes by itself. */
-final class ManualClock implements NanoClock {
+public final class ManualClock implements NanoClock {
   private static final long LIMIT_MILLIS = 20_000;
 
   // Guarded by this.
@@ -50,7 +50,7 @@ final class ManualClock implements NanoClock {
   }
 
   /** Lets time pass. */
-  synchronized void advance(long nanos) {
+  public synchronized void advance(long nanos) {
     now += nanos;
     // Whoever this wakes does not wait any more, from this moment on.
     waiting.values().removeIf(until -> until - now <= 0);
@@ -58,7 +58,7 @@ final class ManualClock implements NanoClock {
   }
 
   /** Returns once so many threads wait: they have nothing to do until time passes. */
-  synchronized void awaitWaiting(int threads) throws InterruptedException {
+  public synchronized void awaitWaiting(int threads) throws InterruptedException {
     long end = System.nanoTime() + LIMIT_MILLIS * 1_000_000;
     while (waiting.size() - woken.size() != threads) {
       assertTrue(System.nanoTime() < end, () -> waiting.size() + " threads wait");
