@@ -1,8 +1,8 @@
 package dev.zeusd.core;
 
-import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;

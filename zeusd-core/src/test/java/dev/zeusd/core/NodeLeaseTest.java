@@ -4,11 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.settings.SettingValue;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;

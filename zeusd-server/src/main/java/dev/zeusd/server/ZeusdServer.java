@@ -16,10 +16,10 @@ import dev.zeusd.server.http.GpuControlService;
 import dev.zeusd.server.http.GpuReadService;
 import dev.zeusd.server.http.HttpSelector;
 import dev.zeusd.server.http.LeaseService;
-import dev.zeusd.server.http.PowerStreams;
 import dev.zeusd.server.http.Routes;
 import dev.zeusd.server.http.SettingRights;
 import dev.zeusd.server.http.WebPages;
+import dev.zeusd.server.stream.PowerStreams;
 import io.helidon.webserver.ErrorHandling;
 import io.helidon.webserver.WebServer;
 import io.helidon.webserver.WebServerConfig;
@@ -145,13 +145,13 @@ public final class ZeusdServer implements AutoCloseable {
     ConnectionRegistry registry =
         new ConnectionRegistry(limits, shares, config.tokens().isPresent(), watch);
     Connections connections = new Connections(registry, shares, watch);
-    PowerStreams streams = new PowerStreams(config.streamFormat(), connections);
+    PowerStreams streams = new PowerStreams(node, config.streamFormat(), connections);
     Optional<AuthFilter> auth = config.tokens().map(tokens -> new AuthFilter(tokens, connections));
     boolean isOpenToBrowsers = config.listen() instanceof Listen.Tcp && auth.isEmpty();
     WebPages webPages = new WebPages(config.web(), isOpenToBrowsers);
     Routes routes = new Routes(config.groups(), auth, connections, webPages);
     new DiscoveryService(node, config.groups(), auth).addTo(routes);
-    new GpuReadService(node, connections, streams).addTo(routes);
+    new GpuReadService(node, connections).addTo(routes);
     SettingRights rights = new SettingRights(connections, config.restoresOnProcessExit());
     new GpuControlService(node, connections, rights).addTo(routes);
     LeaseService leases = new LeaseService(node, connections, limits.leaseStreams());
@@ -160,7 +160,8 @@ public final class ZeusdServer implements AutoCloseable {
       // What an earlier daemon has left is put back, whether anybody asks or not.
       node.leases();
     }
-    new CpuReadService(node, streams).addTo(routes);
+    new CpuReadService(node).addTo(routes);
+    streams.addTo(routes);
     WebServer server =
         builder()
             .bindAddress(address)

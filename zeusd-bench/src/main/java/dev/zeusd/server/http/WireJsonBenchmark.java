@@ -13,21 +13,10 @@ import org.openjdk.jmh.annotations.State;
 public class WireJsonBenchmark extends PieceBenchmark {
   private static final long NOW_MS = 1_795_454_663_947L;
 
-  private final EventChunk events = new EventChunk();
-
   private List<GpuPowerSample> samples =
       IntStream.range(0, 4)
           .mapToObj(gpu -> new GpuPowerSample(NOW_MS, gpu, 75_000 + 10_000L * gpu))
           .toList();
-
-  /** One event of a stream. */
-  @Benchmark
-  public Object sampleEvent() {
-    events.clear();
-    WireJson.gpuPowerSample(samples.getFirst(), events.beginEvent());
-    events.endEvent();
-    return events.frame();
-  }
 
   /** The body of get_power, of 4 GPUs; also an event of the snapshot dialect. */
   @Benchmark

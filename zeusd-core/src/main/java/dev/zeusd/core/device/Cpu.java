@@ -7,8 +7,8 @@ import java.util.OptionalLong;
  * One CPU package. Whatever reads throws {@link DeviceException} when the hardware cannot be read.
  *
  * <p>Not thread-safe: all calls but {@link #info} come from the package's {@link
- * dev.zeusd.core.worker.DeviceWorker}. Every reader of a package, one-shot or repeated, shares
- * its counters, so all see the same energy.
+ * dev.zeusd.core.worker.DeviceWorker}. Every reader of a package, one-shot or repeated, shares its
+ * counters, so all see the same energy.
  */
 public interface Cpu {
   /** What does not change: known without asking the hardware. */

@@ -2,8 +2,8 @@ package dev.zeusd.core.settings;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.settings.Restored.Outcome;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;

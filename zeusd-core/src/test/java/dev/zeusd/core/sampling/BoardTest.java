@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.zeusd.ffm.fake.ChildJvm;
 import dev.zeusd.core.worker.ManualClock;
 import dev.zeusd.core.worker.NanoClock;
+import dev.zeusd.ffm.fake.ChildJvm;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

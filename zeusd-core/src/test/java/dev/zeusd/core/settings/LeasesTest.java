@@ -7,9 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.settings.LeaseRequest.OnEnd;
 import dev.zeusd.core.settings.Restored.Outcome;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -90,14 +90,14 @@ public final class Connections implements Filter {
    *
    * @throws io.helidon.http.HttpException if there is no room for another one of its peer
    */
-  Connection openStream(ServerRequest request) {
+  public Connection openStream(ServerRequest request) {
     Connection connection = connection(request);
     registry.openStream(connection);
     return connection;
   }
 
   /** The stream is over. */
-  void endStream(Connection connection) {
+  public void endStream(Connection connection) {
     shares.closeStream(connection);
   }
 

@@ -5,7 +5,6 @@ import static dev.zeusd.server.ApiGroup.CPU_READ;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuEnergy;
-import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.server.http.FanOut.Outcome;
 import io.helidon.webserver.http.ServerRequest;
@@ -21,13 +20,11 @@ public final class CpuReadService {
 
   private final Node node;
   private final FanOut.ById<Cpu> cpus;
-  private final PowerStreams streams;
 
   /** Reads the CPU packages of {@code node}. */
-  public CpuReadService(Node node, PowerStreams streams) {
+  public CpuReadService(Node node) {
     this.node = node;
-    this.streams = streams;
-    this.cpus = new FanOut.ById<>(node::cpus, cpu -> cpu.info().domain() == CpuInfo.Domain.PACKAGE);
+    this.cpus = FanOut.ById.cpus(node);
   }
 
   /** Registers the endpoints. */
@@ -41,14 +38,6 @@ public final class CpuReadService {
           byte[] json = power.json(samples -> WireJson.cpuPower(samples.values()));
           Routes.sendJson(request, response, json);
         });
-    routes.stream(
-        CPU_READ,
-        "/cpu/stream_power",
-        streams.handler(
-            CPU_IDS,
-            cpus,
-            node::cpuSet,
-            new PowerStreams.Dialects<>(WireJson::cpuPowerSample, WireJson::cpuPower)));
     routes.get(CPU_READ, "/cpu/get_cumulative_energy", this::energy);
   }
 

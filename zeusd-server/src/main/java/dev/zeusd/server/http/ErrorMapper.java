@@ -1,8 +1,8 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.core.device.DeviceException;
-import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.settings.LeaseException;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.connection.TryLater;
 import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.DirectHandler;

@@ -1,6 +1,10 @@
 package dev.zeusd.server.http;
 
+import dev.zeusd.core.Node;
+import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -28,7 +32,7 @@ import java.util.stream.Collectors;
  *
  * @param <T> what a device answers
  */
-final class FanOut<T> {
+public final class FanOut<T> {
   /** How often to look whether a call that hangs at its beginning has come back. */
   private static final long LOOK_NANOS = 20_000_000;
 
@@ -50,18 +54,28 @@ final class FanOut<T> {
   }
 
   /** Devices as requests name them, by ascending id; those that are there by now. */
-  static final class ById<D> {
+  public static final class ById<D> {
     private final Supplier<List<DeviceWorker<D>>> source;
     private final Predicate<D> isOneOfAll;
 
-    ById(Supplier<List<DeviceWorker<D>>> source) {
-      this(source, device -> true);
-    }
-
-    /** With {@code isOneOfAll}: whether a device is meant where a request names none. */
-    ById(Supplier<List<DeviceWorker<D>>> source, Predicate<D> isOneOfAll) {
+    /**
+     * Of a node.
+     *
+     * @param isOneOfAll whether a device is meant where a request names none
+     */
+    private ById(Supplier<List<DeviceWorker<D>>> source, Predicate<D> isOneOfAll) {
       this.source = source;
       this.isOneOfAll = isOneOfAll;
+    }
+
+    /** The GPUs of {@code node}. */
+    public static ById<Gpu> gpus(Node node) {
+      return new ById<>(node::gpus, gpu -> true);
+    }
+
+    /** The CPUs; a zone that holds others is not one of all. */
+    public static ById<Cpu> cpus(Node node) {
+      return new ById<>(node::cpus, cpu -> cpu.info().domain() == CpuInfo.Domain.PACKAGE);
     }
 
     /** One of {@link #ids}, since devices never go. */
@@ -84,7 +98,8 @@ final class FanOut<T> {
     }
 
     /** The same, of these devices. */
-    Collection<Integer> wanted(Query query, String parameter, List<DeviceWorker<D>> devices) {
+    public Collection<Integer> wanted(
+        Query query, String parameter, List<DeviceWorker<D>> devices) {
       return query.idsOrAll(parameter, ids(devices, device -> true), ids(devices, isOneOfAll));
     }
 

@@ -49,7 +49,7 @@ public final class GpuControlService {
     this.node = node;
     this.connections = connections;
     this.rights = rights;
-    this.gpus = new FanOut.ById<>(node::gpus);
+    this.gpus = FanOut.ById.gpus(node);
   }
 
   /**

@@ -19,14 +19,12 @@ public final class GpuReadService {
   private final Node node;
   private final Connections connections;
   private final FanOut.ById<Gpu> gpus;
-  private final PowerStreams streams;
 
   /** Reads the GPUs of {@code node} for the clients of {@code connections}. */
-  public GpuReadService(Node node, Connections connections, PowerStreams streams) {
+  public GpuReadService(Node node, Connections connections) {
     this.node = node;
     this.connections = connections;
-    this.streams = streams;
-    this.gpus = new FanOut.ById<>(node::gpus);
+    this.gpus = FanOut.ById.gpus(node);
   }
 
   /** Registers the endpoints. */
@@ -43,14 +41,6 @@ public final class GpuReadService {
                   power -> power.json(samples -> WireJson.gpuPower(samples.values())));
           Routes.sendJson(request, response, json);
         });
-    routes.stream(
-        GPU_READ,
-        "/gpu/stream_power",
-        streams.handler(
-            GPU_IDS,
-            gpus,
-            node::gpuSet,
-            new PowerStreams.Dialects<>(WireJson::gpuPowerSample, WireJson::gpuPower)));
     routes.get(GPU_READ, "/gpu/get_cumulative_energy", reading(Gpu::energyMj, WireJson::gpuEnergy));
     routes.get(
         GPU_READ, "/gpu/get_power_limit", reading(Gpu::powerLimitMw, WireJson::gpuPowerLimits));

@@ -4,7 +4,6 @@ import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.settings.LeaseInfo;
@@ -14,6 +13,7 @@ import dev.zeusd.core.settings.Leases;
 import dev.zeusd.core.settings.Restored;
 import dev.zeusd.core.settings.Setting;
 import dev.zeusd.core.settings.SettingKey;
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.connection.Connection;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;
@@ -52,7 +52,7 @@ public final class LeaseService implements AutoCloseable {
     this.node = node;
     this.connections = connections;
     this.streams = new LeaseStreams(maxStreams);
-    this.gpus = new FanOut.ById<>(node::gpus);
+    this.gpus = FanOut.ById.gpus(node);
   }
 
   /** Registers the endpoints. */

@@ -116,7 +116,7 @@ final class LeaseStreams implements AutoCloseable {
       Lease lease,
       Instant acceptedUntil) {
     SocketChannel channel = connection.channel();
-    boolean chunked = !request.headers().contains(RequestHeads.VERSION);
+    boolean chunked = !Routes.isHttp10(request);
     byte[] head = head(response, chunked);
     if (streams.size() >= most) {
       throw TryLater.refusal(

@@ -18,7 +18,7 @@ import java.util.TreeSet;
  *
  * <p>Works on the raw query, because Helidon's parsed one hides repeated and undecodable values.
  */
-final class Query {
+public final class Query {
   private static final long MAX_U32 = 0xFFFF_FFFFL;
 
   private final Map<String, String> values = new LinkedHashMap<>();
@@ -31,7 +31,7 @@ final class Query {
    * @param known the parameters that the endpoint has
    * @throws BadRequestException naming an unknown, repeated or malformed parameter
    */
-  static Query of(ServerRequest request, Set<String> known) {
+  public static Query of(ServerRequest request, Set<String> known) {
     Query query = new Query();
     String raw = request.query().rawValue();
     if (raw == null || raw.isEmpty()) {
@@ -112,7 +112,7 @@ final class Query {
   }
 
   /** A parameter that may be left out. */
-  Optional<String> optional(String name) {
+  public Optional<String> optional(String name) {
     return Optional.ofNullable(values.get(name));
   }
 
@@ -171,7 +171,7 @@ final class Query {
   }
 
   /** A refusal of the value of {@code name}. */
-  BadRequestException malformed(String name, String what) {
+  public BadRequestException malformed(String name, String what) {
     String value = values.get(name);
     String shown = value.length() > 100 ? value.substring(0, 100) + "…" : value;
     return new BadRequestException("parameter '" + name + "': '" + shown + "' " + what);

@@ -44,7 +44,7 @@ public final class Routes {
     ErrorMapper.addTo(routing);
     routing.addFilter(
         (chain, request, response) -> {
-          if (request.headers().contains(RequestHeads.VERSION)) {
+          if (isHttp10(request)) {
             response.header(connectionForHttp10(request));
           }
           try {
@@ -93,7 +93,7 @@ public final class Routes {
   }
 
   /** Handles a request whose answer lasts. */
-  interface StreamHandler {
+  public interface StreamHandler {
     /**
      * Handles a request.
      *
@@ -103,7 +103,7 @@ public final class Routes {
   }
 
   /** An endpoint of a group whose answer ends when the token does. */
-  void stream(ApiGroup group, String path, StreamHandler handler) {
+  public void stream(ApiGroup group, String path, StreamHandler handler) {
     add(
         Method.GET,
         path,
@@ -238,7 +238,13 @@ public final class Routes {
         });
   }
 
-  static boolean isHead(ServerRequest request) {
+  /** Whether the client speaks HTTP/1.0, and cannot be answered in chunks. */
+  public static boolean isHttp10(ServerRequest request) {
+    return request.headers().contains(RequestHeads.VERSION);
+  }
+
+  /** Whether the answer is to have no body. */
+  public static boolean isHead(ServerRequest request) {
     return request.prologue().method().equals(Method.HEAD);
   }
 

@@ -32,16 +32,7 @@ import java.util.stream.Collectors;
  * All JSON that clients see. What is sent often is put together by hand: it holds nothing but
  * numbers.
  */
-final class WireJson {
-  private static final byte[] TIMESTAMP_MS = EventChunk.ascii("{\"timestamp_ms\":");
-  private static final byte[] GPU_ID = EventChunk.ascii(",\"gpu_id\":");
-  private static final byte[] POWER_MW = EventChunk.ascii(",\"power_mw\":");
-  private static final byte[] CPU_ID = EventChunk.ascii(",\"cpu_id\":");
-  private static final byte[] CPU_MW = EventChunk.ascii(",\"cpu_mw\":");
-  private static final byte[] DRAM_MW = EventChunk.ascii(",\"dram_mw\":");
-  private static final byte[] NULL = EventChunk.ascii("null");
-  private static final byte[] END = EventChunk.ascii("}");
-
+public final class WireJson {
   /** Looked up once: to look through all modules takes a hundred times as long as an error. */
   private static final class Library {
     static final JsonProvider JSON = JsonProvider.provider();
@@ -152,25 +143,13 @@ final class WireJson {
   }
 
   /** The body of {@code /gpu/get_power}, and an event of the snapshot dialect. */
-  static byte[] gpuPower(Collection<GpuPowerSample> samples) {
+  public static byte[] gpuPower(Collection<GpuPowerSample> samples) {
     StringBuilder power = new StringBuilder();
     for (GpuPowerSample sample : samples) {
       key(power, sample.gpuId()).append(sample.powerMw());
     }
     StringBuilder json = new StringBuilder("{\"timestamp_ms\":").append(timestampMs(samples));
     return ascii(json.append(",\"power_mw\":{").append(power).append("}}"));
-  }
-
-  /** An event of the sample dialect. */
-  static void gpuPowerSample(GpuPowerSample sample, EventChunk events) {
-    events
-        .text(TIMESTAMP_MS)
-        .number(sample.timestampMs())
-        .text(GPU_ID)
-        .number(sample.gpuId())
-        .text(POWER_MW)
-        .number(sample.powerMw())
-        .text(END);
   }
 
   static byte[] gpuEnergy(Map<Integer, Long> energyMjById) {
@@ -237,7 +216,7 @@ final class WireJson {
   }
 
   /** The body of {@code /cpu/get_power}, and an event of the snapshot dialect. */
-  static byte[] cpuPower(Collection<CpuPowerSample> samples) {
+  public static byte[] cpuPower(Collection<CpuPowerSample> samples) {
     StringBuilder power = new StringBuilder();
     for (CpuPowerSample sample : samples) {
       key(power, sample.cpuId()).append('{');
@@ -245,24 +224,6 @@ final class WireJson {
     }
     StringBuilder json = new StringBuilder("{\"timestamp_ms\":").append(timestampMs(samples));
     return ascii(json.append(",\"power_mw\":{").append(power).append("}}"));
-  }
-
-  /** An event of the sample dialect. */
-  static void cpuPowerSample(CpuPowerSample sample, EventChunk events) {
-    events
-        .text(TIMESTAMP_MS)
-        .number(sample.timestampMs())
-        .text(CPU_ID)
-        .number(sample.cpuId())
-        .text(CPU_MW)
-        .number(sample.cpuMw())
-        .text(DRAM_MW);
-    if (sample.dramMw().isPresent()) {
-      events.number(sample.dramMw().getAsLong());
-    } else {
-      events.text(NULL);
-    }
-    events.text(END);
   }
 
   private static StringBuilder cpuAndDram(StringBuilder json, CpuPowerSample sample) {

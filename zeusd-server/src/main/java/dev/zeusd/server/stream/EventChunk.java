@@ -1,4 +1,4 @@
-package dev.zeusd.server.http;
+package dev.zeusd.server.stream;
 
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;

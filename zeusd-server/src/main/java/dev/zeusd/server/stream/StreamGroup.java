@@ -1,4 +1,4 @@
-package dev.zeusd.server.http;
+package dev.zeusd.server.stream;
 
 import dev.zeusd.core.sampling.Board;
 import dev.zeusd.core.sampling.Bookmark;
@@ -44,19 +44,6 @@ final class StreamGroup<S extends PowerSample> {
   private static final byte[] CHUNK_OF_A_COMMENT =
       "3\r\n:\n\n\r\n".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] LAST_CHUNK = "0\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
-
-  /** How changes become events. */
-  interface Dialect<S> {
-    /**
-     * Writes the events that tell of {@code changed}.
-     *
-     * @param current the newest value of each device that has one
-     */
-    void write(List<S> changed, List<S> current, EventChunk events);
-
-    /** Whether an event shows all devices, and the first one has to wait for their values. */
-    boolean showsAll();
-  }
 
   private final Subscription<S> subscription;
   private final Dialect<S> dialect;

@@ -1,6 +1,7 @@
-package dev.zeusd.server.http;
+package dev.zeusd.server.stream;
 
 import dev.zeusd.server.connection.Connection;
+import dev.zeusd.server.http.Routes;
 import io.helidon.common.buffers.BufferData;
 import io.helidon.http.DateTime;
 import io.helidon.http.Header;
@@ -75,7 +76,7 @@ final class SseStream implements Connection.Stream {
       Instant acceptedUntil) {
     this.channel = channel;
     this.acceptedUntil = acceptedUntil;
-    chunked = !request.headers().contains(RequestHeads.VERSION);
+    chunked = !Routes.isHttp10(request);
     head = head(response, chunked);
   }
 

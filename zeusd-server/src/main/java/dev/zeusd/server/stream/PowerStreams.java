@@ -1,0 +1,113 @@
+package dev.zeusd.server.stream;
+
+import dev.zeusd.core.DeviceSet;
+import dev.zeusd.core.Node;
+import dev.zeusd.core.sampling.PowerSample;
+import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.StreamFormat;
+import dev.zeusd.server.connection.Connection;
+import dev.zeusd.server.http.Connections;
+import dev.zeusd.server.http.FanOut;
+import dev.zeusd.server.http.Query;
+import dev.zeusd.server.http.Routes;
+import dev.zeusd.server.http.WireJson;
+import java.util.Collection;
+import java.util.List;
+import java.util.Set;
+import java.util.function.BiConsumer;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/** The endpoints of streams of power: what a request asks for, and whether it gets it. */
+public final class PowerStreams implements AutoCloseable {
+  private static final String FORMAT = "format";
+
+  private final Node node;
+  private final StreamFormat defaultFormat;
+  private final Connections connections;
+  private final StreamLoop loop = new StreamLoop();
+
+  /** Streams of {@code node}, of {@code defaultFormat} unless a request asks for another one. */
+  public PowerStreams(Node node, StreamFormat defaultFormat, Connections connections) {
+    this.node = node;
+    this.defaultFormat = defaultFormat;
+    this.connections = connections;
+  }
+
+  /** Registers the endpoints. */
+  public void addTo(Routes routes) {
+    routes.stream(
+        ApiGroup.GPU_READ,
+        "/gpu/stream_power",
+        handler(
+            "gpu_ids",
+            FanOut.ById.gpus(node),
+            node::gpuSet,
+            new Dialects<>(SampleJson::gpu, WireJson::gpuPower)));
+    routes.stream(
+        ApiGroup.CPU_READ,
+        "/cpu/stream_power",
+        handler(
+            "cpu_ids",
+            FanOut.ById.cpus(node),
+            node::cpuSet,
+            new Dialects<>(SampleJson::cpu, WireJson::cpuPower)));
+  }
+
+  /**
+   * How the samples of one kind are written.
+   *
+   * @param sample writes one event of the sample dialect, as JSON
+   * @param snapshot one event of the snapshot dialect, as JSON
+   */
+  private record Dialects<S>(
+      BiConsumer<S, EventChunk> sample, Function<Collection<S>, byte[]> snapshot) {
+    Dialect<S> of(StreamFormat format) {
+      return switch (format) {
+        case SAMPLE -> new Dialect.Samples<>(sample);
+        case SNAPSHOT -> new Dialect.Snapshots<>(snapshot);
+      };
+    }
+  }
+
+  private <D, S extends PowerSample> Routes.StreamHandler handler(
+      String idsParameter,
+      FanOut.ById<D> devices,
+      Supplier<DeviceSet<D, S>> set,
+      Dialects<S> dialects) {
+    return (request, response, acceptedUntil) -> {
+      Query query = Query.of(request, Set.of(idsParameter, FORMAT));
+      DeviceSet<D, S> now = set.get();
+      List<Integer> ids = List.copyOf(devices.wanted(query, idsParameter, now.devices()));
+      StreamFormat format =
+          query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
+      Connection connection = connections.openStream(request);
+      try {
+        SseStream stream = new SseStream(connection.channel(), request, response, acceptedUntil);
+        if (Routes.isHead(request)) {
+          stream.sendHeadOnly();
+        }
+        connection.beginStream(stream);
+        loop.join(stream, now.power(), ids, format, dialects.of(format));
+        stream.sleepUntilEnded();
+      } finally {
+        connections.endStream(connection);
+      }
+    };
+  }
+
+  private static StreamFormat format(Query query, String text) {
+    for (StreamFormat format : StreamFormat.values()) {
+      if (format.wireName().equals(text)) {
+        return format;
+      }
+    }
+    throw query.malformed(FORMAT, "is not sample or snapshot");
+  }
+
+  /** Ends all streams, those of stuck clients included. */
+  @Override
+  public void close() {
+    loop.close();
+  }
+}
