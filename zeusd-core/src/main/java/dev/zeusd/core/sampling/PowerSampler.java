@@ -19,9 +19,7 @@ import java.util.function.Supplier;
  * Reads the power of all devices of one kind, at a fixed rate, while somebody wants it.
  *
  * <p>The first subscription to a device starts its ticks, the last close stops them; all
- * subscriptions share one reading per tick. The {@link Ticker}'s thread reads all devices that are
- * quick and idle, and what they show is published together, on one {@link Board}. A device that is
- * slow or busy is left to its own thread, and published by itself when it answers.
+ * subscriptions share one reading per tick, which is published on one {@link Board}.
  *
  * <p>Thread-safe.
  *
@@ -29,16 +27,12 @@ import java.util.function.Supplier;
  * @param <S> its samples
  */
 public final class PowerSampler<D, S extends PowerSample> implements AutoCloseable {
-  /** What the reads of one tick may take of a period, for the thread that makes them all. */
-  private static final int SHARE_OF_PERIOD = 4;
-
   private final long periodNanos;
-  private final NanoClock clock;
 
   /** There where power is a difference of two reads. */
   private final Optional<DifferenceReads<D, S>> differences;
 
-  private final List<Sampled<D, S>> devices = new ArrayList<>();
+  private final SampledDevices<D, S> devices;
   private final Ticker ticker;
   private final ReentrantLock lock = new ReentrantLock();
 
@@ -58,14 +52,15 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       Supplier<PowerReader<D, S>> readers,
       boolean differences) {
     this.periodNanos = 1_000_000_000L / pollHz;
-    this.clock = clock;
     this.differences =
         differences ? Optional.of(new DifferenceReads<>(readers, periodNanos)) : Optional.empty();
+    List<Sampled<D, S>> sampled = new ArrayList<>(workers.size());
     for (DeviceWorker<D> worker : workers) {
-      devices.add(new Sampled<>(kind + " " + worker.id(), worker, readers, periodNanos, clock));
+      sampled.add(new Sampled<>(kind + " " + worker.id(), worker, readers, periodNanos, clock));
     }
-    this.board = Board.ofNothing(devices.size());
-    this.ticker = new Ticker(kind + " power", periodNanos, clock, this::readAllDue);
+    this.devices = new SampledDevices<>(sampled, periodNanos, clock, this::publish);
+    this.board = Board.ofNothing(sampled.size());
+    this.ticker = new Ticker(kind + " power", periodNanos, clock, devices);
   }
 
   /** A sampler of GPUs that reads them {@code pollHz} times a second. */
@@ -119,7 +114,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
    *     which it must not hold up
    */
   public Subscription<S> subscribe(Collection<Integer> ids, Runnable onNews) {
-    int[] indices = ids.stream().distinct().mapToInt(this::indexOf).sorted().toArray();
+    int[] indices = ids.stream().distinct().mapToInt(devices::indexOf).sorted().toArray();
     Subscription<S> subscription =
         new Subscription<>(this::board, periodNanos, indices, onNews, this::unsubscribe);
     if (!add(subscription)) {
@@ -147,7 +142,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   }
 
   private void join(int index) {
-    if (devices.get(index).join()) {
+    if (devices.at(index).join()) {
       if (wantedDevices++ == 0) {
         ticker.start();
       } else {
@@ -165,7 +160,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       }
       subscriptions = rest;
       for (int index : subscription.devices()) {
-        if (devices.get(index).leave()) {
+        if (devices.at(index).leave()) {
           board = board.without(index);
           if (--wantedDevices == 0) {
             ticker.stop();
@@ -175,15 +170,6 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     } finally {
       lock.unlock();
     }
-  }
-
-  private int indexOf(int id) {
-    for (int i = 0; i < devices.size(); i++) {
-      if (devices.get(i).worker().id() == id) {
-        return i;
-      }
-    }
-    throw new IllegalArgumentException("no such device: " + id);
   }
 
   private Board<S> board() {
@@ -216,52 +202,6 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     differences.ifPresent(DifferenceReads::close);
   }
 
-  // ---- Reading ----
-
-  private void readAllDue(Ticker.Lead lead, long dueNanos, boolean onSchedule) {
-    Board.Entry<S>[] read = Board.newEntries(devices.size());
-    long leftNanos = periodNanos / SHARE_OF_PERIOD;
-    for (int index = 0; index < read.length && !lead.isOver(); index++) {
-      Sampled<D, S> device = devices.get(index);
-      if (device.isDue(dueNanos, onSchedule)) {
-        int at = index;
-        long expectedNanos = device.worker().recentNanos();
-        if (expectedNanos <= leftNanos
-            && device.worker().callIfFree(() -> read[at] = read(lead, device))) {
-          leftNanos -= expectedNanos;
-        } else {
-          leaveToItsThread(index, device);
-        }
-      }
-    }
-    publish(read);
-  }
-
-  private Board.Entry<S> read(Ticker.Lead lead, Sampled<D, S> device) {
-    long start = clock.nanoTime();
-    lead.beginCall(start);
-    try {
-      return device.read(start);
-    } finally {
-      lead.endCall();
-    }
-  }
-
-  private void leaveToItsThread(int index, Sampled<D, S> device) {
-    if (device.beginWaiting()) {
-      Board.Entry<S>[] read = Board.newEntries(devices.size());
-      device
-          .worker()
-          .callNext(
-              () -> device.isWanted() ? device.read(clock.nanoTime()) : null,
-              entry -> {
-                device.endWaiting();
-                read[index] = entry;
-                publish(read);
-              });
-    }
-  }
-
   private void publish(Board.Entry<S>[] read) {
     Board<S> before;
     Board<S> after;
@@ -269,7 +209,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     lock.lock();
     try {
       for (int index = 0; index < read.length; index++) {
-        if (!devices.get(index).isWanted()) {
+        if (!devices.at(index).isWanted()) {
           read[index] = null;
         }
       }
@@ -297,8 +237,8 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
    * @throws DeviceException.Unavailable as {@link DeviceWorker#submit}
    */
   public CompletableFuture<S> read(int id) {
-    int index = indexOf(id);
-    Sampled<D, S> device = devices.get(index);
+    int index = devices.indexOf(id);
+    Sampled<D, S> device = devices.at(index);
     return differences
         .map(
             reads ->

@@ -214,25 +214,18 @@ public final class DeviceWorker<D> implements AutoCloseable {
   }
 
   /**
-   * Makes a call on the calling thread, if nobody else does just now and this is open. It goes
-   * before all that waits, so it is for who comes seldom.
-   *
-   * @return whether it was made
+   * Lets the calling thread call the {@link #device}, if nobody else does just now and this is
+   * open; {@link #endCall} has to follow. It goes before all that waits, so it is for who comes
+   * seldom.
    */
-  public boolean callIfFree(Runnable call) {
-    if (mailbox.isClosed() || !turn.tryTake()) {
-      return false;
-    }
-    try {
-      turn.timed(
-          () -> {
-            call.run();
-            return null;
-          });
-    } finally {
-      turn.release();
-    }
-    return true;
+  public boolean tryBeginCall() {
+    return !mailbox.isClosed() && turn.tryTake();
+  }
+
+  /** The call that {@link #tryBeginCall} has allowed is over. */
+  public void endCall(long tookNanos) {
+    turn.noteTime(tookNanos);
+    turn.release();
   }
 
   /**

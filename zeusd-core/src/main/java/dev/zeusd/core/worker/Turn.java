@@ -70,14 +70,18 @@ final class Turn {
     return recentNanos <= QUICK_NANOS;
   }
 
+  /** A call took so long. */
+  void noteTime(long tookNanos) {
+    recentNanos = Math.max(tookNanos, recentNanos - recentNanos / 8);
+  }
+
   /** Makes a call, by whoever has this turn. */
   <T> T timed(Supplier<T> call) {
     long start = clock.nanoTime();
     try {
       return call.get();
     } finally {
-      long tookNanos = clock.nanoTime() - start;
-      recentNanos = Math.max(tookNanos, recentNanos - recentNanos / 8);
+      noteTime(clock.nanoTime() - start);
     }
   }
 

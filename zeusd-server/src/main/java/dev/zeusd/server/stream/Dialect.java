@@ -5,27 +5,27 @@ import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 
-/** How changes become events. */
+/** How samples become events. */
 sealed interface Dialect<S> {
   /**
-   * Writes the events that tell of {@code changed}.
+   * Writes the events.
    *
-   * @param current the newest value of each device that has one
+   * @param samples what has changed or, if this {@link #showsAll}, the newest of each device
    */
-  void write(List<S> changed, List<S> current, EventChunk events);
+  void write(List<S> samples, EventChunk events);
 
   /** Whether an event shows all devices, and the first one has to wait for their values. */
   boolean showsAll();
 
   /**
-   * One event for each device.
+   * One event for each device that has changed.
    *
    * @param json writes the data of one
    */
   record Samples<S>(BiConsumer<S, EventChunk> json) implements Dialect<S> {
     @Override
-    public void write(List<S> changed, List<S> current, EventChunk events) {
-      for (S each : changed) {
+    public void write(List<S> samples, EventChunk events) {
+      for (S each : samples) {
         json.accept(each, events.beginEvent());
         events.endEvent();
       }
@@ -44,8 +44,8 @@ sealed interface Dialect<S> {
    */
   record Snapshots<S>(Function<Collection<S>, byte[]> json) implements Dialect<S> {
     @Override
-    public void write(List<S> changed, List<S> current, EventChunk events) {
-      events.beginEvent().text(json.apply(current.isEmpty() ? changed : current)).endEvent();
+    public void write(List<S> samples, EventChunk events) {
+      events.beginEvent().text(json.apply(samples)).endEvent();
     }
 
     @Override

@@ -22,6 +22,15 @@ final class EventChunk {
   private int end;
   private ByteBuffer chunk = ByteBuffer.allocateDirect(bytes.length);
 
+  /** What is in a chunk, for a body that is not chunked. */
+  static ByteBuffer content(ByteBuffer chunk) {
+    ByteBuffer content = chunk.duplicate();
+    while (content.get() != '\n') {
+      // The size of the chunk.
+    }
+    return content.limit(content.limit() - END_OF_LINE.length);
+  }
+
   /** Constant text for {@link #text}. */
   static byte[] ascii(String text) {
     return text.getBytes(StandardCharsets.US_ASCII);

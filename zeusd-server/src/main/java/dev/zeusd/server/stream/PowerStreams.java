@@ -83,7 +83,7 @@ public final class PowerStreams implements AutoCloseable {
           query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
       Connection connection = connections.openStream(request);
       try {
-        SseStream stream = new SseStream(connection.channel(), request, response, acceptedUntil);
+        SseStream stream = new SseStream(connection, request, response, acceptedUntil);
         if (Routes.isHead(request)) {
           stream.sendHeadOnly();
         }

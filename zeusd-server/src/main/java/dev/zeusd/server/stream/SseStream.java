@@ -13,8 +13,6 @@ import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.SocketChannel;
-import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -23,15 +21,14 @@ import java.util.concurrent.locks.LockSupport;
  * One client's stream of server-sent events.
  *
  * <p>The thread of the request sleeps until the stream ends. All that the client gets, from the
- * status line on, is written to the channel by the thread of the {@link StreamGroup}: the same
- * bytes for every client, and without waiting for anybody. They are chunks of a chunked body or,
- * for clients that speak HTTP/1.0, what is in the chunks.
+ * status line on, is written by the thread of the {@link StreamGroup}: the same bytes for every
+ * client, and without waiting for anybody. They are chunks of a chunked body or, for clients that
+ * speak HTTP/1.0, what is in the chunks.
  */
 final class SseStream implements Connection.Stream {
   private static final long STUCK_NANOS = TimeUnit.SECONDS.toNanos(10);
-  private static final int END_OF_LINE = 2;
-  private static final byte[] STATUS_LINE =
-      "HTTP/1.1 200 OK\r\nDate: ".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] STATUS_LINE = EventChunk.ascii("HTTP/1.1 200 OK\r\nDate: ");
+  private static final byte[] LAST_CHUNK = EventChunk.ascii("0\r\n\r\n");
   private static final Header EVENT_STREAM =
       HeaderValues.create(HeaderNames.CONTENT_TYPE, "text/event-stream");
 
@@ -42,8 +39,7 @@ final class SseStream implements Connection.Stream {
   /** To nginx, which would collect some kilobytes before it passes anything on. */
   private static final Header NOT_BUFFERED = HeaderValues.create("X-Accel-Buffering", "no");
 
-  private final SocketChannel channel;
-  private final byte[] head;
+  private final Connection connection;
   private final boolean chunked;
   private final Thread handler = Thread.currentThread();
   private final Instant acceptedUntil;
@@ -52,32 +48,32 @@ final class SseStream implements Connection.Stream {
 
   // Touched by the group's thread only.
 
-  /** The head has been written, and what follows can be. */
-  private boolean open;
+  /** What comes before the events; null once it has been written. */
+  private byte[] head;
+
+  /** Null until the head is written, and what follows can be. */
+  private StreamSocket socket;
 
   /** What the socket has not taken of what was written, or null. */
-  private ByteBuffer rest;
+  private volatile ByteBuffer rest;
 
   /** Since when nothing could be written. */
-  private long stuckSinceNanos;
-
-  /** As {@code rest} has it, for other threads. */
-  private volatile boolean hasRest;
+  private volatile long stuckSinceNanos;
 
   /**
-   * A stream on {@code channel} for the request that the calling thread handles.
+   * A stream for the request that the calling thread handles.
    *
    * @param acceptedUntil by the wall clock, when the client's right to it ends
    */
   SseStream(
-      SocketChannel channel,
+      Connection connection,
       ServerRequest request,
       ServerResponse response,
       Instant acceptedUntil) {
-    this.channel = channel;
+    this.connection = connection;
     this.acceptedUntil = acceptedUntil;
-    chunked = !Routes.isHttp10(request);
-    head = head(response, chunked);
+    this.chunked = !Routes.isHttp10(request);
+    this.head = head(response, chunked);
   }
 
   private static byte[] head(ServerResponse response, boolean chunked) {
@@ -99,11 +95,7 @@ final class SseStream implements Connection.Stream {
 
   /** Sends what comes before the events, and nothing else, as the answer to a HEAD. */
   void sendHeadOnly() {
-    try {
-      channel.write(ByteBuffer.wrap(head));
-    } catch (IOException e) {
-      throw new CloseConnectionException("the client is gone", e);
-    }
+    writeWithHead(ByteBuffer.allocate(0));
     throw new CloseConnectionException("nothing follows");
   }
 
@@ -124,24 +116,6 @@ final class SseStream implements Connection.Stream {
 
   // From here on: for the group's thread.
 
-  boolean isOpen() {
-    return open;
-  }
-
-  /** Opens the stream, with the events in this chunk. */
-  void openWith(ByteBuffer chunk) {
-    try {
-      channel.configureBlocking(false);
-    } catch (IOException e) {
-      end();
-      return;
-    }
-    ByteBuffer first = inFrame(chunk);
-    open = true;
-    stuckSinceNanos = System.nanoTime();
-    writeOrKeep(ByteBuffer.allocate(head.length + first.remaining()).put(head).put(first).flip());
-  }
-
   /** Whether the client's right to it has ended, as the token does that it was opened with. */
   boolean isOverdue(Instant now) {
     return now.isAfter(acceptedUntil);
@@ -158,96 +132,85 @@ final class SseStream implements Connection.Stream {
 
   /** Whether a chunk can be written now; tries to get rid of what is left of the last one. */
   boolean isReady() {
-    if (!open) {
-      return false;
-    }
-    if (rest != null) {
-      writeSome(rest);
-      if (!rest.hasRemaining()) {
-        rest = null;
-        hasRest = false;
+    ByteBuffer left = rest;
+    if (left != null) {
+      int before = left.remaining();
+      writeSome(left);
+      if (left.remaining() < before) {
+        stuckSinceNanos = System.nanoTime();
       }
+      rest = left.hasRemaining() ? left : null;
     }
     return rest == null && !ended;
   }
 
   /** Writes a chunk, while {@link #isReady}; what the socket does not take is kept. */
   void write(ByteBuffer chunk) {
-    writeOrKeep(inFrame(chunk));
+    ByteBuffer bytes = chunked ? chunk : EventChunk.content(chunk);
+    if (socket == null) {
+      writeWithHead(bytes);
+    } else {
+      writeOrKeep(bytes);
+    }
   }
 
-  /** The chunk or, for a body that is not chunked, what is in it. */
-  private ByteBuffer inFrame(ByteBuffer chunk) {
-    if (chunked) {
-      return chunk;
+  private void writeWithHead(ByteBuffer bytes) {
+    try {
+      socket = StreamSocket.of(connection);
+      writeOrKeep(ByteBuffer.allocate(head.length + bytes.remaining()).put(head).put(bytes).flip());
+      head = null;
+    } catch (IOException e) {
+      end();
     }
-    ByteBuffer content = chunk.duplicate();
-    while (content.get() != '\n') {
-      // The size of the chunk.
-    }
-    return content.limit(content.limit() - END_OF_LINE);
   }
 
   private void writeOrKeep(ByteBuffer bytes) {
     writeSome(bytes);
     if (bytes.hasRemaining() && !ended) {
+      stuckSinceNanos = System.nanoTime();
       // The group's buffer is for the next chunk.
       rest = ByteBuffer.allocate(bytes.remaining()).put(bytes).flip();
-      hasRest = true;
     }
   }
 
   private void writeSome(ByteBuffer bytes) {
     try {
-      if (channel.write(bytes) > 0) {
-        stuckSinceNanos = System.nanoTime();
-      }
+      socket.write(bytes);
     } catch (IOException e) {
       end();
     }
   }
 
-  /** Ends the stream of a client that is gone, or that takes nothing for too long. */
+  /**
+   * Ends the stream of a client that is gone, or that takes nothing for too long.
+   *
+   * @param discarded for what it has sent
+   */
   void endIfGone(ByteBuffer discarded) {
-    try {
-      if (isStuckFor(STUCK_NANOS)) {
-        channel.close();
-        end();
-      }
-      // Nothing that a client sends into a stream has a meaning.
-      if (open && channel.read(discarded.clear()) < 0) {
-        end();
-      }
-    } catch (IOException e) {
-      // Closed or reset: the same to us.
+    if (isStuckFor(STUCK_NANOS)) {
+      socket.close();
+      end();
+    } else if (socket != null && !socket.discardInput(discarded)) {
       end();
     }
   }
 
   /** Ends the stream with the last chunk, if the client can take it. */
-  void endProperly(ByteBuffer lastChunk) {
-    if (!open) {
-      openWith(lastChunk);
-    } else if (isReady()) {
-      write(lastChunk);
+  void endProperly() {
+    if (isReady()) {
+      write(ByteBuffer.wrap(LAST_CHUNK));
     }
     if (rest != null) {
-      closeChannel();
+      socket.close();
     }
     end();
   }
 
-  private void closeChannel() {
-    try {
-      channel.close();
-    } catch (IOException e) {
-      // It is closed even so.
-    }
-  }
+  // For any thread.
 
   @Override
   public boolean isStuckFor(long nanos) {
-    return hasRest && System.nanoTime() - stuckSinceNanos > nanos;
+    return rest != null && System.nanoTime() - stuckSinceNanos > nanos;
   }
 
   @Override

@@ -5,7 +5,6 @@ import dev.zeusd.core.sampling.Bookmark;
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.Subscription;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,11 +38,7 @@ final class StreamGroup<S extends PowerSample> {
   /** A step that takes no longer may be done by the thread that has read the devices. */
   private static final long SHORT_STEP_NANOS = 500_000;
 
-  private static final long NO_STAMP = -1;
-
-  private static final byte[] CHUNK_OF_A_COMMENT =
-      "3\r\n:\n\n\r\n".getBytes(StandardCharsets.US_ASCII);
-  private static final byte[] LAST_CHUNK = "0\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] CHUNK_OF_A_COMMENT = EventChunk.ascii("3\r\n:\n\n\r\n");
 
   private final Subscription<S> subscription;
   private final Dialect<S> dialect;
@@ -57,14 +52,8 @@ final class StreamGroup<S extends PowerSample> {
   private final List<Member> members = new ArrayList<>();
   private final ByteBuffer discarded = ByteBuffer.allocateDirect(512);
   private final ByteBuffer comment = direct(CHUNK_OF_A_COMMENT);
-  private final EventChunk events = new EventChunk();
+  private final NewsChunks<S> chunks;
   private long lookedNanos = System.nanoTime();
-
-  /** What those who have seen all are told who come from one board to another; or null. */
-  private ByteBuffer chunk;
-
-  private long chunkFromStamp = NO_STAMP;
-  private long chunkToStamp;
 
   /** How long the last step took. */
   private volatile long stepNanos;
@@ -86,6 +75,7 @@ final class StreamGroup<S extends PowerSample> {
     stepping.lock();
     try {
       subscription = subscriber.apply(() -> stepOrCall(onNews));
+      chunks = new NewsChunks<>(subscription, dialect);
     } finally {
       stepping.unlock();
     }
@@ -115,11 +105,7 @@ final class StreamGroup<S extends PowerSample> {
     }
 
     void write(ByteBuffer text, long nowNanos) {
-      if (stream.isOpen()) {
-        stream.write(text);
-      } else {
-        stream.openWith(text);
-      }
+      stream.write(text);
       writtenNanos = nowNanos;
     }
   }
@@ -201,7 +187,7 @@ final class StreamGroup<S extends PowerSample> {
     }
     welcomeNewcomers(System.nanoTime());
     for (Member member : members) {
-      member.stream.endProperly(ByteBuffer.wrap(LAST_CHUNK));
+      member.stream.endProperly();
     }
     members.clear();
   }
@@ -223,9 +209,9 @@ final class StreamGroup<S extends PowerSample> {
     boolean haveAllSeenAll = true;
     boolean hasEnded = false;
     for (Member member : members) {
-      boolean isReady = !member.stream.isOpen() || member.stream.isReady();
+      boolean isReady = member.stream.isReady();
       if (isReady && !member.waits(board)) {
-        ByteBuffer text = news(member.bookmark, board);
+        ByteBuffer text = chunks.take(member.bookmark, board);
         if (text == null && nowNanos - member.writtenNanos >= HEARTBEAT_NANOS) {
           text = comment.rewind();
         }
@@ -245,39 +231,12 @@ final class StreamGroup<S extends PowerSample> {
     return Math.max(0, pauseNanos);
   }
 
-  /** What the reader has not seen, as a chunk; null if there is nothing. */
-  private ByteBuffer news(Bookmark<S> bookmark, Board<S> board) {
-    long fromStamp = bookmark.seenStamp();
-    if (!bookmark.hasSeenAll()) {
-      chunkFromStamp = NO_STAMP;
-      return chunkOf(bookmark.take(board), board);
-    }
-    if (fromStamp != chunkFromStamp || board.stamp() != chunkToStamp) {
-      List<S> changed = bookmark.take(board);
-      chunkFromStamp = fromStamp;
-      chunkToStamp = board.stamp();
-      chunk = chunkOf(changed, board);
-    } else {
-      bookmark.skipTo(board);
-    }
-    return chunk == null ? null : chunk.rewind();
-  }
-
-  private ByteBuffer chunkOf(List<S> changed, Board<S> board) {
-    if (changed.isEmpty()) {
-      return null;
-    }
-    events.clear();
-    dialect.write(changed, subscription.current(board), events);
-    return events.frame();
-  }
-
   private void lookForGoneOnes() {
     Instant wallClock = Instant.now();
     for (Member member : members) {
       member.stream.endIfGone(discarded);
       if (member.stream.isOverdue(wallClock)) {
-        member.stream.endProperly(ByteBuffer.wrap(LAST_CHUNK));
+        member.stream.endProperly();
       }
     }
     forgetEnded();

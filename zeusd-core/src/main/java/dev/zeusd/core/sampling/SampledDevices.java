@@ -1,0 +1,103 @@
+package dev.zeusd.core.sampling;
+
+import dev.zeusd.core.worker.NanoClock;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * The devices of a {@link PowerSampler}, and how a tick reads them: those that are quick and idle
+ * on the ticker's thread, and what they show is published together. One that is slow or busy is
+ * left to its own thread, and published by itself when it answers.
+ */
+final class SampledDevices<D, S extends PowerSample> implements Ticker.Pass {
+  /** What the reads of one tick may take of a period, for the thread that makes them all. */
+  private static final int SHARE_OF_PERIOD = 4;
+
+  private final List<Sampled<D, S>> devices;
+  private final long mostNanos;
+  private final NanoClock clock;
+  private final Consumer<Board.Entry<S>[]> publisher;
+
+  /**
+   * Reads nothing yet.
+   *
+   * @param publisher gets what was read, by index of the device
+   */
+  SampledDevices(
+      List<Sampled<D, S>> devices,
+      long periodNanos,
+      NanoClock clock,
+      Consumer<Board.Entry<S>[]> publisher) {
+    this.devices = devices;
+    this.mostNanos = periodNanos / SHARE_OF_PERIOD;
+    this.clock = clock;
+    this.publisher = publisher;
+  }
+
+  int count() {
+    return devices.size();
+  }
+
+  Sampled<D, S> at(int index) {
+    return devices.get(index);
+  }
+
+  /**
+   * Where a device is.
+   *
+   * @throws IllegalArgumentException if there is none with this id
+   */
+  int indexOf(int id) {
+    for (int index = 0; index < devices.size(); index++) {
+      if (devices.get(index).worker().id() == id) {
+        return index;
+      }
+    }
+    throw new IllegalArgumentException("no such device: " + id);
+  }
+
+  @Override
+  public void run(Ticker.Lead lead, long dueNanos, boolean onSchedule) {
+    Board.Entry<S>[] read = Board.newEntries(devices.size());
+    long leftNanos = mostNanos;
+    for (int index = 0; index < read.length && !lead.isOver(); index++) {
+      Sampled<D, S> device = devices.get(index);
+      if (device.isDue(dueNanos, onSchedule)) {
+        long expectedNanos = device.worker().recentNanos();
+        if (expectedNanos <= leftNanos && device.worker().tryBeginCall()) {
+          leftNanos -= expectedNanos;
+          read[index] = read(lead, device);
+        } else {
+          leaveToItsThread(index, device);
+        }
+      }
+    }
+    publisher.accept(read);
+  }
+
+  private Board.Entry<S> read(Ticker.Lead lead, Sampled<D, S> device) {
+    long start = clock.nanoTime();
+    lead.beginCall(start);
+    try {
+      return device.read(start);
+    } finally {
+      lead.endCall();
+      device.worker().endCall(clock.nanoTime() - start);
+    }
+  }
+
+  private void leaveToItsThread(int index, Sampled<D, S> device) {
+    if (device.beginWaiting()) {
+      device
+          .worker()
+          .callNext(
+              () -> device.isWanted() ? device.read(clock.nanoTime()) : null,
+              entry -> {
+                device.endWaiting();
+                Board.Entry<S>[] read = Board.newEntries(devices.size());
+                read[index] = entry;
+                publisher.accept(read);
+              });
+    }
+  }
+}
