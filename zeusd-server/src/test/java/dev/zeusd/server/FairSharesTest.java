@@ -86,10 +86,13 @@ class FairSharesTest {
   @Test
   void whoHasNoTokenKeepsNobodyOutWhoHasOne() throws Exception {
     String token = TestTokens.header("gpu-read");
+    // More than may wait for their turn.
+    Limits many =
+        new Limits(900, Limits.defaults().toSendRequest(), Limits.defaults().toTakeAnswer());
     try (TestServer server =
-            TestServer.start(Transport.TCP, FEW, Optional.of(TestTokens.checker()));
+            TestServer.start(Transport.TCP, many, Optional.of(TestTokens.checker()));
         EventStream stream = server.connect().stream(STREAM, token);
-        OtherUser other = start(portOf(server), CROWD, 1500, "ignore", "GET", "/discover")) {
+        OtherUser other = start(portOf(server), 1000, 1500, "ignore", "GET", "/discover")) {
       assertOthersAreServed(server, other, token);
       nvml.gpu(0).countingPower(0);
       stream.nextSample();

@@ -92,13 +92,16 @@ public final class ConnectionRegistry {
   /**
    * Returns when a request may go on, as {@link Shares#awaitTurn} has it, which need not be asked
    * while there are few connections.
+   *
+   * @param recognize finds out whose request it is, before that matters
    */
-  public void awaitTurn(Connection connection) {
+  public void awaitTurn(Connection connection, Runnable recognize) {
     boolean mayBeCrowd = open.size() > Limits.CROWD;
     if (mayBeCrowd) {
       atTimes(forgotNanos, this::forgetClosed);
     }
     if (mayBeCrowd || connection.isInALongRow()) {
+      recognize.run();
       shares.awaitTurn(connection);
     }
   }

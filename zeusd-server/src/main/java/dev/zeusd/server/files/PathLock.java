@@ -102,7 +102,10 @@ public final class PathLock implements AutoCloseable {
     } catch (FileAlreadyExistsException e) {
       // Somebody's who holds it, or a leftover, or a stranger's.
     } catch (NoSuchFileException e) {
-      throw e;
+      // The directory is there; but in some, such as /proc, there is nothing but what the kernel
+      // makes.
+      cannotCreate = Optional.of(new IOException("no file can be made in " + file.getParent(), e));
+      throw cannotCreate.get();
     } catch (IOException e) {
       cannotCreate = Optional.of(e);
       throw e;

@@ -36,7 +36,7 @@ public final class Connections implements Filter {
     this.watch = watch;
   }
 
-  /** Around each request: refuses bodies, waits for its turn, and notes what is being done. */
+  /** Around each request: refuses bodies, and notes what is being done. */
   @Override
   public void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
     Connection connection = connection(request);
@@ -58,11 +58,20 @@ public final class Connections implements Filter {
             WireJson.error(ErrorMapper.BODY_REFUSED));
         throw new CloseConnectionException("what comes next is the body");
       }
-      registry.awaitTurn(connection);
       chain.proceed();
     } finally {
       connection.endRequest();
     }
+  }
+
+  /**
+   * Returns when it is the request's turn.
+   *
+   * @param recognize called before it may have to wait, to find out whose it is
+   * @throws io.helidon.http.HttpException if that takes too long
+   */
+  void awaitTurn(ServerRequest request, Runnable recognize) {
+    registry.awaitTurn(connection(request), recognize);
   }
 
   /** Reads an empty one to its end. */

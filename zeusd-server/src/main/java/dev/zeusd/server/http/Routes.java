@@ -60,6 +60,11 @@ public final class Routes {
           }
         });
     routing.addFilter(connections);
+    routing.addFilter(
+        (chain, request, response) -> {
+          connections.awaitTurn(request, () -> auth.ifPresent(filter -> filter.recognize(request)));
+          chain.proceed();
+        });
     routing.addFilter(webPages);
   }
 
