@@ -71,6 +71,7 @@ class BadStartsTest {
     assertSocketRefused(file.toString(), "is not a socket");
     assertSocketRefused(file + "/z.sock", "is not a directory");
     assertSocketRefused("/proc/zeusd/z.sock", "cannot listen");
+    assertSocketRefused("/proc/z.sock", "no file can be made in /proc");
     Path loop = Files.createSymbolicLink(directory.resolve("loop"), Path.of("loop"));
     assertSocketRefused(loop + "/z.sock", "circle");
     Path dangling = Files.createSymbolicLink(directory.resolve("dangling"), Path.of("nothing"));
