@@ -7,6 +7,9 @@ module dev.zeusd.server {
   requires io.helidon.common.socket;
   requires io.helidon.http;
   requires io.helidon.webserver;
+  requires io.prometheus.metrics.config;
+  requires io.prometheus.metrics.model;
+  requires io.prometheus.writer.text;
   requires jakarta.json;
   requires jdk.net;
 

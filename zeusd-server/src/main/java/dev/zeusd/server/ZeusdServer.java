@@ -16,9 +16,11 @@ import dev.zeusd.server.http.GpuControlService;
 import dev.zeusd.server.http.GpuReadService;
 import dev.zeusd.server.http.HttpSelector;
 import dev.zeusd.server.http.LeaseService;
+import dev.zeusd.server.http.MetricsService;
 import dev.zeusd.server.http.Routes;
 import dev.zeusd.server.http.SettingRights;
 import dev.zeusd.server.http.WebPages;
+import dev.zeusd.server.metrics.Metrics;
 import dev.zeusd.server.stream.PowerStreams;
 import io.helidon.webserver.ErrorHandling;
 import io.helidon.webserver.WebServer;
@@ -162,6 +164,8 @@ public final class ZeusdServer implements AutoCloseable {
     }
     new CpuReadService(node).addTo(routes);
     streams.addTo(routes);
+    Metrics metrics = new Metrics(node, routes.requests(), connections::openStreams);
+    new MetricsService(metrics).addTo(routes);
     WebServer server =
         builder()
             .bindAddress(address)

@@ -202,6 +202,11 @@ public final class Shares {
             });
   }
 
+  /** How many streams are open. */
+  public synchronized int openStreams() {
+    return streams;
+  }
+
   // Commands.
 
   /** Places in the queues of GPUs. */

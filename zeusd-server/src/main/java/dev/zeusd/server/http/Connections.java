@@ -105,6 +105,11 @@ public final class Connections implements Filter {
     return connection;
   }
 
+  /** How many streams are open. */
+  public int openStreams() {
+    return shares.openStreams();
+  }
+
   /** The stream is over. */
   public void endStream(Connection connection) {
     shares.closeStream(connection);

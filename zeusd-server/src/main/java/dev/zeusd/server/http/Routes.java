@@ -3,6 +3,7 @@ package dev.zeusd.server.http;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
 import dev.zeusd.server.auth.Tokens;
+import dev.zeusd.server.metrics.RequestCounters;
 import io.helidon.http.Header;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
@@ -16,6 +17,8 @@ import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.time.Instant;
+import java.util.EnumSet;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
@@ -28,6 +31,7 @@ public final class Routes {
   private final Set<ApiGroup> enabled;
   private final Optional<AuthFilter> auth;
   private final Connections connections;
+  private final RequestCounters requests = new RequestCounters();
 
   /**
    * Routes of which those of the groups {@code enabled} can be reached, with a token if there is
@@ -52,6 +56,10 @@ public final class Routes {
           } catch (HttpException e) {
             // Of the filters below: Helidon would answer only after this one.
             ErrorMapper.send(request, response, e);
+          } finally {
+            requests.count(
+                request.matchingPattern().orElse(RequestCounters.NO_ENDPOINT),
+                response.status().code());
           }
           // Helidon answers with this header and then leaves the connection open.
           if (request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)
@@ -95,6 +103,32 @@ public final class Routes {
                       handler.handle(request, response);
                     })
             .orElse(handler));
+  }
+
+  /** Handles a request that is answered with as much as it may see. */
+  interface RightsHandler {
+    /**
+     * Handles a request.
+     *
+     * @param groups those that are enabled and, where tokens are needed, that the token has
+     */
+    void handle(ServerRequest request, ServerResponse response, Set<ApiGroup> groups);
+  }
+
+  /** An endpoint that is always there, for whoever has a token where tokens are needed. */
+  void getByRights(String path, RightsHandler handler) {
+    add(
+        Method.GET,
+        path,
+        (request, response) -> {
+          Set<ApiGroup> groups = EnumSet.noneOf(ApiGroup.class);
+          groups.addAll(enabled);
+          if (auth.isPresent()) {
+            List<String> scopes = auth.get().authenticate(request).scopes();
+            groups.removeIf(group -> !scopes.contains(group.wireName()));
+          }
+          handler.handle(request, response, groups);
+        });
   }
 
   /** Handles a request whose answer lasts. */
@@ -207,6 +241,7 @@ public final class Routes {
   }
 
   private void add(Method method, String path, Handler handler) {
+    requests.add(path);
     routing.route(method, path, handler);
     if (method.equals(Method.GET)) {
       // The handlers answer without the body.
@@ -227,6 +262,11 @@ public final class Routes {
 
   private static void sendAllowed(ServerResponse response, String methods) {
     response.status(Status.NO_CONTENT_204).header(HeaderNames.ALLOW, methods).send();
+  }
+
+  /** The requests that these routes have answered. */
+  public RequestCounters requests() {
+    return requests;
   }
 
   /** Everything registered, and 404 for the rest. */
@@ -256,11 +296,16 @@ public final class Routes {
   /** Answers with a JSON body or, to a HEAD, with what would be said about it. */
   static void sendJson(ServerRequest request, ServerResponse response, byte[] json) {
     response.header(HeaderValues.CONTENT_TYPE_JSON);
+    send(request, response, json);
+  }
+
+  /** The same with whatever body its headers say. */
+  static void send(ServerRequest request, ServerResponse response, byte[] body) {
     if (isHead(request)) {
-      response.headers().contentLength(json.length);
+      response.headers().contentLength(body.length);
       response.send();
     } else {
-      response.send(json);
+      response.send(body);
     }
   }
 }

@@ -1,0 +1,66 @@
+package dev.zeusd.server.metrics;
+
+import dev.zeusd.core.Node;
+import dev.zeusd.core.settings.LeaseInfo;
+import dev.zeusd.core.settings.LeaseState;
+import io.prometheus.metrics.model.snapshots.Labels;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+
+/** The metrics of the daemon itself. */
+final class DaemonFamilies {
+  private DaemonFamilies() {}
+
+  static void addBuild(Families families) {
+    Package build = DaemonFamilies.class.getPackage();
+    String version = build.getImplementationVersion();
+    families.info(
+        "zeusd_build",
+        "What is running.",
+        List.of(
+            Labels.of(
+                "version",
+                version == null ? "unknown" : version,
+                "java",
+                Runtime.version().toString())));
+  }
+
+  static void addRequests(RequestCounters requests, int openStreams, Families families) {
+    families.counter(
+        "zeusd_requests",
+        "Requests that were answered; a stream counts when it has ended.",
+        samples ->
+            requests.visit(
+                (endpoint, status, count) ->
+                    samples.add(Labels.of("endpoint", endpoint, "status", status), count)));
+    families.gauge(
+        "zeusd_streams_open",
+        "Answers that last: streams, and requests that wait for a lease.",
+        samples -> samples.add(Labels.EMPTY, openStreams));
+  }
+
+  static void addLeases(Node node, Families families) {
+    Map<LeaseState, Integer> byState = new EnumMap<>(LeaseState.class);
+    for (LeaseState state : LeaseState.values()) {
+      byState.put(state, 0);
+    }
+    int pendingSettings = 0;
+    for (LeaseInfo lease : node.leases().list()) {
+      byState.merge(lease.state(), 1, Integer::sum);
+      pendingSettings += lease.state() == LeaseState.PENDING ? lease.settings().size() : 0;
+    }
+    byState.remove(LeaseState.PENDING);
+    int pending = pendingSettings;
+    families.gauge(
+        "zeusd_leases",
+        "Leases that hold settings.",
+        samples ->
+            byState.forEach(
+                (state, count) -> samples.add(Labels.of("state", state.wireName()), count)));
+    families.gauge(
+        "zeusd_restores_pending",
+        "Settings that could not be put back so far.",
+        samples -> samples.add(Labels.EMPTY, pending));
+  }
+}

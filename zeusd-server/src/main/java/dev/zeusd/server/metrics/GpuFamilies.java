@@ -1,0 +1,184 @@
+package dev.zeusd.server.metrics;
+
+import static dev.zeusd.core.device.GpuTelemetry.Reading.*;
+
+import dev.zeusd.core.device.GpuDriver;
+import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.device.GpuTelemetry.Reading;
+import dev.zeusd.core.device.ThrottleReason;
+import io.prometheus.metrics.model.snapshots.Labels;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.LongToDoubleFunction;
+
+/** The metrics of GPUs, by names of our own. */
+final class GpuFamilies {
+  private static final LongToDoubleFunction WATTS = mw -> mw / 1e3;
+  private static final LongToDoubleFunction RATIO = percent -> percent / 1e2;
+  private static final LongToDoubleFunction HERTZ = mhz -> mhz * 1e6;
+  private static final LongToDoubleFunction AS_IT_IS = value -> value;
+
+  private final List<GpuScrape> gpus;
+  private final List<Labels> labels = new ArrayList<>();
+  private final Families families;
+
+  private GpuFamilies(List<GpuScrape> gpus, Families families) {
+    this.gpus = gpus;
+    this.families = families;
+    gpus.forEach(gpu -> labels.add(labels(gpu.info())));
+  }
+
+  /** An empty label is no label. */
+  private static Labels labels(GpuInfo gpu) {
+    return Labels.of(
+        "gpu",
+        Integer.toString(gpu.id()),
+        "gpu_uuid",
+        gpu.uuid().orElse(""),
+        "pci_bus_id",
+        gpu.pciAddress().orElse(""));
+  }
+
+  static void add(List<GpuScrape> gpus, Families families) {
+    GpuFamilies all = new GpuFamilies(gpus, families);
+    all.addAboutThem();
+    all.addPowerAndEnergy();
+    all.addTelemetry();
+  }
+
+  private void addAboutThem() {
+    families.gauge(
+        "zeusd_gpu_up",
+        "Whether the GPU answered this scrape within two seconds.",
+        samples -> {
+          for (int i = 0; i < gpus.size(); i++) {
+            samples.add(labels.get(i), gpus.get(i).readings().isPresent() ? 1 : 0);
+          }
+        });
+    List<Labels> facts = new ArrayList<>();
+    for (int i = 0; i < gpus.size(); i++) {
+      GpuScrape gpu = gpus.get(i);
+      facts.add(
+          labels
+              .get(i)
+              .merge(
+                  Labels.of(
+                      "name",
+                      gpu.info().name(),
+                      "vendor",
+                      gpu.driver().map(GpuDriver::vendor).orElse(""),
+                      "driver",
+                      gpu.driver().map(GpuDriver::version).orElse(""))));
+    }
+    families.info("zeusd_gpu", "What the GPU is.", facts);
+  }
+
+  private void addPowerAndEnergy() {
+    families.gauge(
+        "zeusd_gpu_power_watts",
+        "Power that the GPU draws now.",
+        read((readings, to, samples) -> samples.add(to, WATTS.applyAsDouble(readings.powerMw()))));
+    families.counter(
+        "zeusd_gpu_energy_joules",
+        "Energy that the GPU has used since its driver was loaded.",
+        read(
+            (readings, to, samples) -> {
+              if (readings.energyMj().isPresent()) {
+                samples.add(to, readings.energyMj().getAsDouble() / 1e3);
+              }
+            }));
+    told("zeusd_gpu_power_limit_watts", "The power limit that was set.", POWER_LIMIT_MW, WATTS);
+    told(
+        "zeusd_gpu_enforced_power_limit_watts",
+        "The power limit that holds, which may be lower than the one that was set.",
+        ENFORCED_POWER_LIMIT_MW,
+        WATTS);
+    told(
+        "zeusd_gpu_default_power_limit_watts",
+        "The power limit that the driver sets by itself.",
+        DEFAULT_POWER_LIMIT_MW,
+        WATTS);
+  }
+
+  private void addTelemetry() {
+    families.gauge(
+        "zeusd_gpu_clock_hertz",
+        "Clock of the multiprocessors (sm) or of the memory (mem) now.",
+        read(
+            (readings, to, samples) -> {
+              add(samples, to.add("domain", "sm"), readings, SM_CLOCK_MHZ, HERTZ);
+              add(samples, to.add("domain", "mem"), readings, MEM_CLOCK_MHZ, HERTZ);
+            }));
+    told("zeusd_gpu_temperature_celsius", "Temperature of the die.", TEMPERATURE_C, AS_IT_IS);
+    told(
+        "zeusd_gpu_memory_temperature_celsius",
+        "Temperature of the memory.",
+        MEMORY_TEMPERATURE_C,
+        AS_IT_IS);
+    told(
+        "zeusd_gpu_utilization_ratio",
+        "Part of the last second or less in which a kernel ran, 0 to 1.",
+        GPU_UTILIZATION_PCT,
+        RATIO);
+    told(
+        "zeusd_gpu_memory_utilization_ratio",
+        "Part of the last second or less in which the memory was read or written, 0 to 1.",
+        MEM_UTILIZATION_PCT,
+        RATIO);
+    told("zeusd_gpu_memory_used_bytes", "Memory that is allocated.", MEMORY_USED_BYTES, AS_IT_IS);
+    told("zeusd_gpu_memory_total_bytes", "Memory that there is.", MEMORY_TOTAL_BYTES, AS_IT_IS);
+    told(
+        "zeusd_gpu_performance_state",
+        "Performance state, from 0, the fastest, to 15.",
+        PERFORMANCE_STATE,
+        AS_IT_IS);
+    families.gauge(
+        "zeusd_gpu_throttled",
+        "Whether this keeps the clocks from being higher.",
+        read(GpuFamilies::addThrottled));
+  }
+
+  private static void addThrottled(
+      GpuScrape.Readings readings, Labels to, Families.Samples samples) {
+    Optional<Set<ThrottleReason>> reasons = readings.telemetry().throttleReasons();
+    if (reasons.isPresent()) {
+      for (ThrottleReason reason : ThrottleReason.values()) {
+        samples.add(to.add("reason", reason.wireName()), reasons.get().contains(reason) ? 1 : 0);
+      }
+    }
+  }
+
+  private void told(String name, String help, Reading reading, LongToDoubleFunction unit) {
+    families.gauge(
+        name, help, read((readings, to, samples) -> add(samples, to, readings, reading, unit)));
+  }
+
+  private static void add(
+      Families.Samples samples,
+      Labels labels,
+      GpuScrape.Readings readings,
+      Reading reading,
+      LongToDoubleFunction unit) {
+    readings
+        .telemetry()
+        .get(reading)
+        .ifPresent(value -> samples.add(labels, unit.applyAsDouble(value)));
+  }
+
+  /** Makes samples of what was read from one GPU. */
+  private interface OfOne {
+    void addTo(GpuScrape.Readings readings, Labels labels, Families.Samples samples);
+  }
+
+  private Consumer<Families.Samples> read(OfOne ofOne) {
+    return samples -> {
+      for (int i = 0; i < gpus.size(); i++) {
+        Labels its = labels.get(i);
+        gpus.get(i).readings().ifPresent(readings -> ofOne.addTo(readings, its, samples));
+      }
+    };
+  }
+}

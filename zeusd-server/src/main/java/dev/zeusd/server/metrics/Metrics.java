@@ -1,0 +1,151 @@
+package dev.zeusd.server.metrics;
+
+import dev.zeusd.core.DeviceSet;
+import dev.zeusd.core.Node;
+import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.device.CpuEnergy;
+import dev.zeusd.core.device.CpuInfo;
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.sampling.GpuPowerSample;
+import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.metrics.CpuFamilies.CpuScrape;
+import dev.zeusd.server.metrics.GpuScrape.Readings;
+import io.prometheus.metrics.config.EscapingScheme;
+import io.prometheus.metrics.expositionformats.ExpositionFormatWriter;
+import io.prometheus.metrics.expositionformats.OpenMetricsTextFormatWriter;
+import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
+import io.prometheus.metrics.model.snapshots.MetricSnapshots;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
+import java.util.function.IntSupplier;
+
+/**
+ * Reads each device once and writes what it says. Nothing is kept from one scrape to the next.
+ *
+ * <p>Thread-safe.
+ */
+public final class Metrics {
+  private static final int USUAL_BYTES = 1 << 15;
+
+  /** The same objects for all scrapes, so that those that come at the same time share a read. */
+  private static final Function<Gpu, Readings> READ_GPU = Readings::of;
+
+  private static final Function<Cpu, CpuEnergy> READ_CPU = Cpu::energy;
+
+  private final Node node;
+  private final RequestCounters requests;
+  private final IntSupplier openStreams;
+
+  /** Of this node, and of the server that counts requests and streams. */
+  public Metrics(Node node, RequestCounters requests, IntSupplier openStreams) {
+    this.node = node;
+    this.requests = requests;
+    this.openStreams = openStreams;
+  }
+
+  /**
+   * What is wanted.
+   *
+   * @param groups of what: nothing is read for others
+   * @param dcgm whether GPUs are told by the names of NVIDIA's DCGM exporter, too
+   * @param deadlineNanos of {@link System#nanoTime}; what has not answered by then is left out
+   */
+  public record Question(
+      Set<ApiGroup> groups, boolean dcgm, TextFormat format, long deadlineNanos) {}
+
+  /** The text for one scrape. */
+  public byte[] scrape(Question question) {
+    Families families = new Families();
+    DaemonFamilies.addBuild(families);
+    DaemonFamilies.addRequests(requests, openStreams.getAsInt(), families);
+    if (question.groups.contains(ApiGroup.GPU_CONTROL)) {
+      DaemonFamilies.addLeases(node, families);
+    }
+    addDevices(question, families);
+    return write(families.done(), question.format);
+  }
+
+  /** All are read side by side. */
+  private void addDevices(Question question, Families families) {
+    List<Running<Cpu, CpuEnergy>> cpus = List.of();
+    if (question.groups.contains(ApiGroup.CPU_READ)) {
+      cpus = node.cpus().stream().filter(Metrics::isPackage).map(Metrics::startCpu).toList();
+    }
+    if (question.groups.contains(ApiGroup.GPU_READ)) {
+      List<GpuScrape> gpus = readGpus(question.deadlineNanos);
+      GpuFamilies.add(gpus, families);
+      if (question.dcgm) {
+        DcgmFamilies.add(gpus, families);
+      }
+    }
+    List<CpuScrape> read = new ArrayList<>();
+    for (Running<Cpu, CpuEnergy> cpu : cpus) {
+      read.add(new CpuScrape(cpu.device.info(), cpu.await(question.deadlineNanos)));
+    }
+    CpuFamilies.add(read, families);
+  }
+
+  /** The platform's energy has that of the packages in it, and would be added to it. */
+  private static boolean isPackage(DeviceWorker<Cpu> cpu) {
+    return cpu.device().info().domain() == CpuInfo.Domain.PACKAGE;
+  }
+
+  /** A read that is under way. */
+  private record Running<D, T>(D device, CompletableFuture<T> result) {
+    static <D, T> Running<D, T> start(DeviceWorker<D> worker, Function<D, T> read) {
+      try {
+        return new Running<>(worker.device(), worker.submit(read));
+      } catch (DeviceException e) {
+        return new Running<>(worker.device(), CompletableFuture.failedFuture(e));
+      }
+    }
+
+    Optional<T> await(long deadlineNanos) {
+      try {
+        return Optional.of(DeviceWorker.await(result, deadlineNanos));
+      } catch (DeviceException e) {
+        return Optional.empty();
+      }
+    }
+  }
+
+  private static Running<Cpu, CpuEnergy> startCpu(DeviceWorker<Cpu> cpu) {
+    return Running.start(cpu, READ_CPU);
+  }
+
+  private List<GpuScrape> readGpus(long deadlineNanos) {
+    DeviceSet<Gpu, GpuPowerSample> set = node.gpuSet();
+    List<Running<Gpu, Readings>> running =
+        set.devices().stream().map(gpu -> Running.start(gpu, READ_GPU)).toList();
+    List<GpuScrape> gpus = new ArrayList<>();
+    for (Running<Gpu, Readings> gpu : running) {
+      Optional<Readings> readings = gpu.await(deadlineNanos);
+      gpus.add(new GpuScrape(gpu.device.info(), gpu.device.driver(), readings));
+    }
+    return gpus;
+  }
+
+  private static byte[] write(MetricSnapshots snapshots, TextFormat format) {
+    ExpositionFormatWriter writer =
+        switch (format) {
+          case PROMETHEUS -> PrometheusTextFormatWriter.create();
+          case OPEN_METRICS -> OpenMetricsTextFormatWriter.create();
+        };
+    ByteArrayOutputStream text = new ByteArrayOutputStream(USUAL_BYTES);
+    try {
+      writer.write(text, snapshots, EscapingScheme.UNDERSCORE_ESCAPING);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return text.toByteArray();
+  }
+}
