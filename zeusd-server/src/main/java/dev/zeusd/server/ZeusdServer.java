@@ -34,6 +34,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.SortedMap;
 
 /**
  * The HTTP server for one {@link Node}, which it does not own.
@@ -44,6 +45,7 @@ public final class ZeusdServer implements AutoCloseable {
   private static final Duration SHUTDOWN_GRACE = Duration.ofMillis(150);
 
   private final WebServer server;
+  private final Routes routes;
   private final PowerStreams streams;
   private final LeaseService leases;
   private final Connections connections;
@@ -52,8 +54,13 @@ public final class ZeusdServer implements AutoCloseable {
   private Runnable stop;
 
   private ZeusdServer(
-      WebServer server, PowerStreams streams, LeaseService leases, Connections connections) {
+      WebServer server,
+      Routes routes,
+      PowerStreams streams,
+      LeaseService leases,
+      Connections connections) {
     this.server = server;
+    this.routes = routes;
     this.streams = streams;
     this.leases = leases;
     this.connections = connections;
@@ -176,7 +183,7 @@ public final class ZeusdServer implements AutoCloseable {
             .maxTcpConnections(limits.connections() + limits.connections() / 8 + 8)
             .addRouting(routes.finish())
             .build();
-    return new ZeusdServer(server, streams, leases, connections);
+    return new ZeusdServer(server, routes, streams, leases, connections);
   }
 
   private void listen(String where, String option) {
@@ -214,6 +221,11 @@ public final class ZeusdServer implements AutoCloseable {
   /** The TCP port it listens at; -1 for a Unix socket. */
   public int port() {
     return server.port();
+  }
+
+  /** The method of each path that it answers, but for HEAD and OPTIONS. */
+  SortedMap<String, String> endpoints() {
+    return routes.methods();
   }
 
   /** Ends all streams and connections and removes the socket file. Idempotent. */

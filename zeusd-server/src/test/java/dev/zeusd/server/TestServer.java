@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.function.Function;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -212,6 +213,11 @@ final class TestServer implements AutoCloseable {
 
   SocketAddress address() {
     return address;
+  }
+
+  /** The method of each path that it answers, but for HEAD and OPTIONS. */
+  SortedMap<String, String> endpoints() {
+    return server.endpoints();
   }
 
   RawConnection connect() throws IOException {

@@ -10,12 +10,19 @@ import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 
-/** What is there, the time, and who a token belongs to; no group has to be enabled for these. */
+/**
+ * What is there, the time, what can be asked for, and who a token belongs to; no group has to be
+ * enabled for these.
+ */
 public final class DiscoveryService {
   private final Node node;
   private final Set<ApiGroup> groups;
@@ -81,6 +88,12 @@ public final class DiscoveryService {
           // For comparison with the timestamps of readings, so of the same clock.
           Routes.sendJson(request, response, WireJson.time(TimestampClock.SYSTEM.nowMs()));
         });
+    routes.get(
+        "/openapi.json",
+        (request, response) -> {
+          Query.of(request, Set.of());
+          Routes.sendJson(request, response, openApi());
+        });
     auth.ifPresent(
         filter ->
             routes.get(
@@ -90,5 +103,14 @@ public final class DiscoveryService {
                   Query.of(request, Set.of());
                   Routes.sendJson(request, response, WireJson.claims(claims));
                 }));
+  }
+
+  /** Read anew each time: few ask for it, so it need not stay in memory. */
+  private static byte[] openApi() {
+    try (InputStream document = DiscoveryService.class.getResourceAsStream("openapi.json")) {
+      return Objects.requireNonNull(document, "openapi.json").readAllBytes();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 }

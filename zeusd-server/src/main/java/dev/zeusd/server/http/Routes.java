@@ -17,10 +17,13 @@ import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.time.Instant;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /**
  * Registers endpoints, each with the rules that every endpoint has: 404 where its group is not
@@ -32,6 +35,7 @@ public final class Routes {
   private final Optional<AuthFilter> auth;
   private final Connections connections;
   private final RequestCounters requests = new RequestCounters();
+  private final SortedMap<String, String> methods = new TreeMap<>();
 
   /**
    * Routes of which those of the groups {@code enabled} can be reached, with a token if there is
@@ -242,6 +246,7 @@ public final class Routes {
 
   private void add(Method method, String path, Handler handler) {
     requests.add(path);
+    methods.put(path, method.text());
     routing.route(method, path, handler);
     if (method.equals(Method.GET)) {
       // The handlers answer without the body.
@@ -267,6 +272,11 @@ public final class Routes {
   /** The requests that these routes have answered. */
   public RequestCounters requests() {
     return requests;
+  }
+
+  /** The method of each path that can be reached; HEAD, where GET is, and OPTIONS are not named. */
+  public SortedMap<String, String> methods() {
+    return Collections.unmodifiableSortedMap(methods);
   }
 
   /** Everything registered, and 404 for the rest. */
