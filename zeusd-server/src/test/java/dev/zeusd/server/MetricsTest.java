@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.ffm.fake.FakeNvml.Call;
@@ -12,6 +13,7 @@ import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -179,6 +181,56 @@ class MetricsTest {
       assertTrue(samplesOf("gpu=\"0\"", text).size() > 30);
       nvml.gpu(1).allErrors(0);
       assertEquals(200, server.get("/gpu/get_power_limit?gpu_ids=0").status());
+    }
+  }
+
+  @Test
+  void takesThePowerThatIsStreamedAnyway() throws Exception {
+    try (TestServer server = TestServer.start(Transport.UDS, 1);
+        var stream = server.stream("/gpu/stream_power?gpu_ids=0")) {
+      stream.next(Duration.ofSeconds(20));
+      long before = nvml.gpu(0).powerReads();
+      long beforeOther = nvml.gpu(1).powerReads();
+      assertTrue(scrape(server, "").contains("zeusd_gpu_power_watts{gpu=\"0\""));
+      assertEquals(1, nvml.gpu(1).powerReads() - beforeOther);
+      assertTrue(nvml.gpu(0).powerReads() - before <= 1, "a tick at most");
+      nvml.gpu(0).powerMw(0xFFFF_FFFFL);
+      Await.until("it fails", () -> isUp(server, 0, "0.0"));
+      nvml.gpu(0).powerMw(70_000);
+      Await.until("it is back", () -> isUp(server, 0, "1.0"));
+    }
+  }
+
+  private static boolean isUp(TestServer server, int gpu, String value) {
+    try {
+      return scrape(server, "")
+          .lines()
+          .anyMatch(
+              line -> line.startsWith("zeusd_gpu_up{gpu=\"" + gpu + "\"") && line.endsWith(value));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void countsReadsAndThoseThatFail() throws IOException {
+    nvml.gpu(0).error(Call.GET_TOTAL_ENERGY, 3);
+    try (TestServer server = TestServer.start(Transport.UDS)) {
+      String count = "zeusd_device_read_seconds_count{id=\"0\",kind=\"gpu\"} ";
+      String failures = "zeusd_device_read_failures_total{id=\"0\",kind=\"gpu\"} ";
+      assertLine(count + "0", scrape(server, ""));
+      server.get("/gpu/get_power");
+      server.get("/gpu/get_cumulative_energy");
+      String text = scrape(server, "");
+      assertLine(count + "3", text);
+      assertLine(failures + "0.0", text);
+      nvml.gpu(0).error(Call.GET_POWER_LIMIT, 999);
+      server.get("/gpu/get_power_limit");
+      assertLine(failures + "1.0", scrape(server, ""));
+      try (var stream = server.stream("/gpu/stream_power")) {
+        stream.next(Duration.ofSeconds(20));
+        assertFalse(scrape(server, "").contains(count + "5\n"));
+      }
     }
   }
 

@@ -105,6 +105,12 @@ public final class Board<S extends PowerSample> {
     return entry == null || !entry.answers ? Optional.empty() : Optional.ofNullable(entry.sample);
   }
 
+  /** The same, if the device was asked since then. */
+  Optional<S> currentSince(int device, long nanos) {
+    Entry<S> entry = entries[device];
+    return entry == null || entry.readNanos - nanos < 0 ? Optional.empty() : current(device);
+  }
+
   /** The newest samples of those of some devices that answer. */
   List<S> current(int[] devices) {
     List<S> samples = new ArrayList<>(devices.length);

@@ -28,6 +28,7 @@ import java.util.function.Supplier;
  */
 public final class PowerSampler<D, S extends PowerSample> implements AutoCloseable {
   private final long periodNanos;
+  private final NanoClock clock;
 
   /** There where power is a difference of two reads. */
   private final Optional<DifferenceReads<D, S>> differences;
@@ -52,6 +53,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       Supplier<PowerReader<D, S>> readers,
       boolean differences) {
     this.periodNanos = 1_000_000_000L / pollHz;
+    this.clock = clock;
     this.differences =
         differences ? Optional.of(new DifferenceReads<>(readers, periodNanos)) : Optional.empty();
     List<Sampled<D, S>> sampled = new ArrayList<>(workers.size());
@@ -226,6 +228,16 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
         receiver.tell(before, after);
       }
     }
+  }
+
+  /**
+   * The newest sample of a device that is being read and answers, at most two periods old; no
+   * hardware is asked.
+   *
+   * @throws IllegalArgumentException if there is no such device
+   */
+  public Optional<S> current(int id) {
+    return board.currentSince(devices.indexOf(id), clock.nanoTime() - 2 * periodNanos);
   }
 
   /**

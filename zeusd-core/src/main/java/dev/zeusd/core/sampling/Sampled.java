@@ -117,7 +117,9 @@ final class Sampled<D, S extends PowerSample> {
         failing = false;
         LOG.log(System.Logger.Level.INFO, "{0}: power can be read again", name);
       }
-      return sample == null ? null : Board.Entry.read(sample, clock.nanoTime());
+      long readNanos = clock.nanoTime();
+      worker.readTimes().note(readNanos - startNanos, false);
+      return sample == null ? null : Board.Entry.read(sample, readNanos);
     } catch (Throwable e) {
       // Whatever it is: the next tick tries again.
       if (!failing) {
@@ -128,7 +130,9 @@ final class Sampled<D, S extends PowerSample> {
             name,
             e instanceof DeviceException ? e.getMessage() : e);
       }
-      return Board.Entry.failed(clock.nanoTime());
+      long readNanos = clock.nanoTime();
+      worker.readTimes().note(readNanos - startNanos, true);
+      return Board.Entry.failed(readNanos);
     }
   }
 

@@ -58,6 +58,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
   /** Those of {@link #share} that have not begun, and that more callers may join. */
   private final Map<Function<? super D, ?>, SharedRead<?>> sharedReads = new ConcurrentHashMap<>();
 
+  private final ReadTimes readTimes = new ReadTimes();
+
   /** Nothing is called yet; the thread will be called {@code name}. */
   public DeviceWorker(int id, String name, D device) {
     this(id, name, device, NanoClock.SYSTEM);
@@ -84,6 +86,11 @@ public final class DeviceWorker<D> implements AutoCloseable {
   /** The device itself, for what needs no hardware; everything else goes through {@link #call}. */
   public D device() {
     return device;
+  }
+
+  /** How long reads have taken, one-shot ones and those of samplers. */
+  public ReadTimes readTimes() {
+    return readTimes;
   }
 
   /**
@@ -122,7 +129,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
     if (turn.isMine()) {
       return runNow(read);
     }
-    return turn.tryTakeAsGuest(this::isIdle) ? runAsGuest(read) : share(read);
+    return turn.tryTakeAsGuest(this::isIdle)
+        ? runAsGuest(device -> readTimes.of(device, read))
+        : share(read);
   }
 
   /** As {@link #runOrShare}, but on the device's thread in any case. */
@@ -326,13 +335,17 @@ public final class DeviceWorker<D> implements AutoCloseable {
         waiting().decrementAndGet();
         // Else whoever waited has given up.
         if (!result.isDone()) {
-          result.complete(turn.timed(() -> call.apply(device)));
+          result.complete(turn.timed(this::apply));
         }
       } catch (Throwable e) {
         result.completeExceptionally(e);
       } finally {
         turn.release();
       }
+    }
+
+    private T apply() {
+      return kind == Mailbox.Kind.READ ? readTimes.of(device, call) : call.apply(device);
     }
 
     @Override

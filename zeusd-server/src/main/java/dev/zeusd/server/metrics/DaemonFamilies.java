@@ -3,6 +3,8 @@ package dev.zeusd.server.metrics;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.settings.LeaseInfo;
 import dev.zeusd.core.settings.LeaseState;
+import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.ReadTimes;
 import io.prometheus.metrics.model.snapshots.Labels;
 import java.util.EnumMap;
 import java.util.List;
@@ -10,6 +12,8 @@ import java.util.Map;
 
 /** The metrics of the daemon itself. */
 final class DaemonFamilies {
+  private static final double NANOS_PER_SECOND = 1e9;
+
   private DaemonFamilies() {}
 
   static void addBuild(Families families) {
@@ -38,6 +42,34 @@ final class DaemonFamilies {
         "zeusd_streams_open",
         "Answers that last: streams, and requests that wait for a lease.",
         samples -> samples.add(Labels.EMPTY, openStreams));
+  }
+
+  /** How long the reads of a device have taken. */
+  record ReadTimesOf(String kind, int id, ReadTimes.Totals totals) {
+    static ReadTimesOf of(String kind, DeviceWorker<?> device) {
+      return new ReadTimesOf(kind, device.id(), device.readTimes().totals());
+    }
+
+    private Labels labels() {
+      return Labels.of("kind", kind, "id", Integer.toString(id));
+    }
+  }
+
+  static void addReadTimes(List<ReadTimesOf> devices, Families families) {
+    families.durations(
+        "zeusd_device_read_seconds",
+        "How often the device was read before this scrape, and how long that took together.",
+        samples ->
+            devices.forEach(
+                it ->
+                    samples.add(
+                        it.labels(),
+                        it.totals.reads(),
+                        it.totals.totalNanos() / NANOS_PER_SECOND)));
+    families.counter(
+        "zeusd_device_read_failures",
+        "Reads that failed, but for what the device does not support at all.",
+        samples -> devices.forEach(it -> samples.add(it.labels(), it.totals.failures())));
   }
 
   static void addLeases(Node node, Families families) {

@@ -20,14 +20,18 @@ record GpuScrape(GpuInfo info, Optional<GpuDriver> driver, Optional<Readings> re
    * @param energyMj empty if it does not count
    */
   record Readings(long powerMw, OptionalDouble energyMj, GpuTelemetry telemetry) {
-    /** Reads a GPU; on its thread. */
+    /** Reads a GPU, on its thread; one that does not tell its power is not asked any further. */
     static Readings of(Gpu gpu) {
-      return ofPowered(gpu, gpu.powerMw());
+      return new Readings(gpu.powerMw(), energyMj(gpu), gpu.telemetry());
     }
 
-    /** The same where the power is known; a GPU that does not tell it is not asked any further. */
-    static Readings ofPowered(Gpu gpu, long powerMw) {
-      return new Readings(powerMw, energyMj(gpu), gpu.telemetry());
+    /** The same but for the power, which somebody knows already. */
+    static Readings withoutPower(Gpu gpu) {
+      return new Readings(0, energyMj(gpu), gpu.telemetry());
+    }
+
+    Readings withPowerMw(long knownMw) {
+      return new Readings(knownMw, energyMj, telemetry);
     }
 
     private static OptionalDouble energyMj(Gpu gpu) {

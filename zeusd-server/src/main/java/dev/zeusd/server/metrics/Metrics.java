@@ -39,6 +39,8 @@ public final class Metrics {
   /** The same objects for all scrapes, so that those that come at the same time share a read. */
   private static final Function<Gpu, Readings> READ_GPU = Readings::of;
 
+  private static final Function<Gpu, Readings> READ_GPU_BUT_POWER = Readings::withoutPower;
+
   private static final Function<Cpu, CpuEnergy> READ_CPU = Cpu::energy;
 
   private final Node node;
@@ -67,11 +69,23 @@ public final class Metrics {
     Families families = new Families();
     DaemonFamilies.addBuild(families);
     DaemonFamilies.addRequests(requests, openStreams.getAsInt(), families);
+    DaemonFamilies.addReadTimes(readTimes(question.groups), families);
     if (question.groups.contains(ApiGroup.GPU_CONTROL)) {
       DaemonFamilies.addLeases(node, families);
     }
     addDevices(question, families);
     return write(families.done(), question.format);
+  }
+
+  private List<DaemonFamilies.ReadTimesOf> readTimes(Set<ApiGroup> groups) {
+    List<DaemonFamilies.ReadTimesOf> all = new ArrayList<>();
+    if (groups.contains(ApiGroup.GPU_READ)) {
+      node.gpus().forEach(gpu -> all.add(DaemonFamilies.ReadTimesOf.of("gpu", gpu)));
+    }
+    if (groups.contains(ApiGroup.CPU_READ)) {
+      node.cpus().forEach(cpu -> all.add(DaemonFamilies.ReadTimesOf.of("cpu", cpu)));
+    }
+    return all;
   }
 
   /** All are read side by side. */
@@ -103,16 +117,18 @@ public final class Metrics {
   private record Running<D, T>(D device, CompletableFuture<T> result) {
     static <D, T> Running<D, T> start(DeviceWorker<D> worker, Function<D, T> read) {
       try {
-        return new Running<>(worker.device(), worker.submit(read));
+        // On the device's thread, since this one has no time to lose with a driver that hangs.
+        return new Running<>(worker.device(), worker.share(read));
       } catch (DeviceException e) {
         return new Running<>(worker.device(), CompletableFuture.failedFuture(e));
       }
     }
 
+    /** Whatever it fails with costs this device only. */
     Optional<T> await(long deadlineNanos) {
       try {
         return Optional.of(DeviceWorker.await(result, deadlineNanos));
-      } catch (DeviceException e) {
+      } catch (RuntimeException e) {
         return Optional.empty();
       }
     }
@@ -124,12 +140,21 @@ public final class Metrics {
 
   private List<GpuScrape> readGpus(long deadlineNanos) {
     DeviceSet<Gpu, GpuPowerSample> set = node.gpuSet();
-    List<Running<Gpu, Readings>> running =
-        set.devices().stream().map(gpu -> Running.start(gpu, READ_GPU)).toList();
+    List<Optional<GpuPowerSample>> streamed = new ArrayList<>();
+    List<Running<Gpu, Readings>> running = new ArrayList<>();
+    for (DeviceWorker<Gpu> gpu : set.devices()) {
+      Optional<GpuPowerSample> sample = set.power().current(gpu.id());
+      streamed.add(sample);
+      running.add(Running.start(gpu, sample.isPresent() ? READ_GPU_BUT_POWER : READ_GPU));
+    }
     List<GpuScrape> gpus = new ArrayList<>();
-    for (Running<Gpu, Readings> gpu : running) {
-      Optional<Readings> readings = gpu.await(deadlineNanos);
-      gpus.add(new GpuScrape(gpu.device.info(), gpu.device.driver(), readings));
+    for (int i = 0; i < running.size(); i++) {
+      Gpu gpu = running.get(i).device;
+      Optional<GpuPowerSample> sample = streamed.get(i);
+      Optional<Readings> read = running.get(i).await(deadlineNanos);
+      Optional<Readings> whole =
+          read.map(it -> sample.map(its -> it.withPowerMw(its.powerMw())).orElse(it));
+      gpus.add(new GpuScrape(gpu.info(), gpu.driver(), whole));
     }
     return gpus;
   }
