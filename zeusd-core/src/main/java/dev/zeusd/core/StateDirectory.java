@@ -1,22 +1,28 @@
 package dev.zeusd.core;
 
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
+
 import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.ffm.posix.ThisProcess;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.zip.CRC32;
@@ -29,12 +35,26 @@ import java.util.zip.CRC32;
  * boot that it is of, and a checksum of the rest. One that is damaged is set aside under the name
  * {@code NAME.damaged}, and taken as not there.
  *
- * <p>Thread-safe. Calls wait for the disk.
+ * <p>It belongs to one process at a time, from its opening to the end of the process. Thread-safe.
+ * Calls wait for the disk.
  */
 public final class StateDirectory {
   private static final System.Logger LOG = System.getLogger(StateDirectory.class.getName());
   private static final Path BOOT_ID = Path.of("/proc/sys/kernel/random/boot_id");
   private static final String FORMAT = "zeusd-state-1";
+
+  private static final FileAttribute<?> ONLY_OURS =
+      PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+
+  private static final String LOCK = ".lock";
+
+  /** How long to wait for a process that is about to end. */
+  private static final Duration LOCK_PATIENCE = Duration.ofSeconds(2);
+
+  private static final long LOCK_RETRY_MILLIS = 20;
+
+  /** Those of this process, by real path, for as long as it runs. */
+  private static final Map<Path, FileChannel> LOCKED = new HashMap<>();
 
   /** More than any of these files needs. */
   private static final long MAX_BYTES = 1 << 20;
@@ -91,7 +111,36 @@ public final class StateDirectory {
     if (!Files.isWritable(dir)) {
       throw new AccessDeniedException(dir.toString());
     }
+    lock(dir.toRealPath());
     return new StateDirectory(dir, bootId);
+  }
+
+  private static void lock(Path dir) throws IOException {
+    synchronized (LOCKED) {
+      if (LOCKED.containsKey(dir)) {
+        return;
+      }
+      // Not closed: any closing of this file would give the lock back.
+      FileChannel channel =
+          FileChannel.open(
+              dir.resolve(LOCK),
+              Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE, NOFOLLOW_LINKS),
+              ONLY_OURS);
+      long deadline = System.nanoTime() + LOCK_PATIENCE.toNanos();
+      while (channel.tryLock() == null) {
+        if (System.nanoTime() > deadline) {
+          channel.close();
+          throw new IOException("another process uses it");
+        }
+        try {
+          Thread.sleep(LOCK_RETRY_MILLIS);
+        } catch (InterruptedException e) {
+          channel.close();
+          throw new InterruptedIOException("interrupted");
+        }
+      }
+      LOCKED.put(dir, channel);
+    }
   }
 
   /** The lines of a file that {@link #write} has written on this boot; empty if there is none. */
@@ -99,12 +148,12 @@ public final class StateDirectory {
     Path file = dir.resolve(name);
     try {
       BasicFileAttributes facts =
-          Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+          Files.readAttributes(file, BasicFileAttributes.class, NOFOLLOW_LINKS);
       if (!facts.isRegularFile() || facts.size() > MAX_BYTES) {
         throw new IOException("it is not a file of this program");
       }
       String text;
-      try (InputStream in = Files.newInputStream(file, LinkOption.NOFOLLOW_LINKS)) {
+      try (InputStream in = Files.newInputStream(file, NOFOLLOW_LINKS)) {
         text = new String(in.readNBytes((int) MAX_BYTES), StandardCharsets.UTF_8);
       }
       return parse(text);
@@ -165,7 +214,7 @@ public final class StateDirectory {
         FileChannel.open(
             temporary,
             Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))) {
+            ONLY_OURS)) {
       ByteBuffer bytes = StandardCharsets.UTF_8.encode(head + body);
       while (bytes.hasRemaining()) {
         channel.write(bytes);

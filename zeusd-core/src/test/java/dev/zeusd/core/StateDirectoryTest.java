@@ -4,12 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.ffm.fake.ChildJvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.logging.Level;
 import java.util.stream.Stream;
@@ -36,7 +38,11 @@ class StateDirectoryTest {
 
   private List<String> files() throws IOException {
     try (Stream<Path> files = Files.list(dir)) {
-      return files.map(file -> file.getFileName().toString()).sorted().toList();
+      return files
+          .map(file -> file.getFileName().toString())
+          .filter(name -> !name.equals(".lock"))
+          .sorted()
+          .toList();
     }
   }
 
@@ -149,6 +155,24 @@ class StateDirectoryTest {
       assertTrue(line.contains("so nothing is kept"), line);
       assertTrue(!line.contains("Exception"), line);
     }
+  }
+
+  /** Opens the directory in a process of its own. */
+  static final class OtherProcess {
+    public static void main(String[] args) {
+      Path dir = Path.of(System.getProperty("state.dir"));
+      System.out.println("opened: " + StateDirectory.open(dir, "nothing is kept").isPresent());
+    }
+  }
+
+  @Test
+  void oneThatAnotherProcessUsesIsLeftToIt() throws Exception {
+    StateDirectory state = open();
+    state.write("state", LINES);
+    ChildJvm.Result child = ChildJvm.run(OtherProcess.class, Map.of(), "-Dstate.dir=" + dir);
+    assertTrue(child.output().contains("opened: false"), child.output());
+    assertTrue(child.output().contains("another process uses it"), child.output());
+    assertEquals(Optional.of(LINES), open().read("state"));
   }
 
   @Test

@@ -31,9 +31,11 @@ public record Baseline(List<Entry> entries) {
     }
 
     private boolean isOf(GpuInfo gpu) {
-      return gpus.isEmpty()
-          || gpus.get().contains(Integer.toString(gpu.id()))
-          || gpu.uuid().filter(gpus.get()::contains).isPresent();
+      return gpus.isEmpty() || gpus.get().stream().anyMatch(name -> isNameOf(name, gpu));
+    }
+
+    private static boolean isNameOf(String name, GpuInfo gpu) {
+      return name.equals(Integer.toString(gpu.id())) || gpu.uuid().equals(Optional.of(name));
     }
   }
 
@@ -49,6 +51,17 @@ public record Baseline(List<Entry> entries) {
         .flatMap(entry -> entry.values.stream())
         .filter(value -> value.key() == key)
         .reduce((earlier, later) -> later);
+  }
+
+  /** The ids and UUIDs in it that none of these GPUs has. */
+  List<String> namesOfNone(List<GpuInfo> gpus) {
+    return entries.stream()
+        .flatMap(entry -> entry.gpus.stream())
+        .flatMap(Set::stream)
+        .filter(name -> gpus.stream().noneMatch(gpu -> Entry.isNameOf(name, gpu)))
+        .distinct()
+        .sorted()
+        .toList();
   }
 
   boolean isEmpty() {

@@ -13,12 +13,19 @@ import java.util.function.Supplier;
  * Asks for a baseline's settings where they are new, the GPUs are, or their driver was loaded anew.
  */
 final class BaselineKeeper {
+  private static final System.Logger LOG = System.getLogger(Leases.class.getName());
+
   private final Supplier<List<DeviceWorker<Gpu>>> gpus;
   private final SettingTable table;
   private volatile Baseline baseline;
 
-  /** What was asked for last. Touched by one thread. */
+  // Touched by one thread.
+
+  /** What was asked for last. */
   private final Map<Setting, Asked> asked = new HashMap<>();
+
+  /** The one whose GPUs were looked for, to say which are not there. */
+  private Baseline checked = Baseline.none();
 
   private record Asked(SettingValue value, int driverGeneration) {}
 
@@ -51,20 +58,34 @@ final class BaselineKeeper {
 
   /** Has settings set that are not as they should be; those that a lease holds come later. */
   void look() {
-    if (isEmpty()) {
+    Baseline now = baseline;
+    if (now.isEmpty()) {
       return;
     }
-    for (DeviceWorker<Gpu> gpu : gpus.get()) {
-      GpuInfo info = gpu.device().info();
-      int generation = gpu.device().driverGeneration();
-      for (SettingKey key : SettingKey.values()) {
-        Optional<SettingValue> value = baseline.of(info, key);
-        if (value.isPresent() && info.uuid().isPresent()) {
-          Setting setting = new Setting(info.uuid().get(), key);
-          Asked now = new Asked(value.get(), generation);
-          if (!now.equals(asked.get(setting)) && table.locked(() -> ask(setting, value.get()))) {
-            asked.put(setting, now);
-          }
+    List<DeviceWorker<Gpu>> present = gpus.get();
+    if (now != checked && !present.isEmpty()) {
+      checked = now;
+      now.namesOfNone(present.stream().map(gpu -> gpu.device().info()).toList())
+          .forEach(
+              name ->
+                  LOG.log(
+                      System.Logger.Level.WARNING,
+                      "the baseline is about GPU {0}, which is not there",
+                      name));
+    }
+    present.forEach(gpu -> look(gpu.device(), now));
+  }
+
+  private void look(Gpu gpu, Baseline baseline) {
+    GpuInfo info = gpu.info();
+    int generation = gpu.driverGeneration();
+    for (SettingKey key : SettingKey.values()) {
+      Optional<SettingValue> value = baseline.of(info, key);
+      if (value.isPresent() && info.uuid().isPresent()) {
+        Setting setting = new Setting(info.uuid().get(), key);
+        Asked ask = new Asked(value.get(), generation);
+        if (!ask.equals(asked.get(setting)) && table.locked(() -> ask(setting, value.get()))) {
+          asked.put(setting, ask);
         }
       }
     }

@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -17,8 +16,8 @@ import java.util.concurrent.CompletableFuture;
 
 /** How leases are taken: first come first served, and all settings or none. Thread-safe. */
 final class LeaseDesk {
-  /** How long somebody who does not wait for others waits for settings that are being put back. */
-  private static final Duration RESTORE_PATIENCE = Duration.ofSeconds(2);
+  /** How long somebody who does not wait for others waits for what takes but a moment. */
+  private static final Duration SHORT_PATIENCE = Duration.ofSeconds(2);
 
   private static final int ID_BYTES = 16;
 
@@ -31,9 +30,12 @@ final class LeaseDesk {
   /** Those who wait, in the order in which they came; guarded by the table's lock. */
   private final List<Waiting> line = new ArrayList<>();
 
-  private record Waiting(List<Setting> wanted) {
-    boolean wantsAnyOf(List<Setting> others) {
-      return !Collections.disjoint(wanted, others);
+  /** Somebody, and not somebody else who wants the same: so it is no record. */
+  private static final class Waiting {
+    final List<Setting> wanted;
+
+    Waiting(List<Setting> wanted) {
+      this.wanted = wanted;
     }
   }
 
@@ -71,19 +73,19 @@ final class LeaseDesk {
     line.add(me);
     long start = System.nanoTime();
     try {
-      Optional<SettingState> obstacle;
+      Optional<Obstacle> obstacle;
       while ((obstacle = obstacle(me)).isPresent()) {
-        boolean isRestoring = obstacle.get().holder.isEmpty();
-        Duration patience =
-            isRestoring && wait.compareTo(RESTORE_PATIENCE) < 0 ? RESTORE_PATIENCE : wait;
+        Optional<Lease> holder = obstacle.get().holder();
+        boolean isShort = holder.isEmpty() && wait.compareTo(SHORT_PATIENCE) < 0;
+        Duration patience = isShort ? SHORT_PATIENCE : wait;
         long restNanos = patience.toNanos() - (System.nanoTime() - start);
         if (restNanos > 0) {
           table.freed.awaitNanos(restNanos);
-        } else if (isRestoring) {
+        } else if (holder.isEmpty()) {
           // A driver that hangs: whoever comes next has to live with that, and may.
           return;
         } else {
-          throw obstacle.get().holder.get().held(obstacle.get().setting);
+          throw holder.get().held(obstacle.get().setting());
         }
       }
     } catch (InterruptedException e) {
@@ -95,26 +97,35 @@ final class LeaseDesk {
     }
   }
 
-  /** What is not free, or wanted by somebody who came earlier and waits for something else. */
-  private Optional<SettingState> obstacle(Waiting me) {
+  /**
+   * Why somebody cannot have what they want.
+   *
+   * @param holder who has it; empty while it is being put back, or is about to be taken by somebody
+   *     who came earlier, which takes but a moment
+   */
+  private record Obstacle(Setting setting, Optional<Lease> holder) {}
+
+  /** What is not free, or wanted by somebody who came earlier, whatever they wait for. */
+  private Optional<Obstacle> obstacle(Waiting me) {
     for (Waiting earlier : line) {
-      boolean isInTheWay = earlier == me || earlier.wantsAnyOf(me.wanted);
-      Optional<SettingState> taken = isInTheWay ? firstTaken(earlier.wanted) : Optional.empty();
-      if (taken.isPresent()) {
-        return taken;
-      }
       if (earlier == me) {
-        break;
+        return firstTaken(me.wanted);
+      }
+      Optional<Setting> common = earlier.wanted.stream().filter(me.wanted::contains).findFirst();
+      if (common.isPresent()) {
+        return firstTaken(earlier.wanted)
+            .or(() -> Optional.of(new Obstacle(common.get(), Optional.empty())));
       }
     }
-    return Optional.empty();
+    throw new IllegalStateException("not in the line");
   }
 
-  private Optional<SettingState> firstTaken(List<Setting> wanted) {
+  private Optional<Obstacle> firstTaken(List<Setting> wanted) {
     return wanted.stream()
         .map(table::known)
         .flatMap(Optional::stream)
         .filter(state -> !state.isFree())
+        .map(state -> new Obstacle(state.setting, state.holder))
         .findFirst();
   }
 

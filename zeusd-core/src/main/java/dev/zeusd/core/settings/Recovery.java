@@ -4,9 +4,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Reads what {@link SavedSettings} has written: leases that were there when the process died go on,
@@ -131,22 +133,27 @@ final class Recovery {
   /** What was written after the file was. */
   void replay(List<WriteLog.Line> lines) {
     long saved = table.lines;
+    Set<Setting> replayed = new HashSet<>();
     for (WriteLog.Line line : lines) {
       if (line.number() > saved) {
+        replayed.add(line.setting());
         table.known(line.setting()).ifPresent(state -> replay(state, line));
         table.lines = Math.max(table.lines, line.number());
       }
     }
-    table.states.values().forEach(this::recoverClocks);
+    table.states.values().forEach(state -> recoverClocks(state, replayed.contains(state.setting)));
     table.changed(List.of());
   }
 
-  /** The last value that was written has most likely been taken. */
-  private void recoverClocks(SettingState state) {
-    state
-        .change
-        .map(Change::written)
-        .flatMap(written -> written.asked().or(written::sure))
+  /**
+   * The last value that was written has most likely been taken. If that was before the file was
+   * saved, though, the file knows better: drivers may have forgotten it by then.
+   */
+  private void recoverClocks(SettingState state, boolean isNewer) {
+    Optional<Written> written = state.change.map(Change::written);
+    written
+        .flatMap(Written::asked)
+        .or(() -> written.filter(each -> isNewer).flatMap(Written::sure))
         .ifPresent(value -> clocks.recover(state.setting, value));
   }
 

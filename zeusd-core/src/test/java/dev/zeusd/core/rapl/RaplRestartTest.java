@@ -211,6 +211,7 @@ class RaplRestartTest {
     stop();
     Files.createDirectories(stateDir.getParent());
     if (Files.exists(stateDir)) {
+      Files.deleteIfExists(stateDir.resolve(".lock"));
       Files.delete(stateDir);
     }
     Files.writeString(stateDir, "in the way");

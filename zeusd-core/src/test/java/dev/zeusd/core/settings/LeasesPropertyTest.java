@@ -10,11 +10,11 @@ import dev.zeusd.core.settings.SettingValue.ClockRange;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -31,10 +31,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /**
- * Clients that take, write, renew, end and die; GPUs that fail, are lost and reloaded; other tools;
- * a daemon that is stopped and killed, in the middle of a write and at any byte of what it saves.
- * However they interleave: every setting ends where it belongs, or is shown as pending, and nothing
- * is ever held twice.
+ * Clients that take, write, renew, keep, end and die; GPUs that fail, are lost and reloaded; other
+ * tools; a baseline; a daemon that is stopped and killed, in the middle of a write and at any byte
+ * of what it saves. However they interleave: every setting ends where it belongs, or is shown as
+ * pending, and nothing is ever held twice.
  */
 @Timeout(300)
 class LeasesPropertyTest {
@@ -51,6 +51,11 @@ class LeasesPropertyTest {
       models.stream().map(gpu -> new DeviceWorker<Gpu>(gpu.info().id(), "gpu", gpu)).toList();
   private final AtomicLong nanos = new AtomicLong();
   private final List<Mine> clients = new ArrayList<>();
+  private final Map<String, Lease.Keeper> keepers = new HashMap<>();
+
+  /** Settings that a baseline is about: they belong to what it says, sooner or later. */
+  private Map<Setting, SettingValue> baseline = Map.of();
+
   private Map<Setting, Belongs> belongs = new TreeMap<>();
   private Random random;
   private Leases leases;
@@ -121,6 +126,8 @@ class LeasesPropertyTest {
     random = new Random(seed);
     clear();
     clients.clear();
+    keepers.clear();
+    baseline = anyBaseline();
     for (ModelGpu gpu : models) {
       heal(gpu);
       gpu.reload();
@@ -139,20 +146,50 @@ class LeasesPropertyTest {
         sync();
       }
       models.forEach(LeasesPropertyTest::heal);
+      keepers.values().forEach(Lease.Keeper::close);
       story.add("the end");
       for (int look = 0; look < 4; look++) {
         nanos.addAndGet(LONG.toNanos());
         sync();
       }
       assertEquals(List.of(), leases.list());
-      belongs.forEach((setting, there) -> assertEquals(there.end(), actual(setting), "" + setting));
+      belongs.forEach(
+          (setting, there) -> {
+            if (!baseline.containsKey(setting)) {
+              assertEquals(there.end(), actual(setting), "" + setting);
+            }
+          });
+      // Whatever was set without a lease, or by others: a start puts it right.
+      leases = open();
+      sync();
+      sync();
+      baseline.forEach(
+          (setting, value) -> assertEquals(value.text(), actual(setting), "" + setting));
     } catch (AssertionError | RuntimeException e) {
       throw new AssertionError("seed " + seed + ": " + String.join("\n", story), e);
     }
   }
 
+  private Map<Setting, SettingValue> anyBaseline() {
+    Map<Setting, SettingValue> values = new TreeMap<>();
+    if (random.nextBoolean()) {
+      values.put(new Setting("GPU-0", SettingKey.POWER_LIMIT), anyValue(SettingKey.POWER_LIMIT));
+      values.put(
+          new Setting("GPU-2", SettingKey.PERSISTENCE_MODE),
+          new SettingValue.PersistenceMode(true));
+    }
+    return values;
+  }
+
   private Leases open() {
-    return new Leases(() -> gpus, Optional.of(dir), Baseline.none(), nanos::get, false);
+    // Those who kept leases have lost them with the daemon.
+    keepers.clear();
+    List<Baseline.Entry> entries = new ArrayList<>();
+    baseline.forEach(
+        (setting, value) ->
+            entries.add(
+                new Baseline.Entry(Optional.of(Set.of(setting.gpuUuid())), List.of(value))));
+    return new Leases(() -> gpus, Optional.of(dir), new Baseline(entries), nanos::get, false);
   }
 
   private static void heal(ModelGpu gpu) {
@@ -164,7 +201,7 @@ class LeasesPropertyTest {
   // ---- What may happen ----
 
   private void step(List<String> story) throws IOException {
-    int what = random.nextInt(20);
+    int what = random.nextInt(22);
     switch (what) {
       case 0, 1, 2, 3 -> story.add("take " + take());
       case 4, 5, 6, 7 -> story.add("write " + write());
@@ -188,6 +225,10 @@ class LeasesPropertyTest {
         story.add("kill");
       }
       case 18 -> story.add("kill while " + killWhileWriting());
+      case 19 -> story.add("keep " + keepOrLeave());
+      case 20 ->
+          // The log becomes long enough to be begun anew.
+          story.add(random.nextInt(4) == 0 ? "write often " + writeOften() : "nothing");
       default ->
           story.add(random.nextInt(3) == 0 ? stop() : "kill while saving " + killWhileSaving());
     }
@@ -327,6 +368,33 @@ class LeasesPropertyTest {
     }
   }
 
+  /** As by a stream: until its client dies. */
+  private String keepOrLeave() {
+    if (clients.isEmpty()) {
+      return "nothing";
+    }
+    String id = any(clients).id;
+    Lease.Keeper keeper = keepers.remove(id);
+    if (keeper != null) {
+      keeper.close();
+      return "no longer";
+    }
+    try {
+      keepers.put(id, leases.find(id).keep());
+      return "from now on";
+    } catch (LeaseException.Ended e) {
+      return e.getMessage();
+    }
+  }
+
+  private String writeOften() {
+    String result = "";
+    for (int i = 0; i < 1000; i++) {
+      result = write();
+    }
+    return result;
+  }
+
   private String reload() {
     ModelGpu gpu = any(models);
     gpu.reload();
@@ -435,40 +503,59 @@ class LeasesPropertyTest {
     return length >= bytes.length - 1 && (!torn || length == bytes.length);
   }
 
-  /** Within the file that a taking or an ending writes at last: the one before is still there. */
+  /** At any byte of what a taking or an ending writes at last, and between its steps. */
   private String killWhileSaving() throws IOException {
     sync();
-    Optional<byte[]> before = readState();
+    Map<String, byte[]> before = readAll();
     Map<Setting, Belongs> belonged = new TreeMap<>(belongs);
     List<Mine> had = List.copyOf(clients);
     String what = random.nextBoolean() ? take() : end();
     flush();
-    Optional<byte[]> after = readState();
-    Path file = dir.resolve("leases");
-    if (after.isPresent() && !Arrays.equals(before.orElse(null), after.get())) {
-      Files.write(
-          dir.resolve(".leases.new"),
-          Arrays.copyOf(after.get(), random.nextInt(after.get().length + 1)));
-      if (before.isPresent()) {
-        Files.write(file, before.get());
-      } else {
-        Files.delete(file);
+    Map<String, byte[]> after = readAll();
+    if (!after.containsKey("leases") || Arrays.equals(before.get("leases"), after.get("leases"))) {
+      leases = open();
+      return what;
+    }
+    // The log of before goes last.
+    Map<String, byte[]> left = new HashMap<>(after);
+    if (random.nextBoolean()) {
+      before.forEach(
+          (name, bytes) -> {
+            if (name.startsWith("lease-writes-")) {
+              left.put(name, bytes);
+            }
+          });
+    }
+    boolean isSaved = random.nextInt(4) == 0;
+    if (!isSaved) {
+      // Its new form is not in its place yet, perhaps not even whole, and no line is forgotten.
+      byte[] whole = after.get("leases");
+      left.putAll(before);
+      left.put(".leases.new", Arrays.copyOf(whole, random.nextInt(whole.length + 1)));
+      if (!before.containsKey("leases")) {
+        left.remove("leases");
       }
       // What has been put back is put back once more.
       belongs = belonged;
       clients.clear();
       clients.addAll(had);
     }
+    clear();
+    for (Map.Entry<String, byte[]> file : left.entrySet()) {
+      Files.write(dir.resolve(file.getKey()), file.getValue());
+    }
     leases = open();
-    return what;
+    return what + (isSaved ? ", saved" : ", not saved");
   }
 
-  private static Optional<byte[]> readState() throws IOException {
-    try {
-      return Optional.of(Files.readAllBytes(dir.resolve("leases")));
-    } catch (NoSuchFileException e) {
-      return Optional.empty();
+  private static Map<String, byte[]> readAll() throws IOException {
+    Map<String, byte[]> files = new HashMap<>();
+    try (var names = Files.list(dir)) {
+      for (Path file : names.toList()) {
+        files.put(file.getFileName().toString(), Files.readAllBytes(file));
+      }
     }
+    return files;
   }
 
   // ---- What must be so at all times ----
@@ -497,7 +584,9 @@ class LeasesPropertyTest {
     infos.forEach(info -> open.addAll(info.settings()));
     belongs.replaceAll(
         (setting, there) -> {
-          if (there.touchedBy.isEmpty() || open.contains(setting)) {
+          if (there.touchedBy.isEmpty()
+              || open.contains(setting)
+              || baseline.containsKey(setting)) {
             return there;
           }
           assertEquals(there.end(), actual(setting), "" + setting);

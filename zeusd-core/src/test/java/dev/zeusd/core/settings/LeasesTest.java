@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -304,36 +305,55 @@ class LeasesTest {
     assertEquals(250_000, models.get(0).limitMw);
   }
 
+  /** On a thread of its own; returns when it is in the line. */
+  private Thread waitFor(Leases leases, String name, Duration patience, List<String> order) {
+    Thread thread =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  LeaseRequest request = new LeaseRequest(name, TTL, patience, OnEnd.RESTORE);
+                  try (Lease mine = leases.take(leases.settings(List.of(0), LIMIT), request)) {
+                    order.add(mine.holder());
+                  } catch (LeaseException.Held e) {
+                    order.add("not " + name);
+                  }
+                });
+    while (thread.isAlive() && thread.getState() != Thread.State.TIMED_WAITING) {
+      Thread.onSpinWait();
+    }
+    return thread;
+  }
+
   @Test
   void whoeverComesFirstIsServedFirst() throws Exception {
     Leases leases = open();
-    Lease lease = take(leases, LIMIT, 0);
-    List<String> order = new ArrayList<>();
-    List<Thread> waiting = new ArrayList<>();
-    for (String name : List.of("one", "two", "three")) {
-      Thread thread =
-          Thread.ofPlatform()
-              .start(
-                  () -> {
-                    try (Lease mine =
-                        leases.take(
-                            leases.settings(List.of(0), LIMIT),
-                            new LeaseRequest(name, TTL, Duration.ofSeconds(30), OnEnd.RESTORE))) {
-                      synchronized (order) {
-                        order.add(mine.holder());
-                      }
-                    }
-                  });
-      waiting.add(thread);
-      while (thread.getState() != Thread.State.TIMED_WAITING) {
-        Thread.onSpinWait();
+    for (int round = 0; round < 50; round++) {
+      Lease lease = take(leases, LIMIT, 0);
+      List<String> order = new CopyOnWriteArrayList<>();
+      List<Thread> waiting = new ArrayList<>();
+      for (String name : List.of("one", "two", "three")) {
+        waiting.add(waitFor(leases, name, Duration.ofSeconds(30), order));
       }
+      lease.end();
+      for (Thread thread : waiting) {
+        thread.join();
+      }
+      assertEquals(List.of("one", "two", "three"), order);
     }
+  }
+
+  @Test
+  void whoGivesUpTakesNobodyElsesPlaceInTheLine() throws Exception {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0);
+    List<String> order = new CopyOnWriteArrayList<>();
+    Thread first = waitFor(leases, "first", Duration.ofSeconds(30), order);
+    waitFor(leases, "second", Duration.ofMillis(20), order).join();
+    Thread third = waitFor(leases, "third", Duration.ofSeconds(30), order);
     lease.end();
-    for (Thread thread : waiting) {
-      thread.join();
-    }
-    assertEquals(List.of("one", "two", "three"), order);
+    first.join();
+    third.join();
+    assertEquals(List.of("not second", "first", "third"), order);
   }
 
   @Test
@@ -468,6 +488,67 @@ class LeasesTest {
     models.get(0).reload();
     step(leases);
     assertEquals(240_000, models.get(0).limitMw);
+  }
+
+  private static Baseline.Entry of(String gpu, SettingValue... values) {
+    return new Baseline.Entry(Optional.of(Set.of(gpu)), List.of(values));
+  }
+
+  private static Baseline.Entry ofAll(SettingValue... values) {
+    return new Baseline.Entry(Optional.empty(), List.of(values));
+  }
+
+  @Test
+  void aBaselineNamesGpusByIdOrUuidAndTheLastWordCounts() {
+    SettingValue clocks =
+        new SettingValue.GpuClocks(Optional.of(new SettingValue.ClockRange(300, 900)));
+    Leases leases =
+        open(
+            new Baseline(
+                List.of(ofAll(limit(240_000), clocks), of("1", limit(250_000), limit(260_000)))));
+    step(leases);
+    assertEquals(240_000, models.get(0).limitMw);
+    assertEquals(260_000, models.get(1).limitMw);
+    assertEquals("300-900", models.get(1).gpuClocks);
+    assertFalse(leases.isInUse());
+    // Somebody without a lease may change it, until a lease ends or the driver is reloaded.
+    write(leases.unleased(), 0, limit(100_000));
+    step(leases);
+    assertEquals(100_000, models.get(0).limitMw);
+    Lease lease = take(leases, ALL, 0, 1);
+    assertEquals(clocks, lease.saved().get(setting(0, SettingKey.GPU_CLOCKS)));
+    write(lease, 0, limit(110_000));
+    write(lease, 0, new SettingValue.GpuClocks(Optional.empty()));
+    lease.end();
+    assertEquals(240_000, models.get(0).limitMw);
+    assertEquals("300-900", models.get(0).gpuClocks);
+  }
+
+  @Test
+  void aBaselineMayBeReplacedAndOneThatFailsIsShownUntilThen() {
+    Leases leases = open(new Baseline(List.of(ofAll(limit(240_000)))));
+    step(leases);
+    Lease lease = take(leases, LIMIT, 1);
+    write(lease, 1, limit(100_000));
+    models.get(0).failsToWrite = true;
+    leases.setBaseline(new Baseline(List.of(ofAll(limit(250_000)))));
+    step(leases);
+    LeaseInfo pending = leases.list().getLast();
+    assertEquals("baseline", pending.holder());
+    assertEquals(LeaseState.PENDING, pending.state());
+    assertEquals(100_000, models.get(1).limitMw);
+    leases.setBaseline(new Baseline(List.of(ofAll(limit(260_000)))));
+    models.get(0).failsToWrite = false;
+    step(leases);
+    assertEquals(260_000, models.get(0).limitMw);
+    lease.end();
+    step(leases);
+    assertEquals(260_000, models.get(1).limitMw);
+    // Nobody asks for anything any more.
+    leases.setBaseline(Baseline.none());
+    models.get(0).reload();
+    step(leases);
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
   }
 
   @Test
