@@ -296,8 +296,19 @@ class MetricsTest {
         TestServer.start(
             Transport.UDS, EnumSet.of(ApiGroup.GPU_CONTROL, ApiGroup.GPU_READ), Optional.empty())) {
       assertLine("zeusd_leases{state=\"active\"} 0.0", scrape(server, ""));
-      assertEquals(201, server.post("/lease?gpu_ids=0&keys=power_limit&ttl_s=30").status());
+      assertFalse(scrape(server, "").contains("zeusd_setting_lease"));
+      assertEquals(
+          201, server.post("/lease?gpu_ids=1&keys=power_limit,gpu_clocks&ttl_s=30").status());
       String text = scrape(server, "");
+      List<String> held =
+          text.lines().filter(line -> line.startsWith("zeusd_setting_lease_info{")).toList();
+      assertEquals(2, held.size(), text);
+      for (String label :
+          List.of("gpu=\"1\"", "gpu_uuid=\"GPU-", "holder=\"", "state=\"active\"")) {
+        held.forEach(line -> assertTrue(line.contains(label), line));
+      }
+      assertTrue(held.toString().contains("key=\"power_limit\""), held::toString);
+      assertTrue(held.toString().contains("key=\"gpu_clocks\""), held::toString);
       assertLine("zeusd_leases{state=\"active\"} 1.0", text);
       assertLine("zeusd_restores_pending 0.0", text);
     }

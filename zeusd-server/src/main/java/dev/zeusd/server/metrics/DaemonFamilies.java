@@ -1,14 +1,21 @@
 package dev.zeusd.server.metrics;
 
 import dev.zeusd.core.Node;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.settings.LeaseInfo;
 import dev.zeusd.core.settings.LeaseState;
+import dev.zeusd.core.settings.Setting;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.ReadTimes;
 import io.prometheus.metrics.model.snapshots.Labels;
 import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 
 /** The metrics of the daemon itself. */
 final class DaemonFamilies {
@@ -78,7 +85,8 @@ final class DaemonFamilies {
       byState.put(state, 0);
     }
     int pendingSettings = 0;
-    for (LeaseInfo lease : node.leases().list()) {
+    List<LeaseInfo> leases = node.leases().list();
+    for (LeaseInfo lease : leases) {
       byState.merge(lease.state(), 1, Integer::sum);
       pendingSettings += lease.state() == LeaseState.PENDING ? lease.settings().size() : 0;
     }
@@ -94,5 +102,29 @@ final class DaemonFamilies {
         "zeusd_restores_pending",
         "Settings that could not be put back so far.",
         samples -> samples.add(Labels.EMPTY, pending));
+    families.info(
+        "zeusd_setting_lease", "A setting of a GPU, and who holds it.", holders(node, leases));
+  }
+
+  /** Whoever may change settings may know who keeps them from it: a refused write says so, too. */
+  private static List<Labels> holders(Node node, List<LeaseInfo> leases) {
+    Map<String, GpuInfo> gpus = new HashMap<>();
+    for (DeviceWorker<Gpu> gpu : node.gpus()) {
+      gpu.device().info().uuid().ifPresent(uuid -> gpus.put(uuid, gpu.device().info()));
+    }
+    Set<Labels> facts = new LinkedHashSet<>();
+    for (LeaseInfo lease : leases) {
+      for (Setting setting : lease.settings()) {
+        Optional.ofNullable(gpus.get(setting.gpuUuid()))
+            .map(GpuFamilies::labels)
+            .ifPresent(
+                gpu ->
+                    facts.add(
+                        gpu.add("key", setting.key().wireName())
+                            .add("holder", lease.holder())
+                            .add("state", lease.state().wireName())));
+      }
+    }
+    return List.copyOf(facts);
   }
 }

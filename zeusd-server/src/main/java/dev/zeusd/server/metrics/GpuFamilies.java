@@ -32,7 +32,7 @@ final class GpuFamilies {
   }
 
   /** An empty label is no label. */
-  private static Labels labels(GpuInfo gpu) {
+  static Labels labels(GpuInfo gpu) {
     return Labels.of(
         "gpu",
         Integer.toString(gpu.id()),
