@@ -15,6 +15,9 @@ public final class ReadTimes {
 
   private volatile long reads;
 
+  /** None yet. */
+  ReadTimes() {}
+
   /**
    * The numbers.
    *
