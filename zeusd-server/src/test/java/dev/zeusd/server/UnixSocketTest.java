@@ -13,6 +13,7 @@ import dev.zeusd.core.GpuBackend;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.server.raw.RawConnection;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketException;
@@ -391,6 +392,67 @@ class UnixSocketTest {
         // Nothing there, or just taken away.
       }
     }
+  }
+
+  /**
+   * The directory is a stranger's, whose own process exchanges, as fast as it can, whatever is at
+   * the socket's path with a link to a file of root's, or with a directory.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"link", "directory"})
+  void givesNothingAwayToAProcessThatExchangesFiles(String what) throws Exception {
+    assumeRoot();
+    assumeTrue(Files.isExecutable(Path.of("/usr/bin/setpriv")), "needs setpriv");
+    Files.setAttribute(directory, "unix:mode", 0755);
+    Path strangers = Files.createDirectory(directory.resolve("strangers"));
+    Path precious = Files.writeString(directory.resolve("precious"), "precious");
+    Files.setAttribute(precious, "unix:mode", 0600);
+    Path bait = strangers.resolve("bait");
+    if (what.equals("link")) {
+      Files.createSymbolicLink(bait, precious);
+    } else {
+      Files.createDirectory(bait);
+    }
+    Files.setAttribute(strangers, "unix:uid", STRANGER);
+    Path path = strangers.resolve("z.sock");
+    String renameat2 = System.getProperty("os.arch").equals("amd64") ? "316" : "276";
+    String exchange =
+        "$SIG{TERM} = sub { print $n + 0; exit }; $| = 1; print \"ready\\n\";"
+            + "while (1) { $n++ if syscall($ARGV[2] + 0, -100, $ARGV[0], -100, $ARGV[1], 2) == 0 }";
+    Process attacker =
+        new ProcessBuilder(
+                "setpriv",
+                "--reuid=" + STRANGER,
+                "--regid=" + STRANGER,
+                "--clear-groups",
+                "perl",
+                "-e",
+                exchange,
+                path.toString(),
+                bait.toString(),
+                renameat2)
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    OptionalInt stranger = OptionalInt.of(STRANGER);
+    Listen listen = new Listen.UnixSocket(path, 0666, stranger, stranger);
+    try (BufferedReader said = attacker.inputReader()) {
+      assertEquals("ready", said.readLine());
+      for (int round = 0; round < 25; round++) {
+        try (ZeusdServer server = start(listen)) {
+          assertEquals(-1, server.port());
+        } catch (ServerStartException e) {
+          assertTrue(e.getMessage().contains(path.toString()), e::getMessage);
+        }
+        assertEquals(0100600, mode(precious));
+        assertEquals(0, Files.getAttribute(precious, "unix:uid"));
+      }
+      // By its handle: the process itself would close its output, too.
+      attacker.toHandle().destroy();
+      assertTrue(Long.parseLong(said.readLine()) > 0, "the attacker was never quick enough");
+    } finally {
+      attacker.destroyForcibly().waitFor();
+    }
+    assertEquals("precious", Files.readString(precious));
   }
 
   /** The next one waits for the last one, and keeps its socket. */
