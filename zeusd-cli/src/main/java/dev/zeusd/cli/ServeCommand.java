@@ -120,6 +120,7 @@ final class ServeCommand implements Callable<Integer> {
     if (numWorkers != null) {
       // The only way to size it, and only before the first virtual thread.
       System.setProperty("jdk.virtualThreadScheduler.parallelism", numWorkers.toString());
+      nodeConfig = nodeConfig.withCarriers(numWorkers);
     }
     withoutServiceDiscovery();
     Listen listen = listening.listen();

@@ -16,7 +16,9 @@ import dev.zeusd.core.settings.Leases;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.simulated.SimulatedCpu;
 import dev.zeusd.core.simulated.SimulatedGpu;
+import dev.zeusd.core.worker.Carriers;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -56,18 +58,19 @@ public final class Node implements AutoCloseable {
 
   private Node(NodeConfig config, List<Backend<Gpu>> gpuBackends, List<Backend<Cpu>> cpuBackends) {
     this.config = config;
+    Carriers carriers = new Carriers(config.carriers());
     try {
       gpus =
           new Devices<>(
               "GPU",
               gpuBackends,
-              Node::startGpus,
+              found -> startGpus(found, carriers),
               workers -> PowerSampler.ofGpus(workers, config.gpuPowerPollHz()));
       cpus =
           new Devices<>(
               "CPU",
               cpuBackends,
-              found -> found.stream().map(GuardedCpu::startWorker).toList(),
+              found -> found.stream().map(cpu -> GuardedCpu.startWorker(cpu, carriers)).toList(),
               workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz()));
       gpuBackends.forEach(each -> each.keepOpenWhile(this::hasSettings));
     } catch (RuntimeException | Error e) {
@@ -77,8 +80,8 @@ public final class Node implements AutoCloseable {
     }
   }
 
-  private static List<DeviceWorker<Gpu>> startGpus(List<Gpu> gpus) {
-    List<DeviceWorker<Gpu>> workers = gpus.stream().map(Node::startWorker).toList();
+  private static List<DeviceWorker<Gpu>> startGpus(List<Gpu> gpus, Carriers carriers) {
+    List<DeviceWorker<Gpu>> workers = gpus.stream().map(gpu -> startWorker(gpu, carriers)).toList();
     identify(workers);
     return workers;
   }
@@ -113,9 +116,9 @@ public final class Node implements AutoCloseable {
         });
   }
 
-  private static DeviceWorker<Gpu> startWorker(Gpu gpu) {
+  private static DeviceWorker<Gpu> startWorker(Gpu gpu, Carriers carriers) {
     int id = gpu.info().id();
-    return new DeviceWorker<>(id, "GPU " + id, gpu);
+    return new DeviceWorker<>(id, "GPU " + id, gpu, carriers, NanoClock.SYSTEM);
   }
 
   /**

@@ -23,6 +23,8 @@ import java.util.Optional;
  *     energy begins anew with each process
  * @param baseline what settings of GPUs are to be while nobody has a {@link Node#leases lease} of
  *     them; in force from the first call of {@link Node#leases} on
+ * @param carriers how many threads of the system carry virtual threads in this JVM, where it is
+ *     told another number than that of processors; calls of devices never pin the last one
  */
 public record NodeConfig(
     GpuBackend gpuBackend,
@@ -32,7 +34,8 @@ public record NodeConfig(
     int cpuPowerPollHz,
     List<Path> raplDirs,
     Optional<Path> stateDir,
-    Baseline baseline) {
+    Baseline baseline,
+    int carriers) {
   /** The highest rate at which power is read, in Hz. */
   public static final int MAX_POLL_HZ = 1000;
 
@@ -59,6 +62,9 @@ public record NodeConfig(
     raplDirs = List.copyOf(raplDirs);
     Objects.requireNonNull(stateDir);
     Objects.requireNonNull(baseline);
+    if (carriers < 1) {
+      throw new IllegalArgumentException(carriers + " carriers of virtual threads are too few");
+    }
     checkPollHz("gpuPowerPollHz", gpuPowerPollHz);
     checkPollHz("cpuPowerPollHz", cpuPowerPollHz);
   }
@@ -83,7 +89,8 @@ public record NodeConfig(
         10,
         USUAL_RAPL_DIRS,
         Optional.empty(),
-        Baseline.none());
+        Baseline.none(),
+        Runtime.getRuntime().availableProcessors());
   }
 
   /** Simulated devices, at the same rates: needs no hardware and no privilege. */
@@ -101,7 +108,8 @@ public record NodeConfig(
         cpuPowerPollHz,
         raplDirs,
         stateDir,
-        baseline);
+        baseline,
+        carriers);
   }
 
   /** The same with another rate for GPUs, in Hz. */
@@ -114,7 +122,8 @@ public record NodeConfig(
         cpuPowerPollHz,
         raplDirs,
         stateDir,
-        baseline);
+        baseline,
+        carriers);
   }
 
   /** The same, letting go of the GPUs' driver after this time without a call, a second or more. */
@@ -127,7 +136,8 @@ public record NodeConfig(
         cpuPowerPollHz,
         raplDirs,
         stateDir,
-        baseline);
+        baseline,
+        carriers);
   }
 
   /** The same with another source of CPUs. */
@@ -140,7 +150,8 @@ public record NodeConfig(
         cpuPowerPollHz,
         raplDirs,
         stateDir,
-        baseline);
+        baseline,
+        carriers);
   }
 
   /** The same with another rate for CPUs, in Hz. */
@@ -153,7 +164,8 @@ public record NodeConfig(
         pollHz,
         raplDirs,
         stateDir,
-        baseline);
+        baseline,
+        carriers);
   }
 
   /** The same with {@code dir} as the only directory that may hold RAPL zones. */
@@ -166,7 +178,8 @@ public record NodeConfig(
         cpuPowerPollHz,
         List.of(dir),
         stateDir,
-        baseline);
+        baseline,
+        carriers);
   }
 
   /** The same with a directory for what must outlive the process. */
@@ -179,7 +192,22 @@ public record NodeConfig(
         cpuPowerPollHz,
         raplDirs,
         Optional.of(dir),
-        baseline);
+        baseline,
+        carriers);
+  }
+
+  /** The same with so many carriers of virtual threads. */
+  public NodeConfig withCarriers(int count) {
+    return new NodeConfig(
+        gpuBackend,
+        gpuPowerPollHz,
+        gpuIdleRelease,
+        cpuBackend,
+        cpuPowerPollHz,
+        raplDirs,
+        stateDir,
+        baseline,
+        count);
   }
 
   /** Whether a zone in {@link #raplDirs} has a counter that this process may read. */
@@ -197,6 +225,7 @@ public record NodeConfig(
         cpuPowerPollHz,
         raplDirs,
         stateDir,
-        settings);
+        settings,
+        carriers);
   }
 }

@@ -15,7 +15,7 @@ import java.util.stream.Stream;
  *     beginning or the last answer on: also how long one may be idle
  * @param toTakeAnswer how long a request may be worked on, and how long its answer may then be
  *     written, unless it is a stream; longer than devices may take, which is {@link
- *     dev.zeusd.core.worker.DeviceWorker#ANSWER_TIME}
+ *     dev.zeusd.core.worker.Answer#PATIENCE}
  */
 public record Limits(int connections, Duration toSendRequest, Duration toTakeAnswer) {
   /** Of a request's first line, method and version included. */

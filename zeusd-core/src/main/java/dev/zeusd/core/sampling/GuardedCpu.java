@@ -3,7 +3,9 @@ package dev.zeusd.core.sampling;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.EnergyCounter;
+import dev.zeusd.core.worker.Carriers;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import dev.zeusd.core.worker.TimedWork;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -42,10 +44,11 @@ public final class GuardedCpu implements Cpu {
   }
 
   /** Starts the thread of {@code cpu}, which guards it too. */
-  public static DeviceWorker<Cpu> startWorker(Cpu cpu) {
+  public static DeviceWorker<Cpu> startWorker(Cpu cpu, Carriers carriers) {
     GuardedCpu guarded = new GuardedCpu(cpu, System::nanoTime, null);
     int id = cpu.info().id();
-    DeviceWorker<Cpu> worker = new DeviceWorker<>(id, "CPU " + id, guarded);
+    DeviceWorker<Cpu> worker =
+        new DeviceWorker<>(id, "CPU " + id, guarded, carriers, NanoClock.SYSTEM);
     guarded.scheduler = worker::schedule;
     worker.schedule(
         System.nanoTime(),

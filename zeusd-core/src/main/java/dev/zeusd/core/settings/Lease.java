@@ -2,6 +2,7 @@ package dev.zeusd.core.settings;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -232,7 +233,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
                 }));
       }
     }
-    running.forEach(DeviceWorker::await);
+    running.forEach(Answer::await);
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.zeusd.core.settings;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.io.IOException;
 import java.security.SecureRandom;
@@ -168,12 +169,12 @@ final class LeaseDesk {
         }
       }
     }
-    long deadline = System.nanoTime() + DeviceWorker.ANSWER_TIME.toNanos();
+    long deadline = System.nanoTime() + Answer.PATIENCE.toNanos();
     Map<Setting, SettingValue> values = new TreeMap<>();
     running.forEach(
         (id, result) -> {
           try {
-            values.putAll(DeviceWorker.await(result, deadline));
+            values.putAll(Answer.await(result, deadline));
           } catch (DeviceException e) {
             failures.put(id, e);
           }

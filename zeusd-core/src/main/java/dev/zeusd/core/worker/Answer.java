@@ -3,16 +3,22 @@ package dev.zeusd.core.worker;
 import static java.util.concurrent.TimeUnit.NANOSECONDS;
 
 import dev.zeusd.core.device.DeviceException;
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
 
 /**
- * What a call of a device ends with. It knows whose turn it waits for, and so do others that are
- * made from it.
+ * What a call of a device ends with, and how it is waited for. It knows whose turn it waits for,
+ * and so do others that are made from it.
  */
-final class Answer<T> extends CompletableFuture<T> {
+public final class Answer<T> extends CompletableFuture<T> {
+  /**
+   * How long whoever waits for a device waits; a driver call that takes longer most likely hangs.
+   */
+  public static final Duration PATIENCE = Duration.ofSeconds(10);
+
   private final DeviceWorker<?> worker;
 
   Answer(DeviceWorker<?> worker) {
@@ -24,8 +30,21 @@ final class Answer<T> extends CompletableFuture<T> {
     return new Answer<>(worker);
   }
 
-  /** As {@link DeviceWorker#await(CompletableFuture, long)}. */
-  static <T> T await(CompletableFuture<T> result, long deadlineNanos) {
+  /**
+   * The value of what {@link DeviceWorker#submit} returned, or the exception of the call itself. A
+   * call that is not over after {@link #PATIENCE} fails, and if it has not begun by then, it never
+   * does, but for a read that is shared.
+   *
+   * @throws DeviceException.Unavailable then, or if the calling thread is interrupted
+   * @throws IllegalStateException if this is within a call of the device, before whose end the
+   *     other one does not begin
+   */
+  public static <T> T await(CompletableFuture<T> result) {
+    return await(result, System.nanoTime() + PATIENCE.toNanos());
+  }
+
+  /** As {@link #await(CompletableFuture)}, but until a moment of {@link System#nanoTime}. */
+  public static <T> T await(CompletableFuture<T> result, long deadlineNanos) {
     if (result instanceof Answer<?> answer && !result.isDone() && answer.worker.turn().isMine()) {
       throw new IllegalStateException(
           answer.worker.name()
@@ -37,7 +56,7 @@ final class Answer<T> extends CompletableFuture<T> {
           ? result.join()
           : result.get(deadlineNanos - System.nanoTime(), NANOSECONDS);
     } catch (TimeoutException e) {
-      result.completeExceptionally(DeviceWorker.noAnswer());
+      result.completeExceptionally(missing());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       result.completeExceptionally(
@@ -50,5 +69,13 @@ final class Answer<T> extends CompletableFuture<T> {
       }
     }
     return await(result, deadlineNanos);
+  }
+
+  /** What there is to say of a device that did not answer within {@link #PATIENCE}. */
+  public static DeviceException.Unavailable missing() {
+    return new DeviceException.Unavailable(
+        "no answer within "
+            + PATIENCE.toSeconds()
+            + " s, a driver call seems to hang; what was asked may still happen");
   }
 }

@@ -1,15 +1,10 @@
 package dev.zeusd.core.worker;
 
 import dev.zeusd.core.device.DeviceException;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -36,11 +31,6 @@ public final class DeviceWorker<D> implements AutoCloseable {
    */
   public static final int QUEUE_CAPACITY = 2048;
 
-  /**
-   * How long whoever waits for a device waits; a driver call that takes longer most likely hangs.
-   */
-  public static final Duration ANSWER_TIME = Duration.ofSeconds(10);
-
   /** With more, even a quick device may be one that hangs just now. */
   private static final int FEW_WAITING = 8;
 
@@ -50,28 +40,28 @@ public final class DeviceWorker<D> implements AutoCloseable {
   private final Mailbox mailbox;
   private final Turn turn;
 
-  /** Commands and reads that wait, from the call until it is their turn. */
-  private final AtomicInteger waitingCommands = new AtomicInteger();
-
-  private final AtomicInteger waitingReads = new AtomicInteger();
-
-  /** Those of {@link #share} that have not begun, and that more callers may join. */
-  private final Map<Function<? super D, ?>, SharedRead<?>> sharedReads = new ConcurrentHashMap<>();
-
+  private final CallQueue<D> queue;
+  private final SharedReads<D> sharedReads;
   private final ReadTimes readTimes = new ReadTimes();
 
   /** Nothing is called yet; the thread will be called {@code name}. */
   public DeviceWorker(int id, String name, D device) {
-    this(id, name, device, NanoClock.SYSTEM);
+    this(id, name, device, Carriers.OF_THIS_MACHINE, NanoClock.SYSTEM);
   }
 
-  /** The same by another clock. */
-  public DeviceWorker(int id, String name, D device, NanoClock clock) {
+  /**
+   * The same by another clock.
+   *
+   * @param carriers those that virtual threads of callers may pin
+   */
+  public DeviceWorker(int id, String name, D device, Carriers carriers, NanoClock clock) {
     this.id = id;
     this.name = name;
     this.device = device;
     this.mailbox = new Mailbox(name, clock);
-    this.turn = new Turn(clock);
+    this.turn = new Turn(carriers, clock);
+    this.queue = new CallQueue<>(this, mailbox);
+    this.sharedReads = new SharedReads<>(queue);
   }
 
   /** The device's id. */
@@ -100,7 +90,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * @throws DeviceException.Unavailable if too many calls wait already
    */
   public <T> CompletableFuture<T> submit(Function<? super D, ? extends T> call) {
-    return enqueue(new Command<>(Mailbox.Kind.COMMAND, call));
+    return queue.add(Mailbox.Kind.COMMAND, call);
   }
 
   /**
@@ -123,7 +113,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * for this caller, too: what many ask of a slow device does not add up, and yet no value is older
    * than the question.
    *
-   * @throws DeviceException.Unavailable if it has been waiting for longer than {@link #ANSWER_TIME}
+   * @throws DeviceException.Unavailable if it has been waiting for longer than {@link
+   *     Answer#PATIENCE}
    */
   public <T> CompletableFuture<T> runOrShare(Function<? super D, ? extends T> read) {
     if (turn.isMine()) {
@@ -136,24 +127,10 @@ public final class DeviceWorker<D> implements AutoCloseable {
 
   /** As {@link #runOrShare}, but on the device's thread in any case. */
   public <T> CompletableFuture<T> share(Function<? super D, ? extends T> read) {
-    if (turn.isQuick() && waitingReads.get() < FEW_WAITING) {
-      // To find out who else waits would take as long as the read.
-      return enqueue(new Command<>(Mailbox.Kind.READ, read));
-    }
-    @SuppressWarnings("unchecked")
-    SharedRead<T> shared = (SharedRead<T>) sharedReads.computeIfAbsent(read, this::shared);
-    if (System.nanoTime() - shared.sinceNanos > ANSWER_TIME.toNanos()) {
-      // Each one who waits is remembered until the device answers, which may be never.
-      throw noAnswer();
-    }
-    // Whoever gives up does so for itself only.
-    return shared.result.copy();
-  }
-
-  private SharedRead<?> shared(Function<? super D, ?> read) {
-    SharedRead<?> shared = new SharedRead<>(read);
-    enqueue(shared);
-    return shared;
+    // To find out who else waits for a quick one would take as long as the read.
+    return turn.isQuick() && queue.waitingReads() < FEW_WAITING
+        ? queue.add(Mailbox.Kind.READ, read)
+        : sharedReads.join(read);
   }
 
   private <T> CompletableFuture<T> runNow(Function<? super D, ? extends T> call) {
@@ -165,7 +142,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
   }
 
   private boolean isIdle() {
-    return waitingCommands.get() == 0 && waitingReads.get() == 0 && !mailbox.isClosed();
+    return queue.isEmpty() && !mailbox.isClosed();
   }
 
   private <T> CompletableFuture<T> runAsGuest(Function<? super D, ? extends T> call) {
@@ -183,33 +160,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * @throws DeviceException what the device threw, or why it was not asked, as {@link #submit}
    */
   public <T> T call(Function<? super D, ? extends T> call) {
-    return await(turn.isMine() ? runNow(call) : submit(call));
-  }
-
-  /**
-   * The value of what {@link #submit} returned, or the exception of the call itself. A call that is
-   * not over after {@link #ANSWER_TIME} fails, and if it has not begun by then, it never does, but
-   * for a read that is shared.
-   *
-   * @throws DeviceException.Unavailable then, or if the calling thread is interrupted
-   * @throws IllegalStateException if this is within a call of the device, before whose end the
-   *     other one does not begin
-   */
-  public static <T> T await(CompletableFuture<T> result) {
-    return await(result, System.nanoTime() + ANSWER_TIME.toNanos());
-  }
-
-  /** As {@link #await(CompletableFuture)}, but until a moment of {@link System#nanoTime}. */
-  public static <T> T await(CompletableFuture<T> result, long deadlineNanos) {
-    return Answer.await(result, deadlineNanos);
-  }
-
-  /** What there is to say of a device that did not answer in {@link #ANSWER_TIME}. */
-  public static DeviceException.Unavailable noAnswer() {
-    return new DeviceException.Unavailable(
-        "no answer within "
-            + ANSWER_TIME.toSeconds()
-            + " s, a driver call seems to hang; what was asked may still happen");
+    return Answer.await(turn.isMine() ? runNow(call) : submit(call));
   }
 
   /** The right to call the device. */
@@ -267,18 +218,6 @@ public final class DeviceWorker<D> implements AutoCloseable {
     return new Answer<>(this);
   }
 
-  private <T> CompletableFuture<T> enqueue(Command<T> command) {
-    AtomicInteger waiting = command.waiting();
-    if (waiting.incrementAndGet() > QUEUE_CAPACITY) {
-      waiting.decrementAndGet();
-      throw new DeviceException.Unavailable(
-          "%s is busy: %d %ss wait for it already; try again later"
-              .formatted(name, QUEUE_CAPACITY, command.kind.name().toLowerCase(Locale.ROOT)));
-    }
-    mailbox.post(command.kind, command);
-    return command.result;
-  }
-
   /**
    * Ends the thread after the call that runs now; calls that wait are refused with {@link
    * DeviceException.Unavailable}. A call that hangs in the driver is waited for only briefly: its
@@ -297,61 +236,6 @@ public final class DeviceWorker<D> implements AutoCloseable {
     }
     for (String running : Mailbox.closeAll(mailboxes)) {
       LOG.log(System.Logger.Level.WARNING, "{0}: a call hangs, and is left behind", running);
-    }
-  }
-
-  private final class SharedRead<T> extends Command<T> {
-    private final long sinceNanos = System.nanoTime();
-
-    SharedRead(Function<? super D, ? extends T> read) {
-      super(Mailbox.Kind.READ, read);
-    }
-
-    @Override
-    public void run() {
-      sharedReads.remove(call, this);
-      super.run();
-    }
-  }
-
-  private class Command<T> implements Mailbox.Task {
-    final Mailbox.Kind kind;
-    final Function<? super D, ? extends T> call;
-    final CompletableFuture<T> result = newAnswer();
-
-    Command(Mailbox.Kind kind, Function<? super D, ? extends T> call) {
-      this.kind = kind;
-      this.call = call;
-    }
-
-    AtomicInteger waiting() {
-      return kind == Mailbox.Kind.READ ? waitingReads : waitingCommands;
-    }
-
-    @Override
-    public void run() {
-      turn.take();
-      try {
-        waiting().decrementAndGet();
-        // Else whoever waited has given up.
-        if (!result.isDone()) {
-          result.complete(turn.timed(this::apply));
-        }
-      } catch (Throwable e) {
-        result.completeExceptionally(e);
-      } finally {
-        turn.release();
-      }
-    }
-
-    private T apply() {
-      return kind == Mailbox.Kind.READ ? readTimes.of(device, call) : call.apply(device);
-    }
-
-    @Override
-    public void refuse() {
-      waiting().decrementAndGet();
-      result.completeExceptionally(new DeviceException.Unavailable(name + " is closed"));
     }
   }
 }

@@ -1,6 +1,5 @@
 package dev.zeusd.core.worker;
 
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
@@ -18,17 +17,7 @@ final class Turn {
   /** How often to look whether another one's quick call is over; together a few microseconds. */
   private static final int LOOKS_FOR_IDLE = 100;
 
-  /**
-   * How many virtual threads at a time may be in a call: a call into the driver pins its carrier,
-   * and should it hang, at least one carrier is left for everybody else.
-   */
-  private static final Semaphore CARRIERS_TO_PIN =
-      new Semaphore(
-          Integer.getInteger(
-                  "jdk.virtualThreadScheduler.parallelism",
-                  Runtime.getRuntime().availableProcessors())
-              - 1);
-
+  private final Carriers carriers;
   private final NanoClock clock;
 
   /** Held during each call of the device. */
@@ -37,7 +26,9 @@ final class Turn {
   /** How long calls took lately: the longest one, fading with each that follows. */
   private volatile long recentNanos;
 
-  Turn(NanoClock clock) {
+  /** Nobody's; {@code carriers} are those that guests may pin. */
+  Turn(Carriers carriers, NanoClock clock) {
+    this.carriers = carriers;
     this.clock = clock;
   }
 
@@ -93,8 +84,7 @@ final class Turn {
     for (int look = 0; isQuick() && look < LOOKS_FOR_IDLE && isIdle.getAsBoolean(); look++) {
       if (calling.tryLock()) {
         // Who waits counts as waiting until it has the turn, so none is overtaken.
-        if (isIdle.getAsBoolean()
-            && (!Thread.currentThread().isVirtual() || CARRIERS_TO_PIN.tryAcquire())) {
+        if (isIdle.getAsBoolean() && carriers.tryPin()) {
           return true;
         }
         calling.unlock();
@@ -106,9 +96,7 @@ final class Turn {
 
   /** After {@link #tryTakeAsGuest}. */
   void releaseAsGuest() {
-    if (Thread.currentThread().isVirtual()) {
-      CARRIERS_TO_PIN.release();
-    }
+    carriers.unpin();
     calling.unlock();
   }
 }

@@ -19,6 +19,7 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.sampling.Subscription;
+import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -178,7 +179,7 @@ class RaplNodeTest {
       fault.applyTo(zone);
       await(() -> ids(both.current()).equals(List.of(1)));
       assertThrows(DeviceException.class, () -> call(node, 0));
-      assertThrows(DeviceException.class, () -> DeviceWorker.await(node.cpuPower().read(0)));
+      assertThrows(DeviceException.class, () -> Answer.await(node.cpuPower().read(0)));
       assertGoesOn(both, 1);
       assertTrue(call(node, 1) > 0);
       zone.restore(7 * JOULE);

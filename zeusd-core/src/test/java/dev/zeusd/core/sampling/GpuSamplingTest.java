@@ -13,7 +13,7 @@ import dev.zeusd.core.NodeConfig;
 import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.Answer;
 import dev.zeusd.ffm.fake.FakeNvml;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -603,7 +603,7 @@ class GpuSamplingTest {
                                 return limit;
                               }))
               .toList();
-      results.forEach(DeviceWorker::await);
+      results.forEach(Answer::await);
       long between = reads(1) - before;
       // One after each command, since a tick is always due by then.
       assertTrue(between >= 20, between + " reads during 25 commands of 50 ms");
@@ -624,7 +624,7 @@ class GpuSamplingTest {
     try (Subscription<GpuPowerSample> power = sampler.subscribe(ALL)) {
       assertEquals(List.of(), power.poll(Duration.ofMillis(100)));
     }
-    assertThrows(DeviceException.Unavailable.class, () -> DeviceWorker.await(sampler.read(0)));
+    assertThrows(DeviceException.Unavailable.class, () -> Answer.await(sampler.read(0)));
   }
 
   /** Fails whenever it is told something. */

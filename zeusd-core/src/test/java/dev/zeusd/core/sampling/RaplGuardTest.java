@@ -13,6 +13,7 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.rapl.RaplTree;
+import dev.zeusd.core.worker.Carriers;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.TimedWork;
 import java.nio.file.Path;
@@ -243,7 +244,8 @@ class RaplGuardTest {
                   zone.energy((1000 - backwards.incrementAndGet()) * JOULE);
                   return System.nanoTime();
                 });
-        DeviceWorker<Cpu> worker = GuardedCpu.startWorker(real.devices().getFirst())) {
+        DeviceWorker<Cpu> worker =
+            GuardedCpu.startWorker(real.devices().getFirst(), Carriers.OF_THIS_MACHINE)) {
       PowerSampler<Cpu, CpuPowerSample> power = PowerSampler.ofCpus(List.of(worker), 50);
       ExecutionException e =
           assertThrows(ExecutionException.class, () -> power.read(0).get(20, TimeUnit.SECONDS));
@@ -268,7 +270,8 @@ class RaplGuardTest {
               realReads.incrementAndGet();
               return System.nanoTime();
             })) {
-      try (DeviceWorker<Cpu> worker = GuardedCpu.startWorker(real.devices().getFirst())) {
+      try (DeviceWorker<Cpu> worker =
+          GuardedCpu.startWorker(real.devices().getFirst(), Carriers.OF_THIS_MACHINE)) {
         PowerSampler<Cpu, CpuPowerSample> power = PowerSampler.ofCpus(List.of(worker), 100);
         Thread.sleep(100);
         assertEquals(0, realReads.get());
@@ -295,7 +298,8 @@ class RaplGuardTest {
                   counted.incrementAndGet();
                   return System.nanoTime();
                 });
-        DeviceWorker<Cpu> worker = GuardedCpu.startWorker(quick.devices().getFirst())) {
+        DeviceWorker<Cpu> worker =
+            GuardedCpu.startWorker(quick.devices().getFirst(), Carriers.OF_THIS_MACHINE)) {
       Thread itsThread = worker.call(cpu -> Thread.currentThread());
       Await.until(
           "it sleeps, and the package counts as quick",

@@ -9,6 +9,7 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.settings.LeaseRequest.OnEnd;
 import dev.zeusd.core.settings.Restored.Outcome;
+import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -219,8 +220,8 @@ class LeasesTest {
                   return true;
                 });
     busy.countDown();
-    assertThrows(DeviceException.LeaseEnded.class, () -> DeviceWorker.await(queued));
-    assertThrows(DeviceException.LeaseEnded.class, () -> DeviceWorker.await(late));
+    assertThrows(DeviceException.LeaseEnded.class, () -> Answer.await(queued));
+    assertThrows(DeviceException.LeaseEnded.class, () -> Answer.await(late));
     assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
   }
 

@@ -258,8 +258,8 @@ class DeviceWorkerTest {
               IllegalStateException.class,
               () -> {
                 Function<String, String> outer =
-                    device -> DeviceWorker.await(worker.submit(inner -> "later"));
-                DeviceWorker.await(onItsThread ? worker.submit(outer) : worker.runOrSubmit(outer));
+                    device -> Answer.await(worker.submit(inner -> "later"));
+                Answer.await(onItsThread ? worker.submit(outer) : worker.runOrSubmit(outer));
               });
       assertTrue(e.getMessage().startsWith("GPU 7: a call that was submitted"), e.getMessage());
       assertTrue(System.nanoTime() - start < 9_000_000_000L, "without the time of a hung driver");
@@ -281,7 +281,7 @@ class DeviceWorkerTest {
         IntStream.range(0, 5).mapToObj(i -> worker.runOrShare(device -> done.get())).toList();
     release.countDown();
     for (int i = 0; i < reads.size(); i++) {
-      assertTrue(DeviceWorker.await(reads.get(i)) <= i + 1, "one command at most for each read");
+      assertTrue(Answer.await(reads.get(i)) <= i + 1, "one command at most for each read");
     }
     commands.forEach(CompletableFuture::join);
     assertEquals(full, done.get());

@@ -230,14 +230,13 @@ class RunOrSubmitTest {
     }
     CompletableFuture<Integer> another = worker.runOrShare(device -> reads.incrementAndGet());
     assertThrows(
-        DeviceException.Unavailable.class,
-        () -> DeviceWorker.await(impatient, System.nanoTime() - 1));
+        DeviceException.Unavailable.class, () -> Answer.await(impatient, System.nanoTime() - 1));
     release.countDown();
     for (CompletableFuture<Integer> each : waiting) {
-      assertEquals(1, DeviceWorker.await(each));
+      assertEquals(1, Answer.await(each));
     }
-    assertEquals(2, DeviceWorker.await(another));
-    assertEquals(3, DeviceWorker.await(worker.runOrShare(read)), "what comes later reads anew");
+    assertEquals(2, Answer.await(another));
+    assertEquals(3, Answer.await(worker.runOrShare(read)), "what comes later reads anew");
   }
 
   @Test
@@ -250,7 +249,7 @@ class RunOrSubmitTest {
       waiting.add(worker.runOrShare(read));
     }
     release.countDown();
-    waiting.forEach(DeviceWorker::await);
+    waiting.forEach(Answer::await);
     assertTrue(reads.get() < 20, () -> reads + " reads");
   }
 
@@ -265,7 +264,7 @@ class RunOrSubmitTest {
         List.of(worker.runOrShare(read), worker.runOrShare(read));
     release.countDown();
     for (CompletableFuture<Integer> each : waiting) {
-      assertThrows(DeviceException.Failed.class, () -> DeviceWorker.await(each));
+      assertThrows(DeviceException.Failed.class, () -> Answer.await(each));
     }
   }
 

@@ -2,7 +2,7 @@ package dev.zeusd.server.http;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.settings.LeaseException;
-import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.Answer;
 import dev.zeusd.server.connection.TryLater;
 import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.DirectHandler;
@@ -32,7 +32,7 @@ public final class ErrorMapper {
   static final Status LOCKED = Status.create(423, "Locked");
 
   /** A device that does not answer, or has too much to do, is worth another try by then. */
-  private static final Header RETRY_AFTER = TryLater.header(DeviceWorker.ANSWER_TIME);
+  private static final Header RETRY_AFTER = TryLater.header(Answer.PATIENCE);
 
   /** What is said with a 413. */
   static final String BODY_REFUSED = "a request has no body here: parameters go into the query";

@@ -5,6 +5,7 @@ import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -38,7 +39,7 @@ public final class FanOut<T> {
 
   private final List<Integer> ids;
   private final IntFunction<CompletableFuture<T>> call;
-  private final long deadlineNanos = System.nanoTime() + DeviceWorker.ANSWER_TIME.toNanos();
+  private final long deadlineNanos = System.nanoTime() + Answer.PATIENCE.toNanos();
 
   /** By place in {@link #ids}; null where a call has not begun, or hangs at its beginning. */
   private final AtomicReferenceArray<CompletableFuture<T>> started;
@@ -229,7 +230,7 @@ public final class FanOut<T> {
     Map<Integer, DeviceException> failures = new TreeMap<>();
     for (int place = 0; place < ids.size(); place++) {
       try {
-        values.put(ids.get(place), DeviceWorker.await(awaitStart(place, deadline), deadline));
+        values.put(ids.get(place), Answer.await(awaitStart(place, deadline), deadline));
       } catch (DeviceException e) {
         failures.put(ids.get(place), e);
       }
@@ -243,6 +244,6 @@ public final class FanOut<T> {
       LockSupport.parkNanos(LOOK_NANOS);
       running = started.get(place);
     }
-    return running == null ? CompletableFuture.failedFuture(DeviceWorker.noAnswer()) : running;
+    return running == null ? CompletableFuture.failedFuture(Answer.missing()) : running;
   }
 }

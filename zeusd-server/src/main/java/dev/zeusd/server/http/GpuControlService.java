@@ -10,6 +10,7 @@ import dev.zeusd.core.settings.SettingAccess;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.core.settings.SettingValue.ClockRange;
+import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.TryLater;
@@ -126,7 +127,7 @@ public final class GpuControlService {
           throw TryLater.refusal(
               Status.SERVICE_UNAVAILABLE_503,
               "a driver call does not end, so that the driver cannot be let go of; try again later",
-              DeviceWorker.ANSWER_TIME);
+              Answer.PATIENCE);
     }
   }
 

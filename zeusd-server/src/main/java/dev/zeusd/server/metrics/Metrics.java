@@ -8,6 +8,7 @@ import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.GpuPowerSample;
+import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.metrics.CpuFamilies.CpuScrape;
@@ -127,7 +128,7 @@ public final class Metrics {
     /** Whatever it fails with costs this device only. */
     Optional<T> await(long deadlineNanos) {
       try {
-        return Optional.of(DeviceWorker.await(result, deadlineNanos));
+        return Optional.of(Answer.await(result, deadlineNanos));
       } catch (RuntimeException e) {
         return Optional.empty();
       }

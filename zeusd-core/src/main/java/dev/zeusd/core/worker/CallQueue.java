@@ -1,0 +1,98 @@
+package dev.zeusd.core.worker;
+
+import dev.zeusd.core.device.DeviceException;
+import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+
+/**
+ * The calls that wait for a device: commands in the order they came, and reads, which take turns
+ * with them. There may be only so many of each.
+ *
+ * <p>Thread-safe.
+ */
+final class CallQueue<D> {
+  private final DeviceWorker<D> worker;
+  private final Mailbox mailbox;
+
+  // From the call until it is its turn.
+  private final AtomicInteger waitingCommands = new AtomicInteger();
+  private final AtomicInteger waitingReads = new AtomicInteger();
+
+  /** Nothing waits; {@code mailbox} is the worker's. */
+  CallQueue(DeviceWorker<D> worker, Mailbox mailbox) {
+    this.worker = worker;
+    this.mailbox = mailbox;
+  }
+
+  boolean isEmpty() {
+    return waitingCommands.get() == 0 && waitingReads.get() == 0;
+  }
+
+  int waitingReads() {
+    return waitingReads.get();
+  }
+
+  /**
+   * Adds a call; the future ends with what it ends with.
+   *
+   * @throws DeviceException.Unavailable if too many wait already
+   */
+  <T> CompletableFuture<T> add(Mailbox.Kind kind, Function<? super D, ? extends T> call) {
+    AtomicInteger waiting = kind == Mailbox.Kind.READ ? waitingReads : waitingCommands;
+    if (waiting.incrementAndGet() > DeviceWorker.QUEUE_CAPACITY) {
+      waiting.decrementAndGet();
+      throw new DeviceException.Unavailable(
+          "%s is busy: %d %ss wait for it already; try again later"
+              .formatted(
+                  worker.name(),
+                  DeviceWorker.QUEUE_CAPACITY,
+                  kind.name().toLowerCase(Locale.ROOT)));
+    }
+    Call<T> added = new Call<>(kind, call, waiting);
+    mailbox.post(kind, added);
+    return added.result;
+  }
+
+  private final class Call<T> implements Mailbox.Task {
+    private final Mailbox.Kind kind;
+    private final Function<? super D, ? extends T> call;
+    private final AtomicInteger waiting;
+    private final CompletableFuture<T> result = worker.newAnswer();
+
+    Call(Mailbox.Kind kind, Function<? super D, ? extends T> call, AtomicInteger waiting) {
+      this.kind = kind;
+      this.call = call;
+      this.waiting = waiting;
+    }
+
+    @Override
+    public void run() {
+      worker.turn().take();
+      try {
+        waiting.decrementAndGet();
+        // Else whoever waited has given up.
+        if (!result.isDone()) {
+          result.complete(worker.turn().timed(this::apply));
+        }
+      } catch (Throwable e) {
+        result.completeExceptionally(e);
+      } finally {
+        worker.turn().release();
+      }
+    }
+
+    private T apply() {
+      return kind == Mailbox.Kind.READ
+          ? worker.readTimes().of(worker.device(), call)
+          : call.apply(worker.device());
+    }
+
+    @Override
+    public void refuse() {
+      waiting.decrementAndGet();
+      result.completeExceptionally(new DeviceException.Unavailable(worker.name() + " is closed"));
+    }
+  }
+}
