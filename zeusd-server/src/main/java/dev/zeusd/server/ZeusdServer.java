@@ -165,13 +165,14 @@ public final class ZeusdServer implements AutoCloseable {
     new GpuControlService(node, connections, rights).addTo(routes);
     LeaseService leases = new LeaseService(node, connections, limits.leaseStreams());
     leases.addTo(routes);
-    if (config.groups().contains(ApiGroup.GPU_CONTROL)) {
+    boolean hasLeases = config.groups().contains(ApiGroup.GPU_CONTROL);
+    if (hasLeases) {
       // What an earlier daemon has left is put back, whether anybody asks or not.
       node.leases();
     }
     new CpuReadService(node).addTo(routes);
     streams.addTo(routes);
-    Metrics metrics = new Metrics(node, routes.requests(), connections::openStreams);
+    Metrics metrics = new Metrics(node, routes.requests(), connections::openStreams, hasLeases);
     new MetricsService(metrics).addTo(routes);
     WebServer server =
         builder()

@@ -341,12 +341,20 @@ class MetricsTest {
             EnumSet.of(ApiGroup.GPU_READ, ApiGroup.GPU_CONTROL),
             Optional.of(tokens))) {
       assertEquals(401, server.get("/metrics").status());
+      try (RawConnection connection = server.connect()) {
+        String lease = "/lease?gpu_ids=0&keys=power_limit&ttl_s=30";
+        connection.send(RawConnection.request("POST", lease, bearer(tokens, "gpu-control")));
+        assertEquals(201, connection.readResponse().status());
+      }
       String reader = scrape(server, "", bearer(tokens, "gpu-read"));
-      assertTrue(reader.contains("zeusd_gpu_power_watts") && !reader.contains("zeusd_leases"));
+      assertTrue(reader.contains("zeusd_gpu_power_watts") && reader.contains("zeusd_leases"));
+      assertFalse(reader.contains("zeusd_setting_lease_info"), reader);
       String other = scrape(server, "", bearer(tokens, "cpu-read"));
       assertTrue(other.contains("zeusd_requests_total") && !other.contains("zeusd_gpu_power"));
+      assertFalse(other.contains("zeusd_leases"), other);
       String writer = scrape(server, "", bearer(tokens, "gpu-control"));
-      assertTrue(writer.contains("zeusd_leases") && !writer.contains("zeusd_gpu_power"));
+      assertTrue(
+          writer.contains("zeusd_setting_lease_info") && !writer.contains("zeusd_gpu_power"));
     }
   }
 

@@ -79,7 +79,7 @@ final class DaemonFamilies {
         samples -> devices.forEach(it -> samples.add(it.labels(), it.totals.failures())));
   }
 
-  static void addLeases(Node node, Families families) {
+  static void addLeases(Node node, boolean withHolders, Families families) {
     Map<LeaseState, Integer> byState = new EnumMap<>(LeaseState.class);
     for (LeaseState state : LeaseState.values()) {
       byState.put(state, 0);
@@ -102,8 +102,10 @@ final class DaemonFamilies {
         "zeusd_restores_pending",
         "Settings that could not be put back so far.",
         samples -> samples.add(Labels.EMPTY, pending));
-    families.info(
-        "zeusd_setting_lease", "A setting of a GPU, and who holds it.", holders(node, leases));
+    if (withHolders) {
+      families.info(
+          "zeusd_setting_lease", "A setting of a GPU, and who holds it.", holders(node, leases));
+    }
   }
 
   /** Whoever may change settings may know who keeps them from it: a refused write says so, too. */

@@ -47,10 +47,16 @@ public final class Metrics {
   private final Node node;
   private final RequestCounters requests;
   private final IntSupplier openStreams;
+  private final boolean hasLeases;
 
-  /** Of this node, and of the server that counts requests and streams. */
-  public Metrics(Node node, RequestCounters requests, IntSupplier openStreams) {
+  /**
+   * Of this node, and of the server that counts requests and streams.
+   *
+   * @param hasLeases whether settings are lent at all
+   */
+  public Metrics(Node node, RequestCounters requests, IntSupplier openStreams, boolean hasLeases) {
     this.node = node;
+    this.hasLeases = hasLeases;
     this.requests = requests;
     this.openStreams = openStreams;
   }
@@ -71,8 +77,10 @@ public final class Metrics {
     DaemonFamilies.addBuild(families);
     DaemonFamilies.addRequests(requests, openStreams.getAsInt(), families);
     DaemonFamilies.addReadTimes(readTimes(question.groups), families);
-    if (question.groups.contains(ApiGroup.GPU_CONTROL)) {
-      DaemonFamilies.addLeases(node, families);
+    boolean mayChange = question.groups.contains(ApiGroup.GPU_CONTROL);
+    // Who watches GPUs needs no right to change them to be told that something is not as it was.
+    if (mayChange || (hasLeases && question.groups.contains(ApiGroup.GPU_READ))) {
+      DaemonFamilies.addLeases(node, mayChange, families);
     }
     addDevices(question, families);
     return write(families.done(), question.format);
