@@ -55,6 +55,7 @@ def runs_at(pod: dict, labels: dict, taints: list) -> bool:
 
 
 def check_daemon_set(daemon_set: dict) -> dict:
+    """Its template of pods."""
     assert daemon_set["kind"] == "DaemonSet" and daemon_set["apiVersion"] == "apps/v1"
     spec = daemon_set["spec"]
     pod = spec["template"]["spec"]
@@ -74,7 +75,7 @@ def check_daemon_set(daemon_set: dict) -> dict:
     check_memory(container)
     # With --help, options are checked and nothing is started.
     subprocess.run([zeusd, *container["args"], "--help"], check=True, stdout=subprocess.DEVNULL)
-    return pod
+    return spec["template"]
 
 
 def check_memory(container: dict) -> None:
@@ -92,7 +93,8 @@ def check(manifest: pathlib.Path) -> list:
     assert {each["metadata"]["namespace"] for each in daemon_sets} == {namespace["metadata"]["name"]}
     selectors = [str(each["spec"]["selector"]) for each in daemon_sets]
     assert len(set(selectors)) == len(selectors), "two DaemonSets would take each other's pods"
-    pods = [check_daemon_set(each) for each in daemon_sets]
+    templates = [check_daemon_set(each) for each in daemon_sets]
+    pods = [each["spec"] for each in templates]
     for node, (labels, taints, has_gpu) in NODES.items():
         there = [pod for pod in pods if runs_at(pod, labels, taints)]
         assert len(there) == 1, f"{node} gets {len(there)} daemons"
@@ -101,7 +103,7 @@ def check(manifest: pathlib.Path) -> list:
         groups = next(word for word in there[0]["containers"][0]["args"] if word.startswith("--enable="))
         assert ("gpu-read" in groups) == has_gpu and "cpu-read" in groups, (node, groups)
     print(f"ok: {manifest.name}")
-    return pods
+    return templates
 
 
 def check_probe(container: dict) -> None:
@@ -129,8 +131,25 @@ def check_probe(container: dict) -> None:
     print("ok: the exec probe")
 
 
-pods = {path.name: check(path) for path in sorted(HERE.glob("*.yaml"))}
-assert set(pods) == {"full.yaml", "monitoring-only.yaml"}
+def check_scraping(templates: list) -> None:
+    """The monitor finds the pods and their port, and so does who goes by annotations."""
+    monitor = yaml.safe_load((HERE / "podmonitor.yaml").read_text())
+    assert monitor["kind"] == "PodMonitor" and monitor["apiVersion"] == "monitoring.coreos.com/v1"
+    [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+    for template in templates:
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+        [port] = template["spec"]["containers"][0]["ports"]
+        assert port["name"] == endpoint["port"]
+        annotations = template["metadata"]["annotations"]
+        assert annotations["prometheus.io/port"] == str(port["containerPort"])
+        assert annotations["prometheus.io/path"] == endpoint["path"]
+    print("ok: podmonitor.yaml")
+
+
+MANIFESTS = "full.yaml", "monitoring-only.yaml"
+templates = {name: check(HERE / name) for name in MANIFESTS}
+pods = {name: [each["spec"] for each in templates[name]] for name in MANIFESTS}
+check_scraping(templates["monitoring-only.yaml"])
 for pod in pods["monitoring-only.yaml"]:
     assert "--tcp-bind-address=[::]:4938" in pod["containers"][0]["args"], "IPv6-only clusters"
 check_probe(pods["full.yaml"][0]["containers"][0])
