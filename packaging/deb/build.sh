@@ -77,6 +77,7 @@ doc=/usr/share/doc/zeusd
 put 644 "$here/copyright" "$doc/copyright"
 put 644 "$dist/README.md" "$doc/README.md"
 put_gzipped "$dist/CHANGELOG.md" "$doc/changelog.gz"
+mv "$root/usr/lib/zeusd/examples" "$root$doc/examples"
 
 of_developer() { # name or email, as pom.xml has it
   sed -n "/<developer>/,/<\/developer>/ s:.*<$1>\(.*\)</$1>.*:\1:p" "$here/../../pom.xml"

@@ -62,7 +62,8 @@ for file in usr/bin/zeusd usr/lib/zeusd/bin/zeusd usr/lib/zeusd/lib/runtime/bin/
 done
 for file in lib/systemd/system/zeusd.service etc/default/zeusd usr/share/man/man1/zeusd.1.gz \
   usr/share/bash-completion/completions/zeusd usr/share/doc/zeusd/copyright \
-  usr/share/doc/zeusd/changelog.gz usr/lib/zeusd/sbom.cdx.json; do
+  usr/share/doc/zeusd/changelog.gz usr/share/doc/zeusd/examples/prometheus/zeusd.alerts.yml \
+  usr/share/doc/zeusd/examples/grafana/zeusd-node.json usr/lib/zeusd/sbom.cdx.json; do
   [ -r "$root/$file" ] || fail "$file is not there"
 done
 dpkg --root="$root" --verify zeusd >"$work/out" 2>&1

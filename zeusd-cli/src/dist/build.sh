@@ -23,6 +23,11 @@ install -m 755 ../packaging/healthcheck "$lib/"
 mkdir "$image/systemd"
 cp ../packaging/systemd/zeusd.service ../packaging/systemd/zeusd.default "$image/systemd/"
 install -m 755 ../packaging/systemd/wait-until-listening ../packaging/systemd/socket-link "$image/systemd/"
+# For those who run Prometheus and Grafana.
+mkdir -p "$image/examples/prometheus" "$image/examples/grafana"
+cp -r ../packaging/prometheus/prometheus.yml ../packaging/prometheus/zeusd.*.yml ../packaging/prometheus/targets \
+  "$image/examples/prometheus/"
+cp ../packaging/grafana/*.json "$image/examples/grafana/"
 
 # The SBOM that Maven made of the jars, and in it the Java runtime, which Maven knows nothing of. The
 # plugin does nothing when Maven is offline (-o).
