@@ -182,7 +182,8 @@ final class Mailbox {
 
   /**
    * Ends the threads after what they do now; what waits is refused. What hangs is waited for only
-   * briefly, and for all together no longer than for one.
+   * briefly, and for all together no longer than for one. An interrupt changes nothing, and is
+   * kept.
    *
    * @return the names of those who have not stopped
    */
@@ -203,14 +204,22 @@ final class Mailbox {
   }
 
   private boolean awaitEnd(long deadlineNanos) {
-    if (thread.getState() == Thread.State.NEW) {
+    if (thread.getState() == Thread.State.NEW || thread == Thread.currentThread()) {
       return true;
     }
+    boolean interrupted = false;
     try {
-      return thread.join(Duration.ofNanos(Math.max(0, deadlineNanos - System.nanoTime())));
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return false;
+      while (true) {
+        try {
+          return thread.join(Duration.ofNanos(Math.max(0, deadlineNanos - System.nanoTime())));
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 }

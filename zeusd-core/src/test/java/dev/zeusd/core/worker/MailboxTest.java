@@ -138,6 +138,25 @@ class MailboxTest {
     assertTrue(mailbox.isClosed() && other.isClosed() && unused.isClosed());
   }
 
+  @Test
+  void whoClosesItInterruptedOrFromWithinBlamesNobody() throws Exception {
+    Mailbox other = new Mailbox("another one", NanoClock.SYSTEM);
+    CountDownLatch done = new CountDownLatch(1);
+    other.post(
+        Mailbox.Kind.COMMAND,
+        () -> {
+          ran.addAll(Mailbox.closeAll(List.of(other)));
+          done.countDown();
+        });
+    assertTrue(done.await(20, TimeUnit.SECONDS));
+    assertEquals(List.of(), ran);
+    Mailbox third = new Mailbox("a third one", NanoClock.SYSTEM);
+    third.post(Mailbox.Kind.COMMAND, () -> {});
+    Thread.currentThread().interrupt();
+    assertEquals(List.of(), Mailbox.closeAll(List.of(third)));
+    assertTrue(Thread.interrupted(), "the interrupt was swallowed");
+  }
+
   private static void awaitUninterruptibly(CountDownLatch latch) {
     try {
       latch.await();

@@ -3,6 +3,7 @@ package dev.zeusd.ffm.posix;
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 
 import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
@@ -107,6 +108,7 @@ public record FileFacts(int mode, int uid, int gid, int links, long dev, long in
       case NotDirectoryException not -> NOT_A_DIRECTORY;
       case FileAlreadyExistsException exists -> "something else is there";
       case FileSystemLoopException loop -> LOOP;
+      case ClosedByInterruptException interrupted -> "the thread at it was interrupted";
       case FileSystemException other when other.getReason() != null -> inWords(other.getReason());
       default -> e.getMessage() == null ? "it cannot be read or written" : inWords(e.getMessage());
     };
