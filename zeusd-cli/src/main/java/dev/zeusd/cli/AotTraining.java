@@ -23,6 +23,7 @@ import picocli.CommandLine;
  */
 final class AotTraining {
   private static final int ROUNDS = 300;
+  private static final int SCRAPES = 50;
   private static final List<String> READS =
       List.of(
           "/discover",
@@ -34,6 +35,7 @@ final class AotTraining {
           "/gpu/get_power_limit",
           "/gpu/get_power_limit_constraints",
           "/gpu/get_persistence_mode",
+          "/gpu/get_telemetry?gpu_ids=0",
           "/cpu/get_cumulative_energy?cpu=true&dram=true",
           "/gpu/get_power?gpu_ids=x",
           "/nothing");
@@ -42,6 +44,7 @@ final class AotTraining {
           "/gpu/set_power_limit?gpu_ids=0,1&power_limit_mw=300000&block=true",
           "/gpu/set_gpu_locked_clocks?gpu_ids=0&min_clock_mhz=900&max_clock_mhz=1200&block=true",
           "/gpu/set_persistence_mode?gpu_ids=0&enabled=true&block=true",
+          "/gpu/reset_power_limit?gpu_ids=0&block=true",
           "/gpu/reset_locked_clocks?gpu_ids=0&block=false");
 
   private AotTraining() {}
@@ -70,8 +73,10 @@ final class AotTraining {
     stream(simulated, "/gpu/stream_power?format=snapshot", header);
     stream(simulated, "/cpu/stream_power", header);
     request(simulated, header);
+    scrape(simulated, header);
     stream(real, "/gpu/stream_power", "");
     request(real, "");
+    scrape(real, "");
     System.exit(0);
   }
 
@@ -94,6 +99,23 @@ final class AotTraining {
         }
         for (String write : WRITES) {
           exchange(channel, "POST " + write, header);
+        }
+      }
+    }
+  }
+
+  /** As Prometheus does; the answers are long, so that each is read to its end. */
+  private static void scrape(Path socket, String header) throws IOException, InterruptedException {
+    String close = header + "Connection: close\r\n";
+    for (int round = 0; round < SCRAPES; round++) {
+      for (String accept : List.of("text/plain", "application/openmetrics-text;version=1.0.0")) {
+        try (SocketChannel channel = connect(socket)) {
+          String target = round % 10 == 0 ? "/metrics?names=dcgm" : "/metrics";
+          exchange(channel, "GET " + target, close + "Accept: " + accept + "\r\n");
+          ByteBuffer rest = ByteBuffer.allocate(65536);
+          while (channel.read(rest) >= 0) {
+            rest.clear();
+          }
         }
       }
     }
