@@ -135,11 +135,16 @@ class BadStartsTest {
     try (RandomAccessFile sparse = new RandomAccessFile(huge.toFile(), "rw")) {
       sparse.setLength(3L << 30);
     }
-    assertKeyRefused(huge, "can be no key");
+    assertKeyRefused(huge, "has more than 65536 bytes");
     Path link = Files.createSymbolicLink(directory.resolve("link"), Path.of("gone"));
     assertKeyRefused(link, "symbolic link to something that does not exist");
     Path loop = Files.createSymbolicLink(directory.resolve("loop"), Path.of("loop"));
     assertKeyRefused(loop, "circle");
+    for (Path odd : List.of(fifo, huge, directory, Path.of("/dev/zero"))) {
+      String option = "--revoked-tokens=" + odd;
+      String issued = "--signing-key-path=" + key;
+      assertRefused(odd.toString(), "revoked tokens", "serve", "--simulate", issued, option);
+    }
     // What serve says of a key is the same.
     assertRefused(
         fifo.toString(), "not a regular file", "serve", "--simulate", "--signing-key-path=" + fifo);

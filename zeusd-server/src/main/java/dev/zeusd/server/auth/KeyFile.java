@@ -1,22 +1,17 @@
 package dev.zeusd.server.auth;
 
 import dev.zeusd.ffm.posix.FileFacts;
+import dev.zeusd.ffm.posix.OrdinaryFile;
 import dev.zeusd.server.ServerStartException;
 import dev.zeusd.server.files.Strangers;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 
 /** The file of a signing key: reads it, and looks who else could. */
 final class KeyFile {
@@ -27,9 +22,6 @@ final class KeyFile {
 
   /** Far more than any key has: whoever names a longer file has taken another one for it. */
   private static final int MAX_BYTES = 64 * 1024;
-
-  /** A file of this size is read in a millisecond, and over a busy network in some more. */
-  private static final Duration PATIENCE = Duration.ofSeconds(5);
 
   private static final int READABLE_BY_OTHERS = 0044;
   private static final int WRITABLE_BY_OTHERS = 0022;
@@ -46,49 +38,15 @@ final class KeyFile {
    * @throws ServerStartException for a file that cannot be read or can be no key
    */
   byte[] read() {
-    FutureTask<byte[]> reading = new FutureTask<>(this::readNow);
-    // On a thread of its own: some regular files keep their reader waiting for ever, such as
-    // /proc/kmsg, and so does a file system whose server is away.
-    Thread.ofPlatform().daemon().name("signing key").start(reading);
     try {
-      return reading.get(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
-    } catch (TimeoutException e) {
-      throw refused(
-          "cannot be read: it has kept its reader waiting for %d s; copy the key into an ordinary file on a local disk"
-              .formatted(PATIENCE.toSeconds()));
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw refused("was not read: interrupted; run zeusd again");
-    } catch (ExecutionException e) {
-      if (e.getCause() instanceof ServerStartException refusal) {
-        throw refusal;
-      }
-      throw new IllegalStateException(e.getCause());
-    }
-  }
-
-  private byte[] readNow() {
-    try {
-      FileFacts facts = FileFacts.ofTarget(file);
-      if (!facts.isRegular()) {
-        // Not even opened: a FIFO would keep us waiting, and a device may take it as a command.
-        throw refused(
-            facts.isDirectory()
-                ? "is a directory; name a file in it"
-                : "is not a regular file (a FIFO, socket or device); copy the key into one");
-      }
-      byte[] key = bytes();
-      if (key.length > MAX_BYTES) {
-        throw refused(
-            "has more than %d bytes, so it can be no key; is it another file?"
-                .formatted(MAX_BYTES));
-      }
+      byte[] key = OrdinaryFile.read(file, MAX_BYTES);
       if (key.length < MIN_BYTES) {
         throw refused(
             "has %d bytes, needs at least %d; make one with: openssl rand -base64 32"
                 .formatted(key.length, MIN_BYTES));
       }
-      warnings(facts).forEach(what -> LOG.log(System.Logger.Level.WARNING, what));
+      warnings(FileFacts.ofTarget(file))
+          .forEach(what -> LOG.log(System.Logger.Level.WARNING, what));
       return key;
     } catch (NoSuchFileException e) {
       throw refused(
@@ -102,14 +60,9 @@ final class KeyFile {
               + " mode or that of a folder above it",
           e);
     } catch (IOException e) {
-      throw refused("cannot be read: " + FileFacts.reason(e) + "; check the path", e);
-    }
-  }
-
-  private byte[] bytes() throws IOException {
-    // Not by its size: that of some files says nothing.
-    try (InputStream in = Files.newInputStream(file)) {
-      return in.readNBytes(MAX_BYTES + 1);
+      throw refused(
+          "cannot be used: " + FileFacts.reason(e) + "; name an ordinary file that holds the key",
+          e);
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.zeusd.server.auth;
 
 import dev.zeusd.ffm.posix.FileFacts;
+import dev.zeusd.ffm.posix.OrdinaryFile;
 import dev.zeusd.server.ServerStartException;
 import dev.zeusd.server.files.Strangers;
 import java.io.IOException;
@@ -24,6 +25,11 @@ import java.util.Set;
 public final class RevokedTokens {
   private static final System.Logger LOG = System.getLogger(RevokedTokens.class.getName());
 
+  /** Of a hundred thousand tokens. */
+  private static final int MAX_BYTES = 16 << 20;
+
+  private static final int LONGEST_SHOWN = 100;
+
   private RevokedTokens() {}
 
   /**
@@ -34,11 +40,8 @@ public final class RevokedTokens {
    */
   public static Set<String> read(Path file) {
     try {
-      if (!FileFacts.ofTarget(file).isRegular()) {
-        throw new ServerStartException(
-            "revoked tokens " + file + " is not a regular file; name one");
-      }
-      List<String> lines = Files.readAllLines(file);
+      byte[] bytes = OrdinaryFile.read(file, MAX_BYTES);
+      List<String> lines = new String(bytes, StandardCharsets.UTF_8).lines().toList();
       stranger(file)
           .ifPresent(
               who ->
@@ -54,7 +57,7 @@ public final class RevokedTokens {
                   + ":"
                   + (i + 1)
                   + ": '"
-                  + id
+                  + shortened(id)
                   + "' is not the id of a token; zeusd token show tells a token's");
         }
         if (!id.isEmpty()) {
@@ -66,9 +69,17 @@ public final class RevokedTokens {
       return Set.of();
     } catch (IOException e) {
       throw new ServerStartException(
-          "revoked tokens " + file + " cannot be read: " + FileFacts.reason(e) + "; check the path",
+          "revoked tokens "
+              + file
+              + " cannot be read: "
+              + FileFacts.reason(e)
+              + "; name an ordinary file",
           e);
     }
+  }
+
+  private static String shortened(String text) {
+    return text.length() > LONGEST_SHOWN ? text.substring(0, LONGEST_SHOWN) + "..." : text;
   }
 
   private static Optional<String> stranger(Path file) throws IOException {
