@@ -93,6 +93,8 @@ OTHERWISE = [
     ("packaging/README.md", "packaging/deb/test.sh", in_ci, None, "a step of CI"),
     ("packaging/README.md", "packaging/docker-check.sh", in_ci, None, "a step of CI"),
     ("packaging/README.md", "packaging/kubernetes/check.py", in_ci, None, "a step of CI"),
+    ("packaging/README.md", "packaging/prometheus/check.py", in_ci, None, "a step of CI"),
+    ("packaging/README.md", "packaging/web/openapi-check.py", in_ci, None, "a step of CI"),
     ("conformance/README.md", "conformance/run", in_ci, None, "a step of CI, minutes"),
     *[
         ("headers/README.md", start, syntax, None, "jextract is in no registry")
@@ -311,7 +313,8 @@ class Page:
 def check_options():
     """What else is written of zeusd's command line has to be taken by it: with --help nothing runs."""
     found, failed = [], 0
-    sources = [*PAGES, "packaging/Dockerfile", "packaging/docs/more.adoc", "packaging/systemd/zeusd.default"]
+    sources = [*PAGES, "packaging/Dockerfile", "packaging/docs/more.adoc", "packaging/systemd/zeusd.default",
+               "packaging/prometheus/prometheus.yml"]
     for source in [*sources, *(str(p.relative_to(ROOT)) for p in ROOT.glob("packaging/kubernetes/*.yaml"))]:
         text = re.sub(r"\\\n#? *", " ", (ROOT / source).read_text())
         found += [(source, "serve " + options) for options in re.findall(r'^#?ZEUSD_OPTS="(.*)"$', text, re.M)]
