@@ -168,6 +168,7 @@ class Daemon:
         else:
             self.args += ["--socket-path", str(self.socket), "--socket-permissions", "666"]
         if not IS_PEER:
+            self.args += ["--state-dir", str(folder / "state")]
             if SNAPSHOT:
                 self.args += ["--stream-format", "snapshot"]
             if rapl and str(rapl.path) != RAPL_AT_SYS:  # else it has to find that by itself

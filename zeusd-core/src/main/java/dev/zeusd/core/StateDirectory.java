@@ -49,7 +49,7 @@ public final class StateDirectory {
   private static final String LOCK = ".lock";
 
   /** How long to wait for a process that is about to end. */
-  private static final Duration LOCK_PATIENCE = Duration.ofSeconds(2);
+  private static final Duration LOCK_PATIENCE = Duration.ofMillis(300);
 
   private static final long LOCK_RETRY_MILLIS = 20;
 
