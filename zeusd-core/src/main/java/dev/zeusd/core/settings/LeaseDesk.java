@@ -67,6 +67,11 @@ final class LeaseDesk {
     }
   }
 
+  /** How many wait. */
+  int waiting() {
+    return table.locked(line::size);
+  }
+
   // ---- Waiting, under the table's lock ----
 
   private void awaitFree(List<Setting> wanted, Duration wait) {

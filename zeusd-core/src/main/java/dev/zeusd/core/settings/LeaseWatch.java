@@ -98,7 +98,9 @@ final class LeaseWatch {
   }
 
   private long pauseNanos(long now) {
-    long longest = isWatchingGpus() ? LOOK_NANOS : Long.MAX_VALUE;
+    // A disk that was full may have room again.
+    boolean looks = isWatchingGpus() || parts.saved().isDirty();
+    long longest = looks ? LOOK_NANOS : Long.MAX_VALUE;
     return table.locked(
         () ->
             table.leases.values().stream()

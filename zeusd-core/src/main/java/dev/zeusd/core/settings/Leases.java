@@ -306,6 +306,11 @@ public final class Leases implements AutoCloseable {
     return parts;
   }
 
+  /** How many wait for leases of others to end. */
+  int waiting() {
+    return desk.waiting();
+  }
+
   LeaseWriter writer() {
     return writer;
   }

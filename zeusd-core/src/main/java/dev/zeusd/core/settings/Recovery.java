@@ -142,7 +142,13 @@ final class Recovery {
       }
     }
     table.states.values().forEach(state -> recoverClocks(state, replayed.contains(state.setting)));
+    table.states.values().forEach(Recovery::doubtWhatWasUnderWay);
     table.changed(List.of());
+  }
+
+  /** Nobody knows whether the driver got the value that was being written at the end. */
+  private static void doubtWhatWasUnderWay(SettingState state) {
+    state.change = state.change.map(change -> change.with(change.written().inDoubt(), change.by()));
   }
 
   /**

@@ -39,6 +39,9 @@ final class SavedSettings {
   /** Opened when there is something to save, and read from then on. */
   private volatile Optional<Opened> opened = Optional.empty();
 
+  /** What the log was told last; empty if saving works. */
+  private volatile String problem = "";
+
   private boolean triedToOpen;
   private boolean logTurned;
 
@@ -116,9 +119,19 @@ final class SavedSettings {
   void trySave() {
     try {
       save();
+      problem = "";
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.WARNING, cannotSave(e));
+      warn(e);
     }
+  }
+
+  /** Once, as long as it is the same. */
+  private void warn(IOException e) {
+    String text = cannotSave(e);
+    if (!text.equals(problem)) {
+      LOG.log(System.Logger.Level.WARNING, text);
+    }
+    problem = text;
   }
 
   String cannotSave(IOException e) {
@@ -143,7 +156,7 @@ final class SavedSettings {
     try {
       append(line);
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.WARNING, cannotSave(e));
+      warn(e);
     }
   }
 

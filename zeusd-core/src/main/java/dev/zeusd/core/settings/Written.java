@@ -35,7 +35,13 @@ record Written(
     return new Written(asked.or(() -> sure), Optional.empty(), List.of());
   }
 
+  /** The driver has refused it, but may have taken it even so. */
   Written failed() {
+    return inDoubt();
+  }
+
+  /** Whether the value that was asked for was written is not known. */
+  Written inDoubt() {
     if (asked.isEmpty()) {
       return this;
     }

@@ -308,6 +308,7 @@ class LeasesTest {
 
   /** On a thread of its own; returns when it is in the line. */
   private Thread waitFor(Leases leases, String name, Duration patience, List<String> order) {
+    int before = leases.waiting();
     Thread thread =
         Thread.ofPlatform()
             .start(
@@ -319,7 +320,7 @@ class LeasesTest {
                     order.add("not " + name);
                   }
                 });
-    while (thread.isAlive() && thread.getState() != Thread.State.TIMED_WAITING) {
+    while (thread.isAlive() && leases.waiting() == before) {
       Thread.onSpinWait();
     }
     return thread;
@@ -413,6 +414,27 @@ class LeasesTest {
     assertEquals(
         new SettingValue.GpuClocks(Optional.empty()),
         take(next, ALL, 0).saved().get(setting(0, SettingKey.GPU_CLOCKS)));
+  }
+
+  @Test
+  void ofSeveralKillsWithinWritesNoneMakesOurOwnValueSomebodyElses() {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0);
+    write(lease, 0, limit(200_000));
+    for (long mw : List.of(210_000, 220_000)) {
+      // The driver does not get it.
+      models.get(0).onWrite =
+          value -> {
+            throw new IllegalStateException("killed");
+          };
+      Lease again = leases.find(lease.id());
+      assertThrows(IllegalStateException.class, () -> write(again, 0, limit(mw)));
+      models.get(0).onWrite = value -> {};
+      leases = open();
+    }
+    assertEquals(200_000, models.get(0).limitMw);
+    leases.find(lease.id()).end();
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
   }
 
   @Test
