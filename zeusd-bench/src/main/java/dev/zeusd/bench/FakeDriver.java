@@ -10,16 +10,14 @@ import java.time.Duration;
 import java.util.Map;
 
 /**
- * The fake NVML of one daemon, with 4 GPUs. How its control file is laid out stands at the top of
- * {@code fake_nvml.c}.
+ * The fake NVML of one daemon. How its control file is laid out stands at the top of {@code
+ * fake_nvml.c}.
  *
  * @param library the folder of the fake libnvidia-ml.so.1
  * @param state the control file; the library makes it
  * @param power {@code constant}, or {@code counting}: every reading differs from the one before
  */
-record FakeDriver(Path library, Path state, String power) {
-  static final int GPUS = 4;
-
+record FakeDriver(Path library, Path state, int gpus, String power) {
   private static final long FIRST_SLOT = 4096;
   private static final long SLOT_BYTES = 2048;
   private static final long FIRST_CALL = 1024;
@@ -36,7 +34,7 @@ record FakeDriver(Path library, Path state, String power) {
     return Map.of(
         "LD_LIBRARY_PATH", library.toString(),
         "FAKE_NVML_STATE", state.toString(),
-        "FAKE_NVML_GPUS", String.valueOf(GPUS),
+        "FAKE_NVML_GPUS", String.valueOf(gpus),
         "FAKE_NVML_POWER", power);
   }
 
@@ -45,7 +43,7 @@ record FakeDriver(Path library, Path state, String power) {
     ByteBuffer micros = ByteBuffer.allocate(Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
     micros.putInt(0, Math.toIntExact(delay.toNanos() / 1000));
     try (FileChannel file = FileChannel.open(state, StandardOpenOption.WRITE)) {
-      for (int gpu = 0; gpu < GPUS; gpu++) {
+      for (int gpu = 0; gpu < gpus; gpu++) {
         for (int call = FIRST_DEVICE_CALL; call <= LAST_DEVICE_CALL; call++) {
           long entry = FIRST_SLOT + gpu * SLOT_BYTES + FIRST_CALL + call * CALL_BYTES;
           file.write(micros.duplicate(), entry + DELAY_OFFSET);

@@ -61,7 +61,12 @@ final class Launcher {
   private Server start(List<String> command, Setup setup, String address, List<String> headers)
       throws BenchException, InterruptedException {
     FakeDriver driver =
-        new FakeDriver(fakeNvml, scratch.resolve(started + ".state"), setup.power());
-    return Server.start(command, driver, address, headers, scratch.resolve(started + ".log"));
+        new FakeDriver(fakeNvml, scratch.resolve(started + ".state"), setup.gpus(), setup.power());
+    Server server =
+        Server.start(command, driver, address, headers, scratch.resolve(started + ".log"));
+    if (!setup.callTime().isZero()) {
+      server.delayCalls(setup.callTime());
+    }
+    return server;
   }
 }

@@ -131,6 +131,15 @@ final class Server implements AutoCloseable {
     return driver;
   }
 
+  /** From now on, every driver call on a GPU takes this long. */
+  void delayCalls(Duration delay) throws BenchException {
+    try {
+      driver.delayCalls(delay);
+    } catch (IOException e) {
+      throw new BenchException("the fake driver's control file: " + e.getMessage(), e);
+    }
+  }
+
   /** Header lines that every request needs. */
   List<String> headers() {
     return headers;

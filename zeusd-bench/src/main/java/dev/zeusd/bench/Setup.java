@@ -1,5 +1,7 @@
 package dev.zeusd.bench;
 
+import java.time.Duration;
+
 /** How a daemon is started. Rows with the same setup are measured on the same processes. */
 enum Setup {
   UNIX_SOCKET,
@@ -10,6 +12,8 @@ enum Setup {
   WRITES,
   /** Every reading of power differs from the one before. */
   STREAMS,
+  /** The same with 8 GPUs, and every driver call takes as long as those of real drivers may. */
+  SLOW_READS,
   /** A new process for every turn. */
   NEW_PROCESS;
 
@@ -20,7 +24,16 @@ enum Setup {
 
   /** The fake GPUs' power, as {@link FakeDriver} names it. */
   String power() {
-    return this == STREAMS ? "counting" : "constant";
+    return this == STREAMS || this == SLOW_READS ? "counting" : "constant";
+  }
+
+  int gpus() {
+    return this == SLOW_READS ? 8 : 4;
+  }
+
+  /** How long a driver call takes. */
+  Duration callTime() {
+    return this == SLOW_READS ? Duration.ofNanos(300_000) : Duration.ZERO;
   }
 
   boolean isTcp() {

@@ -1,6 +1,5 @@
 package dev.zeusd.bench;
 
-import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,11 +36,14 @@ interface Workload {
   }
 
   /** Subscribers of all GPUs' power, whose values all change with every reading. */
-  record Streams(int subscribers) implements Workload {
+  record Streams(int subscribers, int gpus) implements Workload {
     static final String REQUEST = "GET /gpu/stream_power";
 
     /** With few of them it would take minutes. */
     private static final int WARM_UP_SUBSCRIBERS = 1000;
+
+    /** What happens once a tick is no matter of how many there are. */
+    private static final int WARM_UP_SECONDS = 20;
 
     private static final double SETTLE_SECONDS = 1;
 
@@ -52,8 +54,10 @@ interface Workload {
     public void warmUp(LoadGenerator load, Effort effort, Server server)
         throws BenchException, InterruptedException {
       // What is written to a subscriber at a time counts as a request.
-      int events = effort.warmUpRequests() * FakeDriver.GPUS;
+      int events = effort.warmUpRequests() * gpus;
       load.run(server, options("-c", WARM_UP_SUBSCRIBERS, "-n", events), "stream", REQUEST);
+      double seconds = Math.min(WARM_UP_SECONDS, 5 * effort.streamSeconds());
+      load.run(server, options("-c", subscribers, "-s", seconds), "stream", REQUEST);
     }
 
     @Override
@@ -66,7 +70,7 @@ interface Workload {
 
     /** The part of the values that arrived. */
     double delivered(Measurement measurement) {
-      return measurement.get("per_second") / (subscribers * FakeDriver.GPUS * HZ);
+      return measurement.get("per_second") / (subscribers * gpus * HZ);
     }
   }
 
@@ -86,7 +90,7 @@ interface Workload {
     public Measurement measure(LoadGenerator load, Effort effort, Server server)
         throws BenchException, InterruptedException {
       List<String> writes = options("-c", writers, "-s", UNTIL_CLOSED_SECONDS);
-      delayCalls(server, delay);
+      server.delayCalls(delay);
       try (LoadGenerator.Run writing = load.start(server, writes, "many", write)) {
         TimeUnit.MILLISECONDS.sleep(HEAD_START_MILLIS);
         List<String> reads = options("-z", READS_PER_SECOND, "-s", effort.streamSeconds());
@@ -94,15 +98,7 @@ interface Workload {
         writing.assertRuns();
         return measurement;
       } finally {
-        delayCalls(server, Duration.ZERO);
-      }
-    }
-
-    private static void delayCalls(Server server, Duration delay) throws BenchException {
-      try {
-        server.driver().delayCalls(delay);
-      } catch (IOException e) {
-        throw new BenchException("the fake driver's control file: " + e.getMessage(), e);
+        server.delayCalls(Duration.ZERO);
       }
     }
   }

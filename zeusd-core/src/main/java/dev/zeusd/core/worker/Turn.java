@@ -11,8 +11,12 @@ import java.util.function.Supplier;
  * <p>Thread-safe. A thread that has it may take it again.
  */
 final class Turn {
-  /** A device whose calls take longer is not asked on the thread of a request. */
-  private static final long QUICK_NANOS = 50_000;
+  /**
+   * A device whose calls take longer is not asked on the thread of a request, which asks one after
+   * the other. To wake the devices' threads takes as long as two such calls, more while the code is
+   * cold.
+   */
+  private static final long QUICK_NANOS = 100_000;
 
   /** How often to look whether another one's quick call is over; together a few microseconds. */
   private static final int LOOKS_FOR_IDLE = 100;
