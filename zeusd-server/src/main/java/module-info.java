@@ -15,4 +15,6 @@ module dev.zeusd.server {
 
   exports dev.zeusd.server;
   exports dev.zeusd.server.auth;
+  exports dev.zeusd.server.files to
+      dev.zeusd.cli;
 }

@@ -4,10 +4,12 @@ import dev.zeusd.core.Node;
 import dev.zeusd.core.settings.ClientProcess;
 import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.ffm.posix.Umask;
+import dev.zeusd.server.auth.Policy;
+import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.connection.ConnectionRegistry;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.SlowConnections;
-import dev.zeusd.server.http.AuthFilter;
+import dev.zeusd.server.http.Access;
 import dev.zeusd.server.http.Connections;
 import dev.zeusd.server.http.CpuReadService;
 import dev.zeusd.server.http.DiscoveryService;
@@ -49,6 +51,7 @@ public final class ZeusdServer implements AutoCloseable {
   private final PowerStreams streams;
   private final LeaseService leases;
   private final Connections connections;
+  private final Access access;
 
   /** Stops {@link #server}. */
   private Runnable stop;
@@ -58,7 +61,9 @@ public final class ZeusdServer implements AutoCloseable {
       Routes routes,
       PowerStreams streams,
       LeaseService leases,
-      Connections connections) {
+      Connections connections,
+      Access access) {
+    this.access = access;
     this.server = server;
     this.routes = routes;
     this.streams = streams;
@@ -155,11 +160,11 @@ public final class ZeusdServer implements AutoCloseable {
         new ConnectionRegistry(limits, shares, config.tokens().isPresent(), watch);
     Connections connections = new Connections(registry, shares, watch);
     PowerStreams streams = new PowerStreams(node, config.streamFormat(), connections);
-    Optional<AuthFilter> auth = config.tokens().map(tokens -> new AuthFilter(tokens, connections));
-    boolean isOpenToBrowsers = config.listen() instanceof Listen.Tcp && auth.isEmpty();
+    Access access = new Access(new Access.Rules(config.tokens(), config.policy()), connections);
+    boolean isOpenToBrowsers = config.listen() instanceof Listen.Tcp && config.tokens().isEmpty();
     WebPages webPages = new WebPages(config.web(), isOpenToBrowsers);
-    Routes routes = new Routes(config.groups(), auth, connections, webPages);
-    new DiscoveryService(node, config.groups(), auth).addTo(routes);
+    Routes routes = new Routes(config.groups(), access, connections, webPages);
+    new DiscoveryService(node, config.groups(), access).addTo(routes);
     new GpuReadService(node, connections).addTo(routes);
     SettingRights rights = new SettingRights(connections, config.restoresOnProcessExit());
     new GpuControlService(node, connections, rights).addTo(routes);
@@ -184,7 +189,7 @@ public final class ZeusdServer implements AutoCloseable {
             .maxTcpConnections(limits.connections() + limits.connections() / 8 + 8)
             .addRouting(routes.finish())
             .build();
-    return new ZeusdServer(server, routes, streams, leases, connections);
+    return new ZeusdServer(server, routes, streams, leases, connections, access);
   }
 
   private void listen(String where, String option) {
@@ -217,6 +222,18 @@ public final class ZeusdServer implements AutoCloseable {
         .maxPayloadSize(0)
         .shutdownHook(false)
         .shutdownGracePeriod(SHUTDOWN_GRACE);
+  }
+
+  /**
+   * Has other tokens and grants from now on. Requests that are under way go on by the earlier ones;
+   * streams that would not be allowed by these end.
+   *
+   * @return how many these are
+   * @throws IllegalArgumentException if tokens would be needed that were not before, or the other
+   *     way round
+   */
+  public int replaceAccess(Optional<Tokens> tokens, Policy policy) {
+    return access.replace(new Access.Rules(tokens, policy));
   }
 
   /** The TCP port it listens at; -1 for a Unix socket. */

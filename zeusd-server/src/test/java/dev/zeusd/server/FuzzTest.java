@@ -6,16 +6,26 @@ import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.TestLog;
+import dev.zeusd.core.device.GpuSelector;
+import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.ffm.fake.FakeNvml.Call;
+import dev.zeusd.server.auth.Grant;
 import dev.zeusd.server.auth.InvalidTokenException;
+import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
+import dev.zeusd.server.auth.Who;
 import dev.zeusd.server.fuzz.HostileClient;
 import dev.zeusd.server.fuzz.HostileRequests;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import dev.zeusd.server.raw.Usage;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
@@ -126,6 +136,44 @@ class FuzzTest {
       }
       int count = touched;
       assertTrue(count > 0 && count < ROUNDS, () -> count + " of " + ROUNDS + " got through");
+    }
+  }
+
+  /** What is granted is done now and then; what is not, never. */
+  @ParameterizedTest
+  @MethodSource("seeds")
+  void nothingForbiddenReachesADevice(long seed) throws Exception {
+    Grant limits =
+        new Grant(
+            List.of(Who.parse("uid:" + Files.getAttribute(Path.of("/proc/self"), "unix:uid"))),
+            GPU_GROUPS,
+            false,
+            List.of(new GpuSelector.Index(0), new GpuSelector.Index(1)),
+            Set.of(SettingKey.POWER_LIMIT),
+            Map.of(SettingKey.POWER_LIMIT, new Grant.Range(200_000, 250_000)));
+    Policy policy = new Policy(List.of(limits));
+    try (TestServer server =
+        TestServer.start(Transport.UDS, GPU_GROUPS, Optional.empty(), policy)) {
+      HostileClient client = new HostileClient(server.address(), seed);
+      for (int round = 0; round < ROUNDS; round++) {
+        client.round(round);
+        send(server, new HostileRequests(new SplittableRandom(seed + round)).deviceRequest());
+      }
+      send(
+          server,
+          RawConnection.request(
+              "POST", "/gpu/set_power_limit?gpu_ids=1&power_limit_mw=200000&block=true"));
+      assertEquals(200_000, nvml.gpu(1).powerLimitMw());
+      nvml.history().stream()
+          .filter(call -> call.call().name().contains("SET_"))
+          .forEach(
+              call ->
+                  assertTrue(
+                      call.call() == Call.SET_POWER_LIMIT
+                          && call.device() < 2
+                          && call.a() >= 200_000
+                          && call.a() <= 250_000,
+                      () -> "seed " + seed + ": forbidden " + call));
     }
   }
 

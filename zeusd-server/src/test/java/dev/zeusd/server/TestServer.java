@@ -5,6 +5,7 @@ import dev.zeusd.core.GpuBackend;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
@@ -75,6 +76,17 @@ final class TestServer implements AutoCloseable {
   static TestServer start(Transport transport, Set<ApiGroup> groups, Optional<Tokens> tokens)
       throws IOException {
     return start(transport, openNode(20), true, groups, StreamFormat.SAMPLE, tokens);
+  }
+
+  /** With these grants, and tokens. */
+  static TestServer start(
+      Transport transport, Set<ApiGroup> groups, Optional<Tokens> tokens, Policy policy)
+      throws IOException {
+    return start(
+        transport,
+        openNode(20),
+        true,
+        listen -> new ServerConfig(listen, groups, StreamFormat.SAMPLE, tokens).withPolicy(policy));
   }
 
   /** With these limits for clients. */
@@ -209,6 +221,11 @@ final class TestServer implements AutoCloseable {
 
   static Listen.UnixSocket unixSocket(Path path, int permissions) {
     return new Listen.UnixSocket(path, permissions, OptionalInt.empty(), OptionalInt.empty());
+  }
+
+  /** Other tokens and grants from here on; says how many streams ended. */
+  int replaceAccess(Optional<Tokens> tokens, Policy policy) {
+    return server.replaceAccess(tokens, policy);
   }
 
   SocketAddress address() {

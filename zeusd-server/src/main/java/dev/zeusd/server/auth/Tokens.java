@@ -105,9 +105,9 @@ public final class Tokens {
     return keys.stream().map(SigningKey::id).toList();
   }
 
-  /** How many tokens are revoked. */
-  public int revokedCount() {
-    return revokedIds.size();
+  /** The ids of the revoked tokens. */
+  public Set<String> revokedIds() {
+    return revokedIds;
   }
 
   /** A token with these claims, and a new id if they have none. */

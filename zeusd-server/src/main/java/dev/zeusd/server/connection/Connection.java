@@ -1,5 +1,6 @@
 package dev.zeusd.server.connection;
 
+import dev.zeusd.ffm.posix.PeerProcess;
 import dev.zeusd.server.Limits;
 import io.helidon.webserver.CloseConnectionException;
 import java.io.IOException;
@@ -11,6 +12,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 
 /**
  * A client's connection: what it is doing, and for whom.
@@ -23,6 +25,8 @@ public final class Connection {
 
   /** Less than a client takes to read an answer and to ask again. */
   private static final long NO_PAUSE_NANOS = 20_000;
+
+  private static final BooleanSupplier ALWAYS = () -> true;
 
   private final SocketChannel channel;
   private final AtomicInteger answering;
@@ -42,6 +46,12 @@ public final class Connection {
 
   /** Null before there is one. */
   private volatile Stream stream;
+
+  /** Null before it had to be known; then empty for a TCP connection. */
+  private volatile Optional<PeerProcess> peerProcess;
+
+  /** Whether the answer to its request is still allowed; asked when rules change. */
+  private volatile BooleanSupplier isAllowed = ALWAYS;
 
   // Of the handler's thread only.
 
@@ -118,6 +128,43 @@ public final class Connection {
   /** Its bytes. */
   public SocketChannel channel() {
     return channel;
+  }
+
+  /**
+   * The process at the other end, as it was when it connected; empty for a TCP connection.
+   *
+   * @throws CloseConnectionException if the connection is closed
+   */
+  public Optional<PeerProcess> peerProcess() {
+    Optional<PeerProcess> known = peerProcess;
+    if (known == null) {
+      try {
+        known = Peer.process(channel);
+        peerProcess = known;
+      } catch (IOException e) {
+        throw new CloseConnectionException("closed meanwhile", e);
+      }
+    }
+    return known;
+  }
+
+  /**
+   * Has it end when rules change and do not allow its present answer any more.
+   *
+   * @return whether they allow it now; a change from here on is noticed
+   */
+  public boolean onlyWhile(BooleanSupplier condition) {
+    isAllowed = condition;
+    return condition.getAsBoolean();
+  }
+
+  /** Rules have changed: ends it if they do not allow its present answer any more. */
+  boolean endIfForbidden() {
+    boolean isForbidden = isOpen() && !isAllowed.getAsBoolean();
+    if (isForbidden) {
+      close();
+    }
+    return isForbidden;
   }
 
   /** Whose share it takes from, as far as that had to be known; for {@link Shares}. */
@@ -233,6 +280,7 @@ public final class Connection {
   public void endRequest() {
     State idle = State.now(Doing.AWAITING_REQUEST);
     lastEndNanos = idle.sinceNanos();
+    isAllowed = ALWAYS;
     work = Optional.empty();
     if (state.getAndSet(idle).doing() == Doing.ANSWERING) {
       answering.decrementAndGet();

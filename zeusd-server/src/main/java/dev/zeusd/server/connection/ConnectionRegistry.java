@@ -169,6 +169,15 @@ public final class ConnectionRegistry {
     open.values().forEach(Connection::close);
   }
 
+  /** Rules have changed: ends those whose present answers they do not allow, and counts them. */
+  public int endForbidden() {
+    int ended = 0;
+    for (Connection connection : open.values()) {
+      ended += connection.endIfForbidden() ? 1 : 0;
+    }
+    return ended;
+  }
+
   /** Those that are open, or were lately. */
   Collection<Connection> all() {
     return open.values();

@@ -2,6 +2,9 @@ package dev.zeusd.server.connection;
 
 import static jdk.net.ExtendedSocketOptions.SO_PEERCRED;
 
+import dev.zeusd.ffm.posix.Accounts;
+import dev.zeusd.ffm.posix.Descriptors;
+import dev.zeusd.ffm.posix.PeerProcess;
 import java.io.IOException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
@@ -13,6 +16,10 @@ import java.nio.file.FileSystems;
 import java.nio.file.attribute.UserPrincipal;
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import jdk.net.UnixDomainPrincipal;
 
 /**
  * Whom a share belongs to. Equal peers share one, however many connections, processes or addresses
@@ -110,5 +117,37 @@ public sealed interface Peer {
     return address instanceof InetSocketAddress internet
         ? Host.of(internet.getAddress())
         : new LocalUser(channel.getOption(SO_PEERCRED).user());
+  }
+
+  /**
+   * The process at the other end of a Unix socket; empty on TCP.
+   *
+   * <p>Where the JVM does not let the kernel be asked for it, its user and main group are known,
+   * and neither its number nor its other groups.
+   *
+   * @throws IOException if the other end has gone already
+   */
+  static Optional<PeerProcess> process(SocketChannel channel) throws IOException {
+    if (channel.getRemoteAddress() instanceof InetSocketAddress) {
+      return Optional.empty();
+    }
+    if (Descriptors.areKnown()) {
+      return Optional.of(PeerProcess.of(channel));
+    }
+    UnixDomainPrincipal principal = channel.getOption(SO_PEERCRED);
+    String user = principal.user().getName();
+    String group = principal.group().getName();
+    return Optional.of(
+        new PeerProcess(
+            0, number(Accounts.uid(user), user), Set.of(number(Accounts.gid(group), group))));
+  }
+
+  /** The JDK has the number in place of a name where there is no name. */
+  private static int number(OptionalInt byName, String name) throws IOException {
+    try {
+      return byName.isPresent() ? byName.getAsInt() : Integer.parseUnsignedInt(name);
+    } catch (NumberFormatException e) {
+      throw new IOException("nobody knows " + name, e);
+    }
   }
 }

@@ -1,6 +1,8 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.core.settings.ClientProcess;
+import dev.zeusd.ffm.posix.PeerProcess;
+import dev.zeusd.server.auth.Caller;
 import dev.zeusd.server.connection.Connection;
 import dev.zeusd.server.connection.ConnectionRegistry;
 import dev.zeusd.server.connection.Peer;
@@ -21,6 +23,9 @@ import java.net.InetSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.util.Collection;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 
 /** Between requests and their connections: what each request begins and ends with. */
@@ -173,6 +178,29 @@ public final class Connections implements Filter {
     } catch (IOException e) {
       return "unknown";
     }
+  }
+
+  /** Who sends a request, by the system and by its token. */
+  Caller caller(ServerRequest request, Optional<String> tokenSubject) {
+    Optional<PeerProcess> peer = connection(request).peerProcess();
+    return new Caller(
+        peer.map(known -> OptionalInt.of(known.uid())).orElse(OptionalInt.empty()),
+        peer.map(PeerProcess::gids).orElse(Set.of()),
+        tokenSubject);
+  }
+
+  /**
+   * Has the connection of a request end when rules change and do not allow its answer any more.
+   *
+   * @return whether they allow it now
+   */
+  boolean onlyWhile(ServerRequest request, BooleanSupplier isAllowed) {
+    return connection(request).onlyWhile(isAllowed);
+  }
+
+  /** Ends the connections whose lasting answers are not allowed any more, and counts them. */
+  int endForbidden() {
+    return registry.endForbidden();
   }
 
   /** Whether root is at the other end of a Unix socket. */

@@ -32,8 +32,9 @@ public final class CpuReadService {
     routes.get(
         CPU_READ,
         "/cpu/get_power",
-        (request, response) -> {
-          Collection<Integer> wanted = cpus.wanted(Query.of(request, Set.of(CPU_IDS)), CPU_IDS);
+        (request, response, requester) -> {
+          Collection<Integer> wanted =
+              cpus.wanted(Query.of(request, Set.of(CPU_IDS)), CPU_IDS, requester);
           Outcome<CpuPowerSample> power = FanOut.all(wanted, node.cpuPower()::read);
           byte[] json = power.json(samples -> WireJson.cpuPower(samples.values()));
           Routes.sendJson(request, response, json);
@@ -44,9 +45,9 @@ public final class CpuReadService {
   /** What was asked of a package's energy. */
   record Energy(OptionalLong cpuUj, OptionalLong dramUj) {}
 
-  private void energy(ServerRequest request, ServerResponse response) {
+  private void energy(ServerRequest request, ServerResponse response, Requester requester) {
     Query query = Query.of(request, Set.of(CPU_IDS, "cpu", "dram"));
-    Collection<Integer> wanted = cpus.wanted(query, CPU_IDS);
+    Collection<Integer> wanted = cpus.wanted(query, CPU_IDS, requester);
     Counters counters = Counters.of(query.bool("cpu"), query.bool("dram"));
     Outcome<Energy> energies = FanOut.all(wanted, id -> cpus.get(id).share(counters));
     Routes.sendJson(request, response, energies.json(WireJson::cpuEnergy));

@@ -16,7 +16,6 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -26,16 +25,16 @@ import java.util.Set;
 public final class DiscoveryService {
   private final Node node;
   private final Set<ApiGroup> groups;
-  private final Optional<AuthFilter> auth;
+  private final Access access;
 
   /** Null before the first request. */
   private volatile Discovery prepared;
 
   /** Describes the devices of {@code node}. */
-  public DiscoveryService(Node node, Set<ApiGroup> groups, Optional<AuthFilter> auth) {
+  public DiscoveryService(Node node, Set<ApiGroup> groups, Access access) {
     this.node = node;
     this.groups = groups;
-    this.auth = auth;
+    this.access = access;
   }
 
   private record Discovery(
@@ -56,7 +55,7 @@ public final class DiscoveryService {
             gpus,
             cpus,
             problems,
-            WireJson.discovery(gpus, cpus, groups, auth.isPresent(), problems));
+            WireJson.discovery(gpus, cpus, groups, access.needsToken(), problems));
   }
 
   /** Why a whole kind of device is missing, the daemon's configuration included. */
@@ -94,15 +93,15 @@ public final class DiscoveryService {
           Query.of(request, Set.of());
           Routes.sendJson(request, response, openApi());
         });
-    auth.ifPresent(
-        filter ->
-            routes.get(
-                "/auth/whoami",
-                (request, response) -> {
-                  Claims claims = filter.authenticate(request);
-                  Query.of(request, Set.of());
-                  Routes.sendJson(request, response, WireJson.claims(claims));
-                }));
+    if (access.needsToken()) {
+      routes.get(
+          "/auth/whoami",
+          (request, response) -> {
+            Claims claims = access.identify(request).claims().orElseThrow();
+            Query.of(request, Set.of());
+            Routes.sendJson(request, response, WireJson.claims(claims));
+          });
+    }
   }
 
   /** Read anew each time: few ask for it, so it need not stay in memory. */

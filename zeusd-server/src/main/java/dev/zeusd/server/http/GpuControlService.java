@@ -6,12 +6,14 @@ import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.settings.SettingAccess;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.core.settings.SettingValue.ClockRange;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.server.auth.Rights;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.TryLater;
 import dev.zeusd.server.http.FanOut.DeviceErrors;
@@ -56,11 +58,16 @@ public final class GpuControlService {
   /**
    * A setting that is to be changed.
    *
-   * @param value to what; called on the GPU's thread, since it may have to ask the GPU
+   * @param value to what; empty for what the driver sets by itself
    */
-  private record Write(SettingKey key, Function<Gpu, SettingValue> value) {
+  private record Write(SettingKey key, Optional<SettingValue> value) {
     static Write of(SettingValue value) {
-      return new Write(value.key(), gpu -> value);
+      return new Write(value.key(), Optional.of(value));
+    }
+
+    /** To what; on the GPU's thread, since it may have to ask the GPU. */
+    SettingValue valueFor(Gpu gpu) {
+      return value.orElseGet(() -> SettingValue.driverDefault(key, gpu));
     }
   }
 
@@ -79,7 +86,7 @@ public final class GpuControlService {
           long limitMw = query.u32("power_limit_mw");
           return List.of(Write.of(new SettingValue.PowerLimit(limitMw)));
         });
-    Write limitReset = new Write(POWER_LIMIT, gpu -> SettingValue.driverDefault(POWER_LIMIT, gpu));
+    Write limitReset = new Write(POWER_LIMIT, Optional.empty());
     add(routes, "reset_power_limit", Set.of(), query -> List.of(limitReset));
     add(
         routes,
@@ -100,14 +107,15 @@ public final class GpuControlService {
   }
 
   /** Waits until the driver is let go of, which takes no device's turn. */
-  private void release(ServerRequest request, ServerResponse response, String user) {
+  private void release(ServerRequest request, ServerResponse response, Requester requester) {
     Query.of(request, Set.of());
+    requester.requireAllGpus(GPU_CONTROL, "let go of the driver");
     long startNanos = System.nanoTime();
     Node.Release release = node.releaseGpus();
     boolean done = release == Node.Release.DONE;
     log(
         done ? System.Logger.Level.INFO : System.Logger.Level.WARNING,
-        () -> "release of the GPUs' driver by " + user,
+        () -> "release of the GPUs' driver by " + requester.name(),
         done ? "done" : "failed, " + release,
         startNanos);
     switch (release) {
@@ -150,11 +158,18 @@ public final class GpuControlService {
   }
 
   /** All are tried; the first failure is the one reported. */
-  private static void writeAll(SettingAccess access, List<Write> writes, Gpu gpu) {
+  private static void writeAll(SettingAccess access, Rights rights, List<Write> writes, Gpu gpu) {
     Optional<DeviceException> first = Optional.empty();
     for (Write write : writes) {
       try {
-        access.write(gpu, write.value.apply(gpu));
+        SettingValue value = write.valueFor(gpu);
+        rights
+            .refusalOf(gpu.info(), value)
+            .ifPresent(
+                why -> {
+                  throw new DeviceException.NoPermission(why, Access.forbidden(why));
+                });
+        access.write(gpu, value);
       } catch (DeviceException e) {
         first.ifPresent(earlier -> earlier.addSuppressed(e));
         first = first.or(() -> Optional.of(e));
@@ -171,7 +186,7 @@ public final class GpuControlService {
     routes.post(
         GPU_CONTROL,
         "/gpu/" + name,
-        (request, response, user) -> {
+        (request, response, requester) -> {
           long startNanos = System.nanoTime();
           // Everything is read before anything is done: a refused request touches no device.
           Query query = Query.of(request, known);
@@ -179,8 +194,10 @@ public final class GpuControlService {
           boolean block = query.bool(BLOCK);
           List<Write> writes = command.from(query);
           Set<SettingKey> keys = writes.stream().map(Write::key).collect(Collectors.toSet());
+          requireRight(requester, ids, writes);
+          String user = requester.name();
           SettingAccess access = rights.of(request, user, node.leases(), ids, keys);
-          Consumer<Gpu> action = gpu -> writeAll(access, writes, gpu);
+          Consumer<Gpu> action = gpu -> writeAll(access, requester.rights(), writes, gpu);
           Supplier<String> what =
               () -> "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
           Shares.Places places = connections.enterQueues(request, ids);
@@ -191,6 +208,18 @@ public final class GpuControlService {
             response.send();
           }
         });
+  }
+
+  private void requireRight(Requester requester, Collection<Integer> ids, List<Write> writes) {
+    if (requester.rights().isUnlimited()) {
+      return;
+    }
+    List<GpuInfo> infos = gpus.gpuInfos(ids);
+    for (Write write : writes) {
+      write.value.ifPresentOrElse(
+          value -> requester.requireValue(infos, value),
+          () -> requester.requireSettings(infos, Set.of(write.key)));
+    }
   }
 
   private void runAll(

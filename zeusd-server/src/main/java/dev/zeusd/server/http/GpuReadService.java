@@ -5,7 +5,6 @@ import static dev.zeusd.server.ApiGroup.GPU_READ;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.sampling.GpuPowerSample;
-import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.ServerRequest;
 import java.util.Collection;
 import java.util.Set;
@@ -32,8 +31,9 @@ public final class GpuReadService {
     routes.get(
         GPU_READ,
         "/gpu/get_power",
-        (request, response) -> {
-          FanOut<GpuPowerSample> gpus = new FanOut<>(wantedIds(request), node.gpuPower()::read);
+        (request, response, requester) -> {
+          FanOut<GpuPowerSample> gpus =
+              new FanOut<>(wantedIds(request, requester), node.gpuPower()::read);
           byte[] json =
               connections.ask(
                   request,
@@ -55,15 +55,17 @@ public final class GpuReadService {
     routes.get(GPU_READ, "/gpu/get_telemetry", reading(Gpu::telemetry, WireJson::gpuTelemetry));
   }
 
-  private <T> Handler reading(Function<Gpu, T> read, Function<SortedMap<Integer, T>, byte[]> json) {
-    return (request, response) -> {
-      FanOut<T> all = new FanOut<>(wantedIds(request), id -> gpus.get(id).runOrShare(read));
+  private <T> Routes.Endpoint reading(
+      Function<Gpu, T> read, Function<SortedMap<Integer, T>, byte[]> json) {
+    return (request, response, requester) -> {
+      FanOut<T> all =
+          new FanOut<>(wantedIds(request, requester), id -> gpus.get(id).runOrShare(read));
       byte[] body = connections.ask(request, all, outcome -> outcome.json(json));
       Routes.sendJson(request, response, body);
     };
   }
 
-  private Collection<Integer> wantedIds(ServerRequest request) {
-    return gpus.wanted(Query.of(request, Set.of(GPU_IDS)), GPU_IDS);
+  private Collection<Integer> wantedIds(ServerRequest request, Requester requester) {
+    return gpus.wanted(Query.of(request, Set.of(GPU_IDS)), GPU_IDS, requester);
   }
 }

@@ -20,7 +20,6 @@ import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.EnumSet;
@@ -61,11 +60,11 @@ public final class LeaseService implements AutoCloseable {
     routes.post(GPU_CONTROL, "/lease/renew", this::renew);
     routes.stream(GPU_CONTROL, "/lease/hold", this::hold);
     routes.postOfLeases(
-        GPU_CONTROL, "/lease/end", (request, response, caller) -> end(request, response));
+        GPU_CONTROL, "/lease/end", (request, response, requester) -> end(request, response));
     routes.getOfLeases(GPU_CONTROL, "/leases", this::list);
   }
 
-  private void take(ServerRequest request, ServerResponse response, String user) {
+  private void take(ServerRequest request, ServerResponse response, Requester requester) {
     Query query = Query.of(request, Set.of(GPU_IDS, KEYS, TTL_S, WAIT_S, ON_END));
     Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
     Set<SettingKey> keys = keys(query);
@@ -73,11 +72,16 @@ public final class LeaseService implements AutoCloseable {
     Duration patience =
         query.optional(WAIT_S).isPresent() ? seconds(query, WAIT_S, 0, MAX_WAIT_S) : Duration.ZERO;
     OnEnd onEnd = query.optional(ON_END).map(text -> onEnd(query, text)).orElse(OnEnd.RESTORE);
+    requester.requireSettings(gpus.gpuInfos(ids), keys);
     Leases leases = node.leases();
     List<Setting> settings = leases.settings(ids, keys);
     Lease lease;
     try {
-      lease = take(request, response, settings, new LeaseRequest(user, ttl, patience, onEnd));
+      LeaseRequest how = new LeaseRequest(requester.name(), ttl, patience, onEnd);
+      requester.onlyWhile(
+          rights ->
+              gpus.gpuInfos(ids).stream().allMatch(gpu -> rights.refusalOf(gpu, keys).isEmpty()));
+      lease = take(request, response, settings, how);
     } catch (LeaseException.Held e) {
       ErrorMapper.send(request, response, Status.CONFLICT_409, LeaseJson.held(e));
       return;
@@ -144,17 +148,17 @@ public final class LeaseService implements AutoCloseable {
     return node.leases().find(Query.of(request, Set.of(LEASE_ID)).required(LEASE_ID));
   }
 
-  private void renew(ServerRequest request, ServerResponse response, String user) {
+  private void renew(ServerRequest request, ServerResponse response, Requester requester) {
     Lease lease = wanted(request);
     lease.renew();
     Routes.sendJson(request, response, LeaseJson.renewed(lease));
   }
 
-  private void hold(ServerRequest request, ServerResponse response, Instant acceptedUntil) {
+  private void hold(ServerRequest request, ServerResponse response, Requester requester) {
     Lease lease = wanted(request);
     Connection connection = connections.openStream(request);
     try {
-      streams.keep(request, response, connection, lease, acceptedUntil);
+      streams.keep(request, response, connection, lease, requester.acceptedUntil());
     } finally {
       connections.endStream(connection);
     }
@@ -166,9 +170,11 @@ public final class LeaseService implements AutoCloseable {
     Routes.sendJson(request, response, json().ended(lease, results));
   }
 
-  private void list(ServerRequest request, ServerResponse response, Routes.Caller caller) {
+  private void list(ServerRequest request, ServerResponse response, Requester requester) {
     Query.of(request, Set.of());
-    Predicate<LeaseInfo> isShown = info -> caller.isAdmin() || info.holder().equals(caller.name());
+    boolean isAdmin = requester.isLeaseAdmin();
+    String name = requester.name();
+    Predicate<LeaseInfo> isShown = info -> isAdmin || info.holder().equals(name);
     List<LeaseInfo> infos = node.leases().list().stream().filter(isShown).toList();
     Routes.sendJson(request, response, json().list(infos));
   }

@@ -36,13 +36,21 @@ public final class MetricsService {
     routes.getByRights("/metrics", this::scrape);
   }
 
-  private void scrape(ServerRequest request, ServerResponse response, Set<ApiGroup> groups) {
+  private void scrape(
+      ServerRequest request, ServerResponse response, Requester requester, Set<ApiGroup> groups) {
     long startNanos = System.nanoTime();
     Query query = Query.of(request, Set.of(NAMES));
     boolean dcgm = query.optional(NAMES).map(text -> isDcgm(query, text)).orElse(false);
     TextFormat format = TextFormat.of(request.headers().all(HeaderNames.ACCEPT, List::of));
     long deadlineNanos = startNanos + patienceNanos(request);
-    byte[] text = metrics.scrape(new Metrics.Question(groups, dcgm, format, deadlineNanos));
+    byte[] text =
+        metrics.scrape(
+            new Metrics.Question(
+                groups,
+                gpu -> requester.rights().covers(ApiGroup.GPU_READ, gpu),
+                dcgm,
+                format,
+                deadlineNanos));
     response.header(HeaderValues.create(HeaderNames.CONTENT_TYPE, format.contentType()));
     Routes.send(request, response, text);
   }

@@ -1,8 +1,6 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.server.ApiGroup;
-import dev.zeusd.server.auth.Claims;
-import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.metrics.RequestCounters;
 import io.helidon.http.Header;
 import io.helidon.http.HeaderNames;
@@ -16,11 +14,8 @@ import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
-import java.time.Instant;
 import java.util.Collections;
 import java.util.EnumSet;
-import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -32,23 +27,17 @@ import java.util.TreeMap;
 public final class Routes {
   private final HttpRouting.Builder routing = HttpRouting.builder();
   private final Set<ApiGroup> enabled;
-  private final Optional<AuthFilter> auth;
-  private final Connections connections;
+  private final Access access;
   private final RequestCounters requests = new RequestCounters();
   private final SortedMap<String, String> methods = new TreeMap<>();
 
   /**
-   * Routes of which those of the groups {@code enabled} can be reached, with a token if there is
-   * {@code auth}.
+   * Routes of which those of the groups {@code enabled} can be reached, by whom {@code access}
+   * admits.
    */
-  public Routes(
-      Set<ApiGroup> enabled,
-      Optional<AuthFilter> auth,
-      Connections connections,
-      WebPages webPages) {
+  public Routes(Set<ApiGroup> enabled, Access access, Connections connections, WebPages webPages) {
     this.enabled = enabled;
-    this.auth = auth;
-    this.connections = connections;
+    this.access = access;
     ErrorMapper.addTo(routing);
     routing.addFilter(
         (chain, request, response) -> {
@@ -74,7 +63,7 @@ public final class Routes {
     routing.addFilter(connections);
     routing.addFilter(
         (chain, request, response) -> {
-          connections.awaitTurn(request, () -> auth.ifPresent(filter -> filter.recognize(request)));
+          connections.awaitTurn(request, () -> access.recognize(request));
           chain.proceed();
         });
     routing.addFilter(webPages);
@@ -94,29 +83,15 @@ public final class Routes {
     add(Method.GET, path, handler);
   }
 
-  /** An endpoint of a group. */
-  void get(ApiGroup group, String path, Handler handler) {
-    add(
-        Method.GET,
-        path,
-        group,
-        auth.<Handler>map(
-                filter ->
-                    (request, response) -> {
-                      filter.authorize(request, group);
-                      handler.handle(request, response);
-                    })
-            .orElse(handler));
-  }
-
-  /** Handles a request that is answered with as much as it may see. */
+  /** Handles a request that is answered with as much as its sender may see. */
   interface RightsHandler {
     /**
      * Handles a request.
      *
-     * @param groups those that are enabled and, where tokens are needed, that the token has
+     * @param groups those that are enabled, and that the requester may use
      */
-    void handle(ServerRequest request, ServerResponse response, Set<ApiGroup> groups);
+    void handle(
+        ServerRequest request, ServerResponse response, Requester requester, Set<ApiGroup> groups);
   }
 
   /** An endpoint that is always there, for whoever has a token where tokens are needed. */
@@ -125,108 +100,65 @@ public final class Routes {
         Method.GET,
         path,
         (request, response) -> {
+          Requester requester = access.identify(request);
           Set<ApiGroup> groups = EnumSet.noneOf(ApiGroup.class);
           groups.addAll(enabled);
-          if (auth.isPresent()) {
-            List<String> scopes = auth.get().authenticate(request).scopes();
-            groups.removeIf(group -> !scopes.contains(group.wireName()));
-          }
-          handler.handle(request, response, groups);
+          groups.removeIf(group -> !requester.mayUse(group));
+          handler.handle(request, response, requester, groups);
         });
   }
 
-  /** Handles a request whose answer lasts. */
-  public interface StreamHandler {
+  /** Handles a request of somebody who may use the endpoint. */
+  public interface Endpoint {
     /**
      * Handles a request.
      *
-     * @param acceptedUntil by the wall clock, when the answer has to end because the token does
+     * @param requester who sends it, and what that one may do
      */
-    void handle(ServerRequest request, ServerResponse response, Instant acceptedUntil);
+    void handle(ServerRequest request, ServerResponse response, Requester requester);
   }
 
-  /** An endpoint of a group whose answer ends when the token does. */
-  public void stream(ApiGroup group, String path, StreamHandler handler) {
-    add(
-        Method.GET,
-        path,
-        group,
-        auth.<Handler>map(
-                filter ->
-                    (request, response) -> {
-                      Claims claims = filter.authorize(request, group);
-                      handler.handle(request, response, Tokens.acceptedUntil(claims));
-                    })
-            .orElse((request, response) -> handler.handle(request, response, Instant.MAX)));
-  }
-
-  /** Handles a request of a known user, for what is written to the log. */
-  interface UserHandler {
-    /**
-     * Handles a request.
-     *
-     * @param user the token's, or who is at the other end of the connection
-     */
-    void handle(ServerRequest request, ServerResponse response, String user);
+  /** An endpoint of a group that tells something. */
+  void get(ApiGroup group, String path, Endpoint endpoint) {
+    add(Method.GET, path, group, ofGroup(group, endpoint));
   }
 
   /** An endpoint of a group that changes something. */
-  void post(ApiGroup group, String path, UserHandler handler) {
-    add(
-        Method.POST,
-        path,
-        group,
-        auth.<Handler>map(
-                filter ->
-                    (request, response) -> {
-                      String user = filter.authorize(request, group).sub();
-                      handler.handle(request, response, "user '" + user + "'");
-                    })
-            .orElse(
-                (request, response) ->
-                    handler.handle(request, response, connections.peer(request))));
+  void post(ApiGroup group, String path, Endpoint endpoint) {
+    add(Method.POST, path, group, ofGroup(group, endpoint));
+  }
+
+  private Handler ofGroup(ApiGroup group, Endpoint endpoint) {
+    return (request, response) -> endpoint.handle(request, response, access.admit(request, group));
   }
 
   /**
-   * Who asks about leases.
-   *
-   * @param name as {@link UserHandler} has it
-   * @param isAdmin whether others' leases are this one's business, too: by the scope {@code
-   *     lease-admin}, or as root on the Unix socket
+   * An endpoint of a group whose answer lasts: it ends when the token does, or the group may not be
+   * used any more.
    */
-  record Caller(String name, boolean isAdmin) {}
-
-  /** Handles a request about leases. */
-  interface CallerHandler {
-    /** Handles a request. */
-    void handle(ServerRequest request, ServerResponse response, Caller caller);
+  public void stream(ApiGroup group, String path, Endpoint endpoint) {
+    get(
+        group,
+        path,
+        (request, response, requester) -> {
+          requester.onlyWhile(rights -> rights.refusalOf(group).isEmpty());
+          endpoint.handle(request, response, requester);
+        });
   }
 
-  /** An endpoint that tells about leases: for the group's scope, and for admins of leases. */
-  void getOfLeases(ApiGroup group, String path, CallerHandler handler) {
-    add(Method.GET, path, group, ofLeases(group, handler));
+  /** An endpoint that tells about leases: for the group's users, and for admins of leases. */
+  void getOfLeases(ApiGroup group, String path, Endpoint endpoint) {
+    add(Method.GET, path, group, ofLeases(group, endpoint));
   }
 
-  /** An endpoint that changes leases: for the group's scope, and for admins of leases. */
-  void postOfLeases(ApiGroup group, String path, CallerHandler handler) {
-    add(Method.POST, path, group, ofLeases(group, handler));
+  /** An endpoint that changes leases: for the group's users, and for admins of leases. */
+  void postOfLeases(ApiGroup group, String path, Endpoint endpoint) {
+    add(Method.POST, path, group, ofLeases(group, endpoint));
   }
 
-  private Handler ofLeases(ApiGroup group, CallerHandler handler) {
-    return (request, response) -> {
-      boolean isRoot = connections.isRoot(request);
-      if (auth.isEmpty()) {
-        handler.handle(request, response, new Caller(connections.peer(request), isRoot));
-        return;
-      }
-      Claims claims = auth.get().authenticate(request);
-      boolean isAdmin = claims.scopes().contains(Claims.LEASE_ADMIN);
-      if (!isAdmin) {
-        auth.get().authorize(request, group);
-      }
-      handler.handle(
-          request, response, new Caller("user '" + claims.sub() + "'", isAdmin || isRoot));
-    };
+  private Handler ofLeases(ApiGroup group, Endpoint endpoint) {
+    return (request, response) ->
+        endpoint.handle(request, response, access.admitToLeases(request, group));
   }
 
   private void add(Method method, String path, ApiGroup group, Handler handler) {

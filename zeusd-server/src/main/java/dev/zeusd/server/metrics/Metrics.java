@@ -7,6 +7,7 @@ import dev.zeusd.core.device.CpuEnergy;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
@@ -28,6 +29,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import java.util.function.IntSupplier;
+import java.util.function.Predicate;
 
 /**
  * Reads each device once and writes what it says. Nothing is kept from one scrape to the next.
@@ -65,18 +67,27 @@ public final class Metrics {
    * What is wanted.
    *
    * @param groups of what: nothing is read for others
+   * @param gpus which GPUs may be read
    * @param dcgm whether GPUs are told by the names of NVIDIA's DCGM exporter, too
    * @param deadlineNanos of {@link System#nanoTime}; what has not answered by then is left out
    */
   public record Question(
-      Set<ApiGroup> groups, boolean dcgm, TextFormat format, long deadlineNanos) {}
+      Set<ApiGroup> groups,
+      Predicate<GpuInfo> gpus,
+      boolean dcgm,
+      TextFormat format,
+      long deadlineNanos) {
+    private List<DeviceWorker<Gpu>> of(List<DeviceWorker<Gpu>> all) {
+      return all.stream().filter(gpu -> gpus.test(gpu.device().info())).toList();
+    }
+  }
 
   /** The text for one scrape. */
   public byte[] scrape(Question question) {
     Families families = new Families();
     DaemonFamilies.addBuild(families);
     DaemonFamilies.addRequests(requests, openStreams.getAsInt(), families);
-    DaemonFamilies.addReadTimes(readTimes(question.groups), families);
+    DaemonFamilies.addReadTimes(readTimes(question), families);
     boolean mayChange = question.groups.contains(ApiGroup.GPU_CONTROL);
     // Who watches GPUs needs no right to change them to be told that something is not as it was.
     if (mayChange || (hasLeases && question.groups.contains(ApiGroup.GPU_READ))) {
@@ -86,12 +97,12 @@ public final class Metrics {
     return write(families.done(), question.format);
   }
 
-  private List<DaemonFamilies.ReadTimesOf> readTimes(Set<ApiGroup> groups) {
+  private List<DaemonFamilies.ReadTimesOf> readTimes(Question question) {
     List<DaemonFamilies.ReadTimesOf> all = new ArrayList<>();
-    if (groups.contains(ApiGroup.GPU_READ)) {
-      node.gpus().forEach(gpu -> all.add(DaemonFamilies.ReadTimesOf.of("gpu", gpu)));
+    if (question.groups.contains(ApiGroup.GPU_READ)) {
+      question.of(node.gpus()).forEach(gpu -> all.add(DaemonFamilies.ReadTimesOf.of("gpu", gpu)));
     }
-    if (groups.contains(ApiGroup.CPU_READ)) {
+    if (question.groups.contains(ApiGroup.CPU_READ)) {
       node.cpus().forEach(cpu -> all.add(DaemonFamilies.ReadTimesOf.of("cpu", cpu)));
     }
     return all;
@@ -104,7 +115,7 @@ public final class Metrics {
       cpus = node.cpus().stream().filter(Metrics::isPackage).map(Metrics::startCpu).toList();
     }
     if (question.groups.contains(ApiGroup.GPU_READ)) {
-      List<GpuScrape> gpus = readGpus(question.deadlineNanos);
+      List<GpuScrape> gpus = readGpus(question);
       GpuFamilies.add(gpus, families);
       if (question.dcgm) {
         DcgmFamilies.add(gpus, families);
@@ -147,11 +158,11 @@ public final class Metrics {
     return Running.start(cpu, READ_CPU);
   }
 
-  private List<GpuScrape> readGpus(long deadlineNanos) {
+  private List<GpuScrape> readGpus(Question question) {
     DeviceSet<Gpu, GpuPowerSample> set = node.gpuSet();
     List<Optional<GpuPowerSample>> streamed = new ArrayList<>();
     List<Running<Gpu, Readings>> running = new ArrayList<>();
-    for (DeviceWorker<Gpu> gpu : set.devices()) {
+    for (DeviceWorker<Gpu> gpu : question.of(set.devices())) {
       Optional<GpuPowerSample> sample = set.power().current(gpu.id());
       streamed.add(sample);
       running.add(Running.start(gpu, sample.isPresent() ? READ_GPU_BUT_POWER : READ_GPU));
@@ -160,7 +171,7 @@ public final class Metrics {
     for (int i = 0; i < running.size(); i++) {
       Gpu gpu = running.get(i).device;
       Optional<GpuPowerSample> sample = streamed.get(i);
-      Optional<Readings> read = running.get(i).await(deadlineNanos);
+      Optional<Readings> read = running.get(i).await(question.deadlineNanos);
       Optional<Readings> whole =
           read.map(it -> sample.map(its -> it.withPowerMw(its.powerMw())).orElse(it));
       gpus.add(new GpuScrape(gpu.info(), gpu.driver(), whole));

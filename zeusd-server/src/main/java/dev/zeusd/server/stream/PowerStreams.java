@@ -70,20 +70,22 @@ public final class PowerStreams implements AutoCloseable {
     }
   }
 
-  private <D, S extends PowerSample> Routes.StreamHandler handler(
+  private <D, S extends PowerSample> Routes.Endpoint handler(
       String idsParameter,
       FanOut.ById<D> devices,
       Supplier<DeviceSet<D, S>> set,
       Dialects<S> dialects) {
-    return (request, response, acceptedUntil) -> {
+    return (request, response, requester) -> {
       Query query = Query.of(request, Set.of(idsParameter, FORMAT));
       DeviceSet<D, S> now = set.get();
-      List<Integer> ids = List.copyOf(devices.wanted(query, idsParameter, now.devices()));
+      List<Integer> ids =
+          List.copyOf(devices.wanted(query, idsParameter, now.devices(), requester));
       StreamFormat format =
           query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
+      requester.onlyWhile(devices.needed(ids));
       Connection connection = connections.openStream(request);
       try {
-        SseStream stream = new SseStream(connection, request, response, acceptedUntil);
+        SseStream stream = new SseStream(connection, request, response, requester.acceptedUntil());
         if (Routes.isHead(request)) {
           stream.sendHeadOnly();
         }

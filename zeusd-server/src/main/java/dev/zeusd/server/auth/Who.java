@@ -1,0 +1,129 @@
+package dev.zeusd.server.auth;
+
+import dev.zeusd.ffm.posix.Accounts;
+import java.util.Objects;
+import java.util.OptionalInt;
+
+/** Whom a grant is for. */
+public sealed interface Who {
+  /** Whether a caller is one of them. */
+  boolean includes(Caller caller);
+
+  /** Whether it can be anybody at all: a user or group by a name that the system knows. */
+  default boolean isKnown() {
+    return true;
+  }
+
+  /**
+   * A user of this machine.
+   *
+   * @param name as it was given, or the number
+   * @param uid empty for a name that the system does not know; then it is nobody
+   */
+  record User(String name, OptionalInt uid) implements Who {
+    /** Refuses null. */
+    public User {
+      Objects.requireNonNull(name);
+      Objects.requireNonNull(uid);
+    }
+
+    @Override
+    public boolean includes(Caller caller) {
+      return uid.isPresent() && caller.uid().equals(uid);
+    }
+
+    @Override
+    public boolean isKnown() {
+      return uid.isPresent();
+    }
+
+    @Override
+    public String toString() {
+      return "uid:" + name;
+    }
+  }
+
+  /**
+   * The members of a group of this machine.
+   *
+   * @param name as it was given, or the number
+   * @param gid empty for a name that the system does not know; then it has no members
+   */
+  record Group(String name, OptionalInt gid) implements Who {
+    /** Refuses null. */
+    public Group {
+      Objects.requireNonNull(name);
+      Objects.requireNonNull(gid);
+    }
+
+    @Override
+    public boolean includes(Caller caller) {
+      return gid.isPresent() && caller.gids().contains(gid.getAsInt());
+    }
+
+    @Override
+    public boolean isKnown() {
+      return gid.isPresent();
+    }
+
+    @Override
+    public String toString() {
+      return "gid:" + name;
+    }
+  }
+
+  /**
+   * Whoever has a token of this subject.
+   *
+   * @param subject the token's {@code sub}
+   */
+  record TokenSubject(String subject) implements Who {
+    /** Refuses null. */
+    public TokenSubject {
+      Objects.requireNonNull(subject);
+    }
+
+    @Override
+    public boolean includes(Caller caller) {
+      return caller.tokenSubject().filter(subject::equals).isPresent();
+    }
+
+    @Override
+    public String toString() {
+      return "token:" + subject;
+    }
+  }
+
+  /**
+   * From its text: {@code uid:alice}, {@code uid:1000}, {@code gid:gpu-users}, {@code token:alice}.
+   * Names of users and groups are looked up now.
+   *
+   * @throws IllegalArgumentException for anything else, saying what would be right
+   */
+  static Who parse(String text) {
+    int colon = text.indexOf(':');
+    String kind = colon < 0 ? "" : text.substring(0, colon);
+    String name = text.substring(colon + 1);
+    if (name.isBlank() || !name.equals(name.strip())) {
+      throw notOne(text);
+    }
+    return switch (kind) {
+      case "uid" -> new User(name, number(name).isPresent() ? number(name) : Accounts.uid(name));
+      case "gid" -> new Group(name, number(name).isPresent() ? number(name) : Accounts.gid(name));
+      case "token" -> new TokenSubject(name);
+      default -> throw notOne(text);
+    };
+  }
+
+  private static OptionalInt number(String name) {
+    // The last one means "no user" to the system.
+    long limit = (1L << 32) - 1;
+    boolean isNumber = name.matches("[0-9]{1,10}") && Long.parseLong(name) < limit;
+    return isNumber ? OptionalInt.of((int) Long.parseLong(name)) : OptionalInt.empty();
+  }
+
+  private static IllegalArgumentException notOne(String text) {
+    return new IllegalArgumentException(
+        "'" + text + "' is not uid:NAME, gid:NAME or token:SUBJECT, such as uid:alice or uid:1000");
+  }
+}

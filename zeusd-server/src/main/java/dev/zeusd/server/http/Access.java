@@ -1,0 +1,173 @@
+package dev.zeusd.server.http;
+
+import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.auth.Claims;
+import dev.zeusd.server.auth.InvalidTokenException;
+import dev.zeusd.server.auth.Policy;
+import dev.zeusd.server.auth.Rights;
+import dev.zeusd.server.auth.Tokens;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
+import io.helidon.http.HttpException;
+import io.helidon.http.Status;
+import io.helidon.webserver.http.ServerRequest;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * Who may call what: by tokens, where there is a key, and by grants, where there are any. It is
+ * asked by the routes themselves, after routing, so that no other spelling of a path gets past it.
+ *
+ * <p>Thread-safe. Each request is judged by one state of the rules, from its beginning to its end.
+ */
+public final class Access {
+  private static final String SCHEME = "Bearer ";
+
+  private final Connections connections;
+  private volatile Rules rules;
+
+  /**
+   * What is in force at one moment.
+   *
+   * @param tokens what checks the tokens of requests; without it none is needed
+   */
+  public record Rules(Optional<Tokens> tokens, Policy policy) {
+    /** Refuses null. */
+    public Rules {
+      Objects.requireNonNull(tokens);
+      Objects.requireNonNull(policy);
+    }
+  }
+
+  /** By {@code rules}; tells {@code connections} whose tokens they have. */
+  public Access(Rules rules, Connections connections) {
+    this.rules = rules;
+    this.connections = connections;
+  }
+
+  /** Whether requests need a token; the same for ever. */
+  boolean needsToken() {
+    return rules.tokens.isPresent();
+  }
+
+  /**
+   * Has other rules from now on, and ends the streams that would not begin by them.
+   *
+   * @return how many these are
+   * @throws IllegalArgumentException if tokens would be needed that were not before, or the other
+   *     way round
+   */
+  public int replace(Rules others) {
+    if (others.tokens.isPresent() != needsToken()) {
+      throw new IllegalArgumentException("tokens cannot become necessary, or cease to be");
+    }
+    rules = others;
+    return connections.endForbidden();
+  }
+
+  /**
+   * Who sends a request.
+   *
+   * @throws HttpException 401 if a token is needed, and there is no good one
+   */
+  Requester identify(ServerRequest request) {
+    Rules now = rules;
+    Optional<String> token = now.tokens.map(tokens -> token(request));
+    Optional<Claims> claims = now.tokens.map(tokens -> verify(tokens, token.get()));
+    claims.ifPresent(good -> connections.hasToken(request, good.sub()));
+    return new Requester(this, request, token, claims, rights(now.policy, request, claims));
+  }
+
+  private Rights rights(Policy policy, ServerRequest request, Optional<Claims> claims) {
+    return policy.isOpen()
+        ? Rights.UNLIMITED
+        : policy.of(connections.caller(request, claims.map(Claims::sub)), name(request, claims));
+  }
+
+  /** Who it is, for people. */
+  String name(ServerRequest request, Optional<Claims> claims) {
+    return claims
+        .map(known -> "user '" + known.sub() + "'")
+        .orElseGet(() -> connections.peer(request));
+  }
+
+  /** What a request's sender may do by now; empty if the token is not taken any more. */
+  Optional<Rights> rightsNow(
+      ServerRequest request, Optional<String> token, Optional<Claims> claims) {
+    Rules now = rules;
+    try {
+      if (token.isPresent() && now.tokens.isPresent()) {
+        now.tokens.get().verify(token.get());
+      }
+      return Optional.of(rights(now.policy, request, claims));
+    } catch (InvalidTokenException e) {
+      return Optional.empty();
+    }
+  }
+
+  Connections connections() {
+    return connections;
+  }
+
+  private static String token(ServerRequest request) {
+    List<String> headers = request.headers().all(HeaderNames.AUTHORIZATION, List::of);
+    if (headers.isEmpty()) {
+      throw unauthorized("a token is required: send the header Authorization: Bearer <token>");
+    }
+    String header = headers.getFirst().strip();
+    if (headers.size() > 1 || !header.regionMatches(true, 0, SCHEME, 0, SCHEME.length())) {
+      throw unauthorized("the header Authorization must be there once, as: Bearer <token>");
+    }
+    return header.substring(SCHEME.length()).strip();
+  }
+
+  private static Claims verify(Tokens tokens, String token) {
+    try {
+      return tokens.verify(token);
+    } catch (InvalidTokenException e) {
+      throw unauthorized(e.getMessage());
+    }
+  }
+
+  /** If there is a good token, the request counts as its user's from here on. */
+  void recognize(ServerRequest request) {
+    if (needsToken() && request.headers().contains(HeaderNames.AUTHORIZATION)) {
+      try {
+        connections.hasToken(request, verify(rules.tokens.orElseThrow(), token(request)).sub());
+      } catch (HttpException e) {
+        // The route says so, if it needs one.
+      }
+    }
+  }
+
+  /**
+   * The sender of a request to an endpoint of a group.
+   *
+   * @throws HttpException 401 without a good token, 403 if this one may not use the group
+   */
+  Requester admit(ServerRequest request, ApiGroup group) {
+    Requester requester = identify(request);
+    requester.require(group);
+    return requester;
+  }
+
+  /** The same for an endpoint about leases, which is also for those whom all leases concern. */
+  Requester admitToLeases(ServerRequest request, ApiGroup group) {
+    Requester requester = identify(request);
+    if (!requester.isGrantedLeaseAdmin()) {
+      requester.require(group);
+    }
+    return requester;
+  }
+
+  static HttpException forbidden(String why) {
+    return new HttpException(why, Status.FORBIDDEN_403, true);
+  }
+
+  private static HttpException unauthorized(String why) {
+    HttpException e = new HttpException(why, Status.UNAUTHORIZED_401, true);
+    e.header(HeaderValues.create(HeaderNames.WWW_AUTHENTICATE, "Bearer realm=\"zeusd\""));
+    return e;
+  }
+}
