@@ -66,6 +66,8 @@ mv "$root/usr/lib/zeusd/systemd/zeusd.service" "$work/"
 mv "$root/usr/lib/zeusd/systemd/zeusd.default" "$work/"
 put 644 "$work/zeusd.service" /lib/systemd/system/zeusd.service
 put 644 "$work/zeusd.default" /etc/default/zeusd
+mv "$root/usr/lib/zeusd/systemd/zeusd.toml" "$work/"
+put 644 "$work/zeusd.toml" /etc/zeusd/zeusd.toml
 
 # The documentation.
 "$here/../docs/generate.sh" "$dist" "$work/docs"
@@ -86,7 +88,7 @@ mkdir "$root/DEBIAN"
 for script in postinst prerm postrm; do
   install -m 755 "$here/$script" "$root/DEBIAN/$script"
 done
-echo /etc/default/zeusd >"$root/DEBIAN/conffiles"
+printf '%s\n' /etc/default/zeusd /etc/zeusd/zeusd.toml >"$root/DEBIAN/conffiles"
 cat >"$root/DEBIAN/control" <<CONTROL
 Package: zeusd
 Version: $version

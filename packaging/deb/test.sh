@@ -60,7 +60,7 @@ for file in usr/bin/zeusd usr/lib/zeusd/bin/zeusd usr/lib/zeusd/lib/runtime/bin/
   usr/lib/zeusd/systemd/wait-until-listening usr/lib/zeusd/systemd/socket-link; do
   [ -x "$root/$file" ] || fail "$file is not there or cannot be run"
 done
-for file in lib/systemd/system/zeusd.service etc/default/zeusd usr/share/man/man1/zeusd.1.gz \
+for file in lib/systemd/system/zeusd.service etc/default/zeusd etc/zeusd/zeusd.toml usr/share/man/man1/zeusd.1.gz \
   usr/share/bash-completion/completions/zeusd usr/share/doc/zeusd/copyright \
   usr/share/doc/zeusd/changelog.gz usr/share/doc/zeusd/examples/prometheus/zeusd.alerts.yml \
   usr/share/doc/zeusd/examples/grafana/zeusd-node.json usr/lib/zeusd/sbom.cdx.json; do
@@ -71,9 +71,9 @@ dpkg --root="$root" --verify zeusd >"$work/out" 2>&1
 ok "all files are there"
 
 cd "$root"
-bad=$(find etc/default lib usr ! -type l \( -perm /022 -o -perm /6000 -o ! -user 0 -o ! -group 0 \))
+bad=$(find etc/default etc/zeusd lib usr ! -type l \( -perm /022 -o -perm /6000 -o ! -user 0 -o ! -group 0 \))
 [ -z "$bad" ] || fail "writable for others, setuid, or not root's: $bad"
-bad=$(find etc/default lib usr ! -type l ! -perm -444)
+bad=$(find etc/default etc/zeusd lib usr ! -type l ! -perm -444)
 [ -z "$bad" ] || fail "not readable for all: $bad"
 bad=$(dpkg-deb --contents "$deb" | awk '$2 != "root/root"')
 [ -z "$bad" ] || fail "not root's: $bad"
@@ -81,6 +81,8 @@ ok "owners and modes"
 
 dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${Conffiles}' zeusd | grep -q ' /etc/default/zeusd ' ||
   fail "/etc/default/zeusd is no conffile"
+dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${Conffiles}' zeusd | grep -q ' /etc/zeusd/zeusd.toml ' ||
+  fail "/etc/zeusd/zeusd.toml is no conffile"
 ok "conffile"
 
 for page in "$root"/usr/share/man/man1/*.gz; do
@@ -113,7 +115,7 @@ uses_cache() {
 [ "$(env -i PATH=/usr/bin:/bin "$root/usr/bin/zeusd" --version)" = \
   "zeusd $(dpkg-deb -f "$deb" Version)" ] || fail "zeusd --version"
 mkdir "$work/run"
-start --socket-path "$work/run/zeusd.sock"
+start --config "$root/etc/zeusd/zeusd.toml" --socket-path "$work/run/zeusd.sock"
 # As the service does it: clients go by the link.
 "$root/usr/lib/zeusd/systemd/socket-link" make "$work/run/zeusd.sock" "$work/link.sock"
 curl -sSf --max-time 5 --unix-socket "$work/link.sock" http://localhost/time | grep -q timestamp_ms ||

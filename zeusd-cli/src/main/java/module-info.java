@@ -5,6 +5,7 @@ module dev.zeusd.cli {
   requires info.picocli;
   requires io.helidon.service.registry;
   requires java.logging;
+  requires org.tomlj;
 
   opens dev.zeusd.cli to
       info.picocli;

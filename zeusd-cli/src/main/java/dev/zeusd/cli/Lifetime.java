@@ -3,6 +3,7 @@ package dev.zeusd.cli;
 import dev.zeusd.ffm.posix.Signals;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
@@ -28,6 +29,13 @@ final class Lifetime {
 
   private static final AtomicBoolean STOPPING = new AtomicBoolean();
 
+  private static final Object HANG_UP = new Object();
+  private static final Object HANG_UP_ACTION = new Object();
+
+  // Guarded by HANG_UP.
+  private static Optional<Runnable> onHangUp = Optional.empty();
+  private static boolean hangUpIsDue;
+
   /** By {@link #exit}. */
   private static volatile boolean exiting;
 
@@ -43,13 +51,31 @@ final class Lifetime {
 
   /** From here on SIGHUP does not end the process. Takes its time: not for the main thread. */
   static void surviveHangUp() {
-    Signals.on(
-        "HUP",
-        () ->
-            LOG.log(
-                System.Logger.Level.WARNING,
-                "SIGHUP: options and signing key are read at the start only; restart zeusd to have"
-                    + " them read again"));
+    Signals.on("HUP", Lifetime::hangUp);
+  }
+
+  /** What to do at SIGHUP; one that came during the start counts, too. */
+  static void onHangUp(Runnable action) {
+    boolean isDue;
+    synchronized (HANG_UP) {
+      onHangUp = Optional.of(action);
+      isDue = hangUpIsDue;
+    }
+    if (isDue) {
+      hangUp();
+    }
+  }
+
+  private static void hangUp() {
+    Optional<Runnable> action;
+    synchronized (HANG_UP) {
+      action = onHangUp;
+      hangUpIsDue = action.isEmpty();
+    }
+    // One after the other: it runs on a new thread for each signal.
+    synchronized (HANG_UP_ACTION) {
+      action.ifPresent(Runnable::run);
+    }
   }
 
   /** Ends the process with a status, unless a signal is just ending it with another one. */

@@ -2,18 +2,24 @@ package dev.zeusd.cli;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
+import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.Limits;
 import dev.zeusd.server.Listen;
 import dev.zeusd.server.ServerConfig;
 import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.ZeusdServer;
+import dev.zeusd.server.auth.Policy;
+import dev.zeusd.server.auth.Tokens;
 import io.helidon.service.registry.GlobalServiceRegistry;
 import io.helidon.service.registry.ServiceRegistryConfig;
 import io.helidon.service.registry.ServiceRegistryManager;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -44,6 +50,18 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--config",
+      paramLabel = "<FILE>",
+      converter = Converters.FilePath.class,
+      description =
+          "File with options, and with who may do what (TOML); what stands on the command line"
+              + " counts more. Read again at SIGHUP. zeusd config check tells what it means")
+  private Path config;
+
+  /** What {@code --config} says, once it has been read. */
+  private Optional<ConfigFile> file = Optional.empty();
 
   @Mixin private ListenOptions listening;
 
@@ -106,6 +124,60 @@ final class ServeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws InterruptedException, IOException {
     Logging.setUp(logLevel);
+    readAgain().serve();
+    return 0;
+  }
+
+  /**
+   * The same command line together with its configuration file as it is now; this very object if
+   * there is no such file.
+   *
+   * @throws StartupException if the file cannot be read
+   * @throws ConfigException if it makes no sense
+   */
+  ServeCommand readAgain() {
+    if (config == null) {
+      return this;
+    }
+    CommandLine root = spec.root().commandLine();
+    CommandLine again = Zeusd.commandLine();
+    again.setErr(root.getErr());
+    CommandLine serve = again.getSubcommands().get(spec.name());
+    ConfigFile read = ConfigFile.read(config, serve.getCommandSpec());
+    if (file.isEmpty() && read.options().isEmpty()) {
+      // Nothing in it changes what the command line says.
+      file = Optional.of(read);
+      return this;
+    }
+    serve.setDefaultValueProvider(read);
+    again.parseArgs(root.getParseResult().originalArgs().toArray(String[]::new));
+    ServeCommand configured = serve.getCommand();
+    configured.file = Optional.of(read);
+    return configured;
+  }
+
+  CommandSpec spec() {
+    return spec;
+  }
+
+  Optional<ConfigFile> file() {
+    return file;
+  }
+
+  /** Who may do what: by the configuration file, else everybody. */
+  Policy policy() {
+    return file.map(ConfigFile::policy).orElse(Policy.OPEN);
+  }
+
+  /** What tokens are checked with. */
+  Optional<Tokens> tokens() {
+    return access.tokens();
+  }
+
+  private void serve() throws InterruptedException, IOException {
+    Logging.setUp(logLevel);
+    file.ifPresent(
+        read -> read.warnings().forEach(what -> LOG.log(System.Logger.Level.WARNING, what)));
     if (restoreOn == RestoreOn.PROCESS_EXIT && listening.mode() == ListenOptions.Mode.TCP) {
       throw new ParameterException(
           spec.commandLine(),
@@ -113,7 +185,10 @@ final class ServeCommand implements Callable<Integer> {
               + " of TCP");
     }
     Set<ApiGroup> groups = EnumSet.copyOf(enable);
-    NodeConfig nodeConfig = devices.nodeConfig(groups);
+    NodeConfig nodeConfig =
+        devices
+            .nodeConfig(groups)
+            .withBaseline(file.map(ConfigFile::baseline).orElse(Baseline.none()));
     if (!devices.isSimulated()) {
       Privileges.own().require(groups, nodeConfig);
     }
@@ -136,18 +211,18 @@ final class ServeCommand implements Callable<Integer> {
           "listening at {0}, {1}",
           listening.where(server),
           names(groups));
+      Lifetime.onHangUp(new Reload(this, serverConfig.tokens(), server));
     } catch (RuntimeException e) {
       Lifetime.closeAll();
       throw e;
     }
-    if (listen instanceof Listen.Tcp && serverConfig.tokens().isEmpty()) {
+    if (listen instanceof Listen.Tcp && serverConfig.tokens().isEmpty() && policy().isOpen()) {
       LOG.log(
           System.Logger.Level.WARNING,
           "TCP without authentication: everybody who can reach this address can use it;"
               + " --signing-key-path makes tokens necessary");
     }
     keepHeapSmall();
-    return 0;
   }
 
   /**
@@ -198,7 +273,9 @@ final class ServeCommand implements Callable<Integer> {
   private ServerConfig serverConfig(Listen listen, Set<ApiGroup> groups) {
     ServerConfig config =
         new ServerConfig(listen, groups, streamFormat, access.tokens())
-            .withWeb(listening.webAccess());
+            .withWeb(listening.webAccess())
+            .withPolicy(policy())
+            .withLimits(file.map(ConfigFile::limits).orElse(Limits.defaults()));
     return restoreOn == RestoreOn.PROCESS_EXIT ? config.withRestoreOnProcessExit() : config;
   }
 

@@ -19,7 +19,12 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "zeusd",
     description = "The Zeus daemon manages and monitors compute devices on the node",
-    subcommands = {ServeCommand.class, TokenCommand.class, HelpOfCommand.class},
+    subcommands = {
+      ServeCommand.class,
+      TokenCommand.class,
+      ConfigCommand.class,
+      HelpOfCommand.class
+    },
     versionProvider = Zeusd.Version.class,
     mixinStandardHelpOptions = true)
 public final class Zeusd implements Runnable {
@@ -80,9 +85,19 @@ public final class Zeusd implements Runnable {
   }
 
   private static int failure(Exception e, CommandLine commandLine, CommandLine.ParseResult parsed) {
-    return e instanceof ParameterException usage
-        ? wrongUsage(usage, new String[0])
-        : failure(e, commandLine);
+    return switch (e) {
+      case ParameterException usage -> wrongUsage(usage, new String[0]);
+      case ConfigException wrong -> wrongConfig(wrong, commandLine);
+      default -> failure(e, commandLine);
+    };
+  }
+
+  /** As for a wrong command line: trying again does not help. */
+  private static int wrongConfig(ConfigException e, CommandLine commandLine) {
+    commandLine.getErr().println(error(e.getMessage()));
+    commandLine.getErr().println("For more information, try 'zeusd config check FILE'.");
+    commandLine.getErr().flush();
+    return CommandLine.ExitCode.USAGE;
   }
 
   private static int failure(Throwable e, CommandLine commandLine) {

@@ -1,0 +1,292 @@
+package dev.zeusd.cli;
+
+import dev.zeusd.core.device.GpuSelector;
+import dev.zeusd.core.settings.Baseline;
+import dev.zeusd.core.settings.SettingKey;
+import dev.zeusd.core.settings.SettingValue;
+import dev.zeusd.core.settings.SettingValue.ClockRange;
+import dev.zeusd.core.worker.Answer;
+import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.Limits;
+import dev.zeusd.server.auth.Claims;
+import dev.zeusd.server.auth.Grant;
+import dev.zeusd.server.auth.Policy;
+import dev.zeusd.server.auth.Who;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.EnumSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.TypeConversionException;
+
+/** Takes a configuration file apart, and collects all that is wrong with it. */
+final class ConfigReader {
+  private static final String POWER_LIMIT_W = "power_limit_w";
+  private static final String GPU_CLOCK_MHZ = "gpu_clock_mhz";
+  private static final String MEM_CLOCK_MHZ = "mem_clock_mhz";
+
+  /** These make no sense in a file. */
+  private static final Set<String> NOT_IN_FILES = Set.of("help", "version", "config");
+
+  private final ConfigProblems problems;
+  private final ConfigProblems warnings;
+
+  private ConfigReader(Path file) {
+    problems = new ConfigProblems(file);
+    warnings = new ConfigProblems(file);
+  }
+
+  static ConfigFile read(Path file, String text, CommandSpec serve) {
+    if (text.lines().allMatch(line -> line.isBlank() || line.stripLeading().startsWith("#"))) {
+      // As it is shipped: then the parser is not even loaded.
+      return new ConfigFile(
+          file, Map.of(), Policy.OPEN, Baseline.none(), Limits.defaults(), List.of());
+    }
+    ConfigReader reader = new ConfigReader(file);
+    TomlSection root = TomlSection.parse(text, reader.problems);
+    Map<String, String> options = reader.options(root, serve);
+    Policy policy = new Policy(root.sections("grant").stream().map(reader::grant).toList());
+    Baseline baseline =
+        new Baseline(root.sections("baseline").stream().map(reader::baseline).toList());
+    Limits limits = root.section("limits").map(reader::limits).orElse(Limits.defaults());
+    root.refuseOthers(optionsOf(serve).keySet());
+    if (!reader.problems.isEmpty()) {
+      throw new ConfigException(reader.problems.lines());
+    }
+    return new ConfigFile(file, options, policy, baseline, limits, reader.warnings.lines());
+  }
+
+  // ---- Options ----
+
+  private static Map<String, OptionSpec> optionsOf(CommandSpec serve) {
+    Map<String, OptionSpec> options = new LinkedHashMap<>();
+    for (OptionSpec option : serve.options()) {
+      String name = ConfigFile.nameOf(option);
+      if (!NOT_IN_FILES.contains(name)) {
+        options.put(name, option);
+      }
+    }
+    return options;
+  }
+
+  private Map<String, String> options(TomlSection root, CommandSpec serve) {
+    Map<String, String> values = new LinkedHashMap<>();
+    optionsOf(serve)
+        .forEach(
+            (name, option) -> {
+              if (root.has(name)) {
+                option(root, name, option).ifPresent(value -> values.put(name, value));
+              }
+            });
+    return values;
+  }
+
+  /** A value as it would stand on the command line. */
+  private Optional<String> option(TomlSection root, String name, OptionSpec option) {
+    if (option.typeInfo().isBoolean()) {
+      return root.bool(name).map(String::valueOf);
+    }
+    String example =
+        '"' + Optional.ofNullable(option.defaultValue()).orElse(option.paramLabel()) + '"';
+    if (option.typeInfo().isMultiValue()) {
+      List<String> items = root.list(name, "[" + example + "]", text -> checked(option, text));
+      boolean arePaths = option.typeInfo().getAuxiliaryTypes()[0] == Path.class;
+      return items.isEmpty()
+          ? Optional.empty()
+          : Optional.of(String.join(arePaths ? "\n" : ",", items));
+    }
+    // 0o660 and 660 are different numbers in TOML, and both would be taken for the other one.
+    Optional<String> text =
+        option.paramLabel().equals("<OCTAL>")
+            ? root.string(name, example)
+            : root.text(name, example);
+    text.ifPresent(
+        value -> {
+          try {
+            checked(option, value);
+          } catch (IllegalArgumentException e) {
+            root.refuse(name, e.getMessage());
+          }
+        });
+    return text;
+  }
+
+  /**
+   * Has an option's own converter look at a value.
+   *
+   * @throws IllegalArgumentException saying what would be right
+   */
+  private static String checked(OptionSpec option, String text) {
+    try {
+      for (ITypeConverter<?> converter : option.converters()) {
+        converter.convert(text);
+      }
+      return text;
+    } catch (Exception e) {
+      throw new IllegalArgumentException(e.getMessage(), e);
+    }
+  }
+
+  // ---- Grants ----
+
+  private Grant grant(TomlSection section) {
+    List<Who> who = section.list("who", "[\"uid:alice\"]", Who::parse);
+    for (Who each : who) {
+      if (!each.isKnown()) {
+        warnings.add(section.place(), each + " is not known on this machine, so it is nobody");
+      }
+    }
+    List<String> names = section.list("groups", "[\"gpu-read\"]", ConfigReader::groupName);
+    if (!section.has("who") || !section.has("groups")) {
+      section.refuse(
+          "a grant needs who and groups, such as who = [\"uid:alice\"] and groups ="
+              + " [\"gpu-read\"]");
+    }
+    Set<ApiGroup> groups =
+        Arrays.stream(ApiGroup.values())
+            .filter(group -> names.contains(group.wireName()))
+            .collect(Collectors.toCollection(() -> EnumSet.noneOf(ApiGroup.class)));
+    List<GpuSelector> gpus = gpus(section);
+    Set<SettingKey> settings = settings(section);
+    Map<SettingKey, Grant.Range> bounds = bounds(section);
+    section.refuseOthers(List.of());
+    for (String key : List.of("settings", POWER_LIMIT_W, GPU_CLOCK_MHZ, MEM_CLOCK_MHZ)) {
+      if (section.has(key) && !groups.contains(ApiGroup.GPU_CONTROL)) {
+        section.refuse(key, "has no effect without gpu-control in groups");
+      }
+    }
+    if (!settings.containsAll(bounds.keySet())) {
+      section.refuse("settings", "lacks what this grant has a range for");
+    }
+    return new Grant(who, groups, names.contains(Claims.LEASE_ADMIN), gpus, settings, bounds);
+  }
+
+  private static String groupName(String text) {
+    try {
+      return new Converters.Scopes().convert(text).getFirst();
+    } catch (TypeConversionException e) {
+      throw new IllegalArgumentException(e.getMessage(), e);
+    }
+  }
+
+  private static List<GpuSelector> gpus(TomlSection section) {
+    return section.has("gpus") ? section.list("gpus", "[0, 1]", ConfigReader::gpu) : List.of();
+  }
+
+  private static GpuSelector gpu(String text) {
+    if (text.matches("\\d{1,9}")) {
+      return new GpuSelector.Index(Integer.parseInt(text));
+    }
+    if (text.matches("(?i)(GPU|MIG)-[0-9a-f-]+")) {
+      return new GpuSelector.Uuid(text);
+    }
+    throw new IllegalArgumentException(
+        "'" + text + "' is neither the index of a GPU, such as 0, nor its UUID, GPU-...");
+  }
+
+  private static Set<SettingKey> settings(TomlSection section) {
+    List<SettingKey> some =
+        section.has("settings")
+            ? section.list("settings", "[\"power_limit\"]", ConfigReader::setting)
+            : List.of(SettingKey.values());
+    return some.isEmpty() ? EnumSet.noneOf(SettingKey.class) : EnumSet.copyOf(some);
+  }
+
+  private static SettingKey setting(String text) {
+    return SettingKey.of(text)
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "'"
+                        + text
+                        + "' is none of "
+                        + Arrays.stream(SettingKey.values())
+                            .map(SettingKey::wireName)
+                            .collect(Collectors.joining(", "))));
+  }
+
+  private static Map<SettingKey, Grant.Range> bounds(TomlSection section) {
+    Map<SettingKey, Grant.Range> bounds = new EnumMap<>(SettingKey.class);
+    section
+        .range(POWER_LIMIT_W, "[200, 300]")
+        .ifPresent(watts -> bounds.put(SettingKey.POWER_LIMIT, range(watts, 1000)));
+    section
+        .range(GPU_CLOCK_MHZ, "[900, 1500]")
+        .ifPresent(mhz -> bounds.put(SettingKey.GPU_CLOCKS, range(mhz, 1)));
+    section
+        .range(MEM_CLOCK_MHZ, "[2619, 2619]")
+        .ifPresent(mhz -> bounds.put(SettingKey.MEM_CLOCKS, range(mhz, 1)));
+    return bounds;
+  }
+
+  private static Grant.Range range(double[] ends, int factor) {
+    return new Grant.Range(Math.round(ends[0] * factor), Math.round(ends[1] * factor));
+  }
+
+  // ---- Baseline ----
+
+  private Baseline.Entry baseline(TomlSection section) {
+    List<GpuSelector> gpus = gpus(section);
+    List<SettingValue> values = new ArrayList<>();
+    section
+        .number(POWER_LIMIT_W, "300")
+        .ifPresent(watts -> values.add(new SettingValue.PowerLimit(watts * 1000)));
+    section
+        .range(GPU_CLOCK_MHZ, "[900, 1500]")
+        .ifPresent(mhz -> values.add(new SettingValue.GpuClocks(Optional.of(clocks(mhz)))));
+    section
+        .range(MEM_CLOCK_MHZ, "[2619, 2619]")
+        .ifPresent(mhz -> values.add(new SettingValue.MemClocks(Optional.of(clocks(mhz)))));
+    section
+        .bool("persistence_mode")
+        .ifPresent(enabled -> values.add(new SettingValue.PersistenceMode(enabled)));
+    section.refuseOthers(List.of());
+    if (values.isEmpty()) {
+      section.refuse("a baseline needs a setting, such as power_limit_w = 300");
+    }
+    Set<String> names =
+        gpus.stream().map(GpuSelector::toString).collect(Collectors.toUnmodifiableSet());
+    return new Baseline.Entry(names.isEmpty() ? Optional.empty() : Optional.of(names), values);
+  }
+
+  private static ClockRange clocks(double[] mhz) {
+    return new ClockRange(Math.round(mhz[0]), Math.round(mhz[1]));
+  }
+
+  // ---- Limits ----
+
+  private Limits limits(TomlSection section) {
+    Limits usual = Limits.defaults();
+    long answerSeconds = Answer.PATIENCE.toSeconds() + 1;
+    Limits limits =
+        new Limits(
+            (int) within(section, "connections", 16, 1_000_000, usual.connections()),
+            seconds(section, "to_send_request_s", 1, usual.toSendRequest()),
+            seconds(section, "to_take_answer_s", answerSeconds, usual.toTakeAnswer()));
+    section.refuseOthers(List.of());
+    return limits;
+  }
+
+  private static Duration seconds(TomlSection section, String key, long min, Duration usual) {
+    return Duration.ofSeconds(within(section, key, min, 86_400, usual.toSeconds()));
+  }
+
+  private static long within(TomlSection section, String key, long min, long max, long usual) {
+    long value = section.number(key, String.valueOf(usual)).orElse(usual);
+    if (value < min || value > max) {
+      section.refuse(key, value + " is not from " + min + " to " + max);
+      return usual;
+    }
+    return value;
+  }
+}
