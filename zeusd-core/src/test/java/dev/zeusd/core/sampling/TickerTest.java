@@ -9,6 +9,7 @@ import dev.zeusd.core.worker.ManualClock;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.logging.Level;
@@ -29,7 +30,7 @@ class TickerTest {
   private final AtomicInteger toHang = new AtomicInteger();
   private final AtomicInteger hanging = new AtomicInteger();
   private final AtomicInteger ended = new AtomicInteger();
-  private final CountDownLatch release = new CountDownLatch(1);
+  private volatile CountDownLatch release = new CountDownLatch(1);
   private volatile long passTakesNanos;
   private final Ticker ticker = new Ticker("ticker under test", PERIOD, clock, this::pass);
 
@@ -177,6 +178,52 @@ class TickerTest {
     assertEquals(12, threads());
     release.countDown();
     Await.until("they end", () -> ended.get() == 10 && threads() == 2);
+  }
+
+  /** In any order: who starts gets ticks at the rate, and who hangs leaves nothing behind. */
+  @Test
+  void anyOrderOfStartsStopsHangsAndHealingsKeepsTheRate() throws Exception {
+    for (int seed = 1; seed <= 20; seed++) {
+      Random random = new Random(seed);
+      StringBuilder steps = new StringBuilder("seed " + seed + ":");
+      boolean isStarted = false;
+      for (int step = 0; step < 40; step++) {
+        int choice = random.nextInt(6);
+        steps.append(' ').append(choice);
+        if (choice == 0) {
+          release.countDown();
+          Await.until(steps + ": those that hung end", () -> hanging.get() == 0);
+          release = new CountDownLatch(1);
+        } else if (choice == 1 && isStarted) {
+          ticker.stop();
+          isStarted = false;
+        } else if (!isStarted) {
+          startAndWait();
+          isStarted = true;
+        } else if (choice == 2 && hanging.get() < 5) {
+          hangAndBeReplaced();
+        } else {
+          int before = ticksMs.size();
+          pass(PERIOD);
+          assertEquals(before + 1, ticksMs.size(), steps.toString());
+        }
+        int own = isStarted ? 2 : 0;
+        Await.until(steps + ": no thread too many", () -> threads() == own + hanging.get());
+      }
+      ticker.stop();
+    }
+  }
+
+  private void hangAndBeReplaced() throws InterruptedException {
+    int before = hanging.get();
+    toHang.set(1);
+    clock.advance(PERIOD);
+    Await.until("it hangs", () -> hanging.get() == before + 1);
+    int ticks = ticksMs.size();
+    clock.awaitWaiting(1);
+    clock.advance(WATCH);
+    Await.until("another one ticks", () -> ticksMs.size() > ticks);
+    clock.awaitWaiting(2);
   }
 
   @Test
