@@ -12,13 +12,13 @@ import io.helidon.http.HttpException;
 import io.helidon.http.Method;
 import io.helidon.http.ServerResponseHeaders;
 import io.helidon.http.Status;
+import io.helidon.http.WritableHeaders;
 import io.helidon.webserver.ServerConnectionException;
 import io.helidon.webserver.http.DirectHandlers;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
-import java.io.ByteArrayOutputStream;
-import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Optional;
 
 /** Turns every failure into a status and a JSON body. */
@@ -149,25 +149,27 @@ public final class ErrorMapper {
 
   /** A whole response to what is no request. */
   static byte[] response(Status status, String message) {
-    return response(status, "", WireJson.error(message), false);
+    return response(status, WritableHeaders.create(), WireJson.error(message), false);
   }
 
   /** A whole response, for a request whose handler is held up by a device. */
   static byte[] inPlaceOfHandler(DeviceErrors e, boolean isHead) {
     Status status = worst(e);
-    boolean comesBack = status.equals(Status.SERVICE_UNAVAILABLE_503);
-    String retry = comesBack ? "Retry-After: " + RETRY_AFTER.get() + "\r\n" : "";
-    return response(status, retry, json(e), isHead);
+    WritableHeaders<?> headers = WritableHeaders.create();
+    if (status.equals(Status.SERVICE_UNAVAILABLE_503)) {
+      headers.set(RETRY_AFTER);
+    }
+    return response(status, headers, json(e), isHead);
   }
 
-  private static byte[] response(Status status, String headers, byte[] json, boolean isHead) {
-    String head =
-        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%sConnection: close\r\nContent-Length: %d\r\n\r\n"
-            .formatted(status.code(), status.reasonPhrase(), headers, json.length);
-    ByteArrayOutputStream response = new ByteArrayOutputStream();
-    response.writeBytes(head.getBytes(StandardCharsets.US_ASCII));
-    response.writeBytes(isHead ? new byte[0] : json);
-    return response.toByteArray();
+  private static byte[] response(
+      Status status, WritableHeaders<?> headers, byte[] json, boolean isHead) {
+    headers.set(HeaderValues.CONTENT_TYPE_JSON).set(HeaderValues.CONNECTION_CLOSE);
+    headers.contentLength(json.length);
+    byte[] head = ResponseHead.of(status, headers);
+    byte[] response = Arrays.copyOf(head, head.length + (isHead ? 0 : json.length));
+    System.arraycopy(json, 0, response, head.length, response.length - head.length);
+    return response;
   }
 
   private static Status worst(DeviceErrors errors) {

@@ -4,13 +4,7 @@ import dev.zeusd.core.settings.Lease;
 import dev.zeusd.server.Limits;
 import dev.zeusd.server.connection.Connection;
 import dev.zeusd.server.connection.TryLater;
-import io.helidon.common.buffers.BufferData;
-import io.helidon.http.DateTime;
-import io.helidon.http.Header;
-import io.helidon.http.HeaderNames;
-import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;
-import io.helidon.http.WritableHeaders;
 import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -36,11 +30,6 @@ final class LeaseStreams implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(LeaseStreams.class.getName());
   private static final long BEAT_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final int STUCK_BEATS = 10;
-  private static final Header EVENT_STREAM =
-      HeaderValues.create(HeaderNames.CONTENT_TYPE, "text/event-stream");
-  private static final Header NOT_TRANSFORMED =
-      HeaderValues.create(HeaderNames.CACHE_CONTROL, "no-cache, no-transform");
-  private static final Header NOT_BUFFERED = HeaderValues.create("X-Accel-Buffering", "no");
 
   private final int most;
   private final Set<Kept> streams = ConcurrentHashMap.newKeySet();
@@ -117,7 +106,7 @@ final class LeaseStreams implements AutoCloseable {
       Instant acceptedUntil) {
     SocketChannel channel = connection.channel();
     boolean chunked = !Routes.isHttp10(request);
-    byte[] head = head(response, chunked);
+    byte[] head = ResponseHead.ofEvents(response, chunked);
     if (streams.size() >= most) {
       throw TryLater.refusal(
           Status.SERVICE_UNAVAILABLE_503,
@@ -156,22 +145,6 @@ final class LeaseStreams implements AutoCloseable {
       throw new CloseConnectionException("the client is gone", e);
     }
     throw new CloseConnectionException("nothing follows");
-  }
-
-  private static byte[] head(ServerResponse response, boolean chunked) {
-    WritableHeaders<?> headers = WritableHeaders.create(response.headers());
-    headers.set(EVENT_STREAM).set(NOT_TRANSFORMED).set(NOT_BUFFERED);
-    headers.set(HeaderValues.CONNECTION_CLOSE);
-    if (chunked) {
-      headers.set(HeaderValues.TRANSFER_ENCODING_CHUNKED);
-    }
-    BufferData head = BufferData.growing(512);
-    head.write("HTTP/1.1 200 OK\r\nDate: ".getBytes(StandardCharsets.US_ASCII));
-    head.write(DateTime.http1Bytes());
-    headers.forEach(header -> header.writeHttp1Header(head));
-    head.write('\r');
-    head.write('\n');
-    return head.readBytes();
   }
 
   private static String event(Lease lease, String state) {

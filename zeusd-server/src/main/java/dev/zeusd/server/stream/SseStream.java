@@ -1,13 +1,8 @@
 package dev.zeusd.server.stream;
 
 import dev.zeusd.server.connection.Connection;
+import dev.zeusd.server.http.ResponseHead;
 import dev.zeusd.server.http.Routes;
-import io.helidon.common.buffers.BufferData;
-import io.helidon.http.DateTime;
-import io.helidon.http.Header;
-import io.helidon.http.HeaderNames;
-import io.helidon.http.HeaderValues;
-import io.helidon.http.WritableHeaders;
 import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -27,17 +22,7 @@ import java.util.concurrent.locks.LockSupport;
  */
 final class SseStream implements Connection.Stream {
   private static final long STUCK_NANOS = TimeUnit.SECONDS.toNanos(10);
-  private static final byte[] STATUS_LINE = EventChunk.ascii("HTTP/1.1 200 OK\r\nDate: ");
   private static final byte[] LAST_CHUNK = EventChunk.ascii("0\r\n\r\n");
-  private static final Header EVENT_STREAM =
-      HeaderValues.create(HeaderNames.CONTENT_TYPE, "text/event-stream");
-
-  /** No cache may keep it, and no proxy hold it back to compress it. */
-  private static final Header NOT_TRANSFORMED =
-      HeaderValues.create(HeaderNames.CACHE_CONTROL, "no-cache, no-transform");
-
-  /** To nginx, which would collect some kilobytes before it passes anything on. */
-  private static final Header NOT_BUFFERED = HeaderValues.create("X-Accel-Buffering", "no");
 
   private final Connection connection;
   private final boolean chunked;
@@ -73,24 +58,7 @@ final class SseStream implements Connection.Stream {
     this.connection = connection;
     this.acceptedUntil = acceptedUntil;
     this.chunked = !Routes.isHttp10(request);
-    this.head = head(response, chunked);
-  }
-
-  private static byte[] head(ServerResponse response, boolean chunked) {
-    WritableHeaders<?> headers = WritableHeaders.create(response.headers());
-    headers.set(EVENT_STREAM).set(NOT_TRANSFORMED).set(NOT_BUFFERED);
-    // Whatever the client sends from here on is thrown away, so nothing can follow.
-    headers.set(HeaderValues.CONNECTION_CLOSE);
-    if (chunked) {
-      headers.set(HeaderValues.TRANSFER_ENCODING_CHUNKED);
-    }
-    BufferData head = BufferData.growing(512);
-    head.write(STATUS_LINE);
-    head.write(DateTime.http1Bytes());
-    headers.forEach(header -> header.writeHttp1Header(head));
-    head.write('\r');
-    head.write('\n');
-    return head.readBytes();
+    this.head = ResponseHead.ofEvents(response, chunked);
   }
 
   /** Sends what comes before the events, and nothing else, as the answer to a HEAD. */
