@@ -1,5 +1,8 @@
 package dev.zeusd.server.http;
 
+import static dev.zeusd.server.http.WireJson.bytes;
+import static dev.zeusd.server.http.WireJson.json;
+
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.settings.LeaseInfo;
@@ -7,12 +10,9 @@ import dev.zeusd.core.settings.Restored;
 import dev.zeusd.core.settings.Setting;
 import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.core.settings.SettingValue.ClockRange;
-import jakarta.json.Json;
 import jakarta.json.JsonArrayBuilder;
-import jakarta.json.JsonObject;
 import jakarta.json.JsonObjectBuilder;
 import jakarta.json.JsonValue;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -31,7 +31,8 @@ final class LeaseJson {
   byte[] taken(Lease lease, boolean crashSafe) {
     Map<Setting, SettingValue> saved = lease.saved();
     return bytes(
-        Json.createObjectBuilder()
+        json()
+            .createObjectBuilder()
             .add("lease_id", lease.id())
             .add("epoch", lease.epoch())
             .add("expires_in_ms", lease.ttl().toMillis())
@@ -42,7 +43,8 @@ final class LeaseJson {
 
   static byte[] renewed(Lease lease) {
     return bytes(
-        Json.createObjectBuilder()
+        json()
+            .createObjectBuilder()
             .add("lease_id", lease.id())
             .add("epoch", lease.epoch())
             .add("expires_in_ms", lease.ttl().toMillis())
@@ -51,7 +53,8 @@ final class LeaseJson {
 
   byte[] ended(Lease lease, Map<Setting, Restored> results) {
     return bytes(
-        Json.createObjectBuilder()
+        json()
+            .createObjectBuilder()
             .add("lease_id", lease.id())
             .add(
                 "gpus",
@@ -59,7 +62,8 @@ final class LeaseJson {
                     results,
                     (object, entry) -> {
                       JsonObjectBuilder result =
-                          Json.createObjectBuilder()
+                          json()
+                              .createObjectBuilder()
                               .add("result", entry.getValue().outcome().wireName());
                       if (!entry.getValue().problem().isEmpty()) {
                         result.add("error", entry.getValue().problem());
@@ -70,23 +74,24 @@ final class LeaseJson {
   }
 
   byte[] list(List<LeaseInfo> infos) {
-    JsonArrayBuilder leases = Json.createArrayBuilder();
+    JsonArrayBuilder leases = json().createArrayBuilder();
     infos.forEach(info -> leases.add(info(info)));
-    return bytes(Json.createObjectBuilder().add("leases", leases).build());
+    return bytes(json().createObjectBuilder().add("leases", leases).build());
   }
 
   private JsonObjectBuilder info(LeaseInfo info) {
-    JsonArrayBuilder ids = Json.createArrayBuilder();
+    JsonArrayBuilder ids = json().createArrayBuilder();
     info.settings().stream()
         .map(setting -> idsByUuid.get(setting.gpuUuid()))
         .filter(id -> id != null)
         .distinct()
         .sorted()
         .forEach(ids::add);
-    JsonArrayBuilder keys = Json.createArrayBuilder();
+    JsonArrayBuilder keys = json().createArrayBuilder();
     info.settings().stream().map(setting -> setting.key().wireName()).distinct().forEach(keys::add);
     JsonObjectBuilder json =
-        Json.createObjectBuilder()
+        json()
+            .createObjectBuilder()
             .add("lease_id", info.id())
             .add("holder", info.holder())
             .add("gpu_ids", ids)
@@ -106,7 +111,8 @@ final class LeaseJson {
 
   static byte[] held(LeaseException.Held held) {
     return bytes(
-        Json.createObjectBuilder()
+        json()
+            .createObjectBuilder()
             .add("error", held.getMessage())
             .add("holder", held.holder())
             .add("expires_in_ms", held.expiresInMs())
@@ -116,7 +122,8 @@ final class LeaseJson {
   /** An event of the stream that keeps a lease. */
   static byte[] event(Lease lease, String state) {
     return bytes(
-        Json.createObjectBuilder()
+        json()
+            .createObjectBuilder()
             .add("epoch", lease.epoch())
             .add("state", state)
             .add("ttl_ms", lease.ttl().toMillis())
@@ -130,9 +137,9 @@ final class LeaseJson {
     for (Map.Entry<Setting, T> entry : values.entrySet()) {
       String uuid = entry.getKey().gpuUuid();
       String name = Optional.ofNullable(idsByUuid.get(uuid)).map(Object::toString).orElse(uuid);
-      add.accept(objects.computeIfAbsent(name, id -> Json.createObjectBuilder()), entry);
+      add.accept(objects.computeIfAbsent(name, id -> json().createObjectBuilder()), entry);
     }
-    JsonObjectBuilder json = Json.createObjectBuilder();
+    JsonObjectBuilder json = json().createObjectBuilder();
     objects.forEach(json::add);
     return json;
   }
@@ -152,13 +159,10 @@ final class LeaseJson {
   private static JsonValue clocks(Optional<ClockRange> locked) {
     return locked.isEmpty()
         ? JsonValue.NULL
-        : Json.createObjectBuilder()
+        : json()
+            .createObjectBuilder()
             .add("min_clock_mhz", locked.get().minClockMhz())
             .add("max_clock_mhz", locked.get().maxClockMhz())
             .build();
-  }
-
-  private static byte[] bytes(JsonObject json) {
-    return json.toString().getBytes(StandardCharsets.UTF_8);
   }
 }

@@ -29,8 +29,8 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
- * All JSON that clients see. What is sent often is put together by hand: it holds nothing but
- * numbers.
+ * JSON that clients see; that about leases is {@link LeaseJson}'s, and events of single samples are
+ * written by the streams. What is sent often is put together by hand: it holds nothing but numbers.
  */
 public final class WireJson {
   /** Looked up once: to look through all modules takes a hundred times as long as an error. */
@@ -40,7 +40,8 @@ public final class WireJson {
 
   private WireJson() {}
 
-  private static JsonProvider json() {
+  /** To build what is not sent often. */
+  static JsonProvider json() {
     return Library.JSON;
   }
 
@@ -262,7 +263,7 @@ public final class WireJson {
     return json.append(first ? "\"" : ",\"").append(id).append("\":");
   }
 
-  private static byte[] bytes(JsonObject json) {
+  static byte[] bytes(JsonObject json) {
     return json.toString().getBytes(StandardCharsets.UTF_8);
   }
 
