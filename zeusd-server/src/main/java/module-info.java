@@ -15,6 +15,4 @@ module dev.zeusd.server {
 
   exports dev.zeusd.server;
   exports dev.zeusd.server.auth;
-  exports dev.zeusd.server.files to
-      dev.zeusd.cli;
 }

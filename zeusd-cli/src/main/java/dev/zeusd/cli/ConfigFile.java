@@ -2,9 +2,9 @@ package dev.zeusd.cli;
 
 import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.ffm.posix.FileFacts;
+import dev.zeusd.ffm.posix.Strangers;
 import dev.zeusd.server.Limits;
 import dev.zeusd.server.auth.Policy;
-import dev.zeusd.server.files.Strangers;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;

@@ -3,7 +3,7 @@ package dev.zeusd.core;
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 
 import dev.zeusd.ffm.posix.FileFacts;
-import dev.zeusd.ffm.posix.ThisProcess;
+import dev.zeusd.ffm.posix.Strangers;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
@@ -97,22 +97,28 @@ public final class StateDirectory {
 
   /** The same on a boot of that id. */
   static StateDirectory openOn(String bootId, Path dir) throws IOException {
+    Path absolute = dir.toAbsolutePath();
     if (!Files.isDirectory(dir)) {
+      refuse(Strangers.onTheWayTo(absolute.getParent()));
       Files.createDirectories(
           dir, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
     }
-    FileFacts facts = FileFacts.ofTarget(dir);
-    if (facts.uid() != 0 && facts.uid() != ThisProcess.effectiveUid()) {
-      throw new IOException("it belongs to user " + Integer.toUnsignedString(facts.uid()));
-    }
-    if (facts.groupMayWrite() || facts.othersMayWrite()) {
-      throw new IOException("others may write to it; chmod go-w makes it fit");
-    }
+    refuse(Strangers.whoReplaces(absolute));
+    refuse(Strangers.whoChangesEntries(absolute));
     if (!Files.isWritable(dir)) {
       throw new AccessDeniedException(dir.toString());
     }
     lock(dir.toRealPath());
     return new StateDirectory(dir, bootId);
+  }
+
+  private static void refuse(Optional<String> stranger) throws IOException {
+    if (stranger.isPresent()) {
+      throw new IOException(
+          stranger.get()
+              + "; only root and the daemon's user may change what is kept there: chown or chmod"
+              + " go-w mends that");
+    }
   }
 
   private static void lock(Path dir) throws IOException {

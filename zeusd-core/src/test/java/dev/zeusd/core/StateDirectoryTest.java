@@ -3,8 +3,10 @@ package dev.zeusd.core;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.zeusd.ffm.fake.ChildJvm;
+import dev.zeusd.ffm.posix.ThisProcess;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -134,8 +136,16 @@ class StateDirectoryTest {
   @Test
   void oneThatOthersMayWriteToIsNotUsed() throws IOException {
     Files.createDirectories(dir);
-    Files.setPosixFilePermissions(dir, PosixFilePermissions.fromString("rwxrwxr-x"));
-    assertRefused("others may write to it");
+    Files.setPosixFilePermissions(dir, PosixFilePermissions.fromString("rwxr-xrwx"));
+    assertRefused("everybody may write to " + dir);
+  }
+
+  @Test
+  void oneThatAStrangerCouldLeadElsewhereIsNotUsed() throws IOException {
+    assumeTrue(ThisProcess.effectiveUid() == 0, "needs root, to give a directory to somebody else");
+    Path theirs = Files.createDirectories(dir.getParent());
+    Files.setAttribute(theirs, "unix:uid", 65534);
+    assertRefused(theirs + " belongs to user");
   }
 
   @Test

@@ -4,9 +4,9 @@ import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 
 import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.ffm.posix.PathHandle;
+import dev.zeusd.ffm.posix.Strangers;
 import dev.zeusd.ffm.posix.Umask;
 import dev.zeusd.server.files.PathLock;
-import dev.zeusd.server.files.Strangers;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.ConnectException;

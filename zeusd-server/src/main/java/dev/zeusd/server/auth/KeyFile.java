@@ -2,8 +2,8 @@ package dev.zeusd.server.auth;
 
 import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.ffm.posix.OrdinaryFile;
+import dev.zeusd.ffm.posix.Strangers;
 import dev.zeusd.server.ServerStartException;
-import dev.zeusd.server.files.Strangers;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;

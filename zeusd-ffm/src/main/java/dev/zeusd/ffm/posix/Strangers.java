@@ -1,9 +1,7 @@
-package dev.zeusd.server.files;
+package dev.zeusd.ffm.posix;
 
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 
-import dev.zeusd.ffm.posix.FileFacts;
-import dev.zeusd.ffm.posix.ThisProcess;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemLoopException;
