@@ -27,10 +27,10 @@ import java.util.Optional;
  * <p>A counter whose energy was told goes on where an earlier process has left it, by the same
  * rules. It is saved before it is told for the first time, and after each wrap and reset, so that
  * what comes later can be worked out from the raw counter; and every few minutes, or after {@link
- * #UNSAVED_UJ}, since a counter that was not watched for as long as a wrap takes, or that was reset
- * meanwhile, could be anywhere. Then, and only then, {@link #MOST_UNSAVED_UJ} is taken for what may
- * have been told and not saved by a process that was killed, so that energy rather leaps by that
- * than goes back.
+ * #UNSAVED_NANOS} at the highest power, since a counter that was not watched for as long as a wrap
+ * takes, or that was reset meanwhile, could be anywhere. Then, and only then, {@link
+ * #MAX_UNSAVED_NANOS} at that power is taken for what may have been told and not saved by a process
+ * that was killed, so that energy rather leaps by that than goes back.
  *
  * <p>Where the range is unknown, or a value above it shows that it is wrong, a wrap counts as a
  * reset.
@@ -47,13 +47,13 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
    */
   private static final long SLACK_UJ = 100_000_000;
 
-  /** Energy that is told without being saved: 1 kJ, for each kW of the highest power. */
-  private static final long UNSAVED_UJ = 1_000_000_000;
+  /** As much energy as the highest power uses in a second is told without being saved. */
+  private static final long UNSAVED_NANOS = 1_000_000_000;
 
   /**
    * The same when saving takes its time: two seconds from one to the next, and some for the disk.
    */
-  private static final long MOST_UNSAVED_UJ = 4 * UNSAVED_UJ;
+  private static final long MAX_UNSAVED_NANOS = 4 * UNSAVED_NANOS;
 
   /** 65 kJ: what 32 bits hold in the smallest unit there is. */
   private static final long SMALLEST_RANGE_UJ = 65_000_000_000L;
@@ -124,13 +124,13 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
   @Override
   public EnergyReading readToTell() {
     EnergyReading reading = read();
-    Saved now = toSave(energyUj + MOST_UNSAVED_UJ * highestPowerUjPerNs);
+    Saved now = toSave(energyUj + MAX_UNSAVED_NANOS * highestPowerUjPerNs);
     boolean underivable =
         saved.isEmpty() || energyUj - lastRawUj != saved.get().energyUj() - saved.get().rawUj();
     if (underivable) {
       savedCounters.saveNow(zoneName, now);
       saved = Optional.of(now);
-    } else if (energyUj - saved.get().energyUj() >= UNSAVED_UJ * highestPowerUjPerNs
+    } else if (energyUj - saved.get().energyUj() >= UNSAVED_NANOS * highestPowerUjPerNs
         || lastNanos - saved.get().bootNanos() >= maxSilenceNanos() / 2) {
       savedCounters.saveSoon(zoneName, now);
       saved = Optional.of(now);

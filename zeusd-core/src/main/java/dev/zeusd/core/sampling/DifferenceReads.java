@@ -17,7 +17,7 @@ import java.util.function.Supplier;
  */
 final class DifferenceReads<D, S extends PowerSample> implements AutoCloseable {
   /** Most reads for a single reading: after a reset of the counter there is no difference. */
-  private static final int MOST_READS = 5;
+  private static final int MAX_READS = 5;
 
   private final Supplier<PowerReader<D, S>> readers;
   private final long periodNanos;
@@ -49,7 +49,7 @@ final class DifferenceReads<D, S extends PowerSample> implements AutoCloseable {
     underWay.add(result);
     result.whenComplete((sample, failure) -> underWay.remove(result));
     try {
-      readOnce(device, readers.get(), result, MOST_READS);
+      readOnce(device, readers.get(), result, MAX_READS);
     } catch (Throwable e) {
       result.completeExceptionally(e);
     }

@@ -10,11 +10,11 @@ import java.util.function.Consumer;
  * left to its own thread, and published by itself when it answers.
  */
 final class SampledDevices<D, S extends PowerSample> implements Ticker.Pass {
-  /** What the reads of one tick may take of a period, for the thread that makes them all. */
-  private static final int SHARE_OF_PERIOD = 4;
+  /** Which part of a period the reads of one tick may take on the ticker's thread. */
+  private static final int PART_OF_PERIOD = 4;
 
   private final List<Sampled<D, S>> devices;
-  private final long mostNanos;
+  private final long budgetNanos;
   private final NanoClock clock;
   private final Consumer<Board.Entry<S>[]> publisher;
 
@@ -29,7 +29,7 @@ final class SampledDevices<D, S extends PowerSample> implements Ticker.Pass {
       NanoClock clock,
       Consumer<Board.Entry<S>[]> publisher) {
     this.devices = devices;
-    this.mostNanos = periodNanos / SHARE_OF_PERIOD;
+    this.budgetNanos = periodNanos / PART_OF_PERIOD;
     this.clock = clock;
     this.publisher = publisher;
   }
@@ -59,7 +59,7 @@ final class SampledDevices<D, S extends PowerSample> implements Ticker.Pass {
   @Override
   public void run(Ticker.Lead lead, long dueNanos, boolean onSchedule) {
     Board.Entry<S>[] read = Board.newEntries(devices.size());
-    long leftNanos = mostNanos;
+    long leftNanos = budgetNanos;
     for (int index = 0; index < read.length && !lead.isOver(); index++) {
       Sampled<D, S> device = devices.get(index);
       if (device.isDue(dueNanos, onSchedule)) {

@@ -14,9 +14,9 @@ final class EventChunk {
   private static final byte[] END_OF_LINE = ascii("\r\n");
 
   /** Before the events: the size in hexadecimal digits, and the end of its line. */
-  private static final int MOST_DIGITS = 8;
+  private static final int MAX_DIGITS = 8;
 
-  private static final int EVENTS = MOST_DIGITS + END_OF_LINE.length;
+  private static final int EVENTS = MAX_DIGITS + END_OF_LINE.length;
 
   private byte[] bytes = new byte[1024];
   private int end;
@@ -88,7 +88,7 @@ final class EventChunk {
   ByteBuffer frame() {
     int size = end - EVENTS;
     text(END_OF_LINE);
-    int begin = MOST_DIGITS;
+    int begin = MAX_DIGITS;
     System.arraycopy(END_OF_LINE, 0, bytes, begin, END_OF_LINE.length);
     do {
       bytes[--begin] = (byte) Character.forDigit(size & 15, 16);
