@@ -14,7 +14,7 @@ import java.util.Optional;
  * @param by the lease that wrote last; empty if a baseline asks for it
  */
 record Change(SettingValue before, Written written, int driverGeneration, Optional<Lease> by) {
-  /** Of another process. */
+  /** Written by an earlier process, whose count says nothing to this one. */
   static final int UNKNOWN = -1;
 
   Change with(Written values, Optional<Lease> lease) {

@@ -23,7 +23,11 @@ public final class ClientProcess implements AutoCloseable {
       return pid + "." + startTicks + "." + inode;
     }
 
-    /** Throws what it likes for what is none. */
+    /**
+     * One from its {@link #text}.
+     *
+     * @throws IllegalArgumentException or {@link IndexOutOfBoundsException} for any other text
+     */
     static Id parse(String text) {
       String[] parts = text.split("\\.");
       return new Id(Long.parseLong(parts[0]), Long.parseLong(parts[1]), Long.parseLong(parts[2]));

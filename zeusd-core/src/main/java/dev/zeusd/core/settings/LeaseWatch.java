@@ -4,6 +4,7 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -92,7 +93,10 @@ final class LeaseWatch {
     return table.locked(
         () ->
             table.states.values().stream()
-                .filter(state -> state.isDue(now, generations.get(state.setting.gpuUuid())))
+                .filter(
+                    state ->
+                        state.isDue(
+                            now, Optional.ofNullable(generations.get(state.setting.gpuUuid()))))
                 .map(state -> state.setting)
                 .toList());
   }

@@ -45,11 +45,12 @@ final class LeaseWriter {
       // Whoever has changed it before is still the one to put it back.
       Optional<Lease> by = earlier.isPresent() ? earlier.get().by() : Optional.of(lease);
       table.locked(
-          () -> told(lease, setting, change -> change.with(change.written().failed(), by)));
+          () -> noteOutcome(lease, setting, change -> change.with(change.written().failed(), by)));
       saved.tryAppend(table.locked(() -> saved.nextLine(setting, lease, Optional.empty())));
       throw e;
     }
-    table.locked(() -> told(lease, setting, change -> change.succeeded(gpu.driverGeneration())));
+    table.locked(
+        () -> noteOutcome(lease, setting, change -> change.succeeded(gpu.driverGeneration())));
     clocks.remember(gpu, value);
   }
 
@@ -87,8 +88,8 @@ final class LeaseWriter {
     return saved.nextLine(setting, lease, Optional.of(value));
   }
 
-  /** What came of it; meanwhile the lease may have ended. */
-  private void told(Lease lease, Setting setting, UnaryOperator<Change> outcome) {
+  /** Does nothing if the lease has ended meanwhile. */
+  private void noteOutcome(Lease lease, Setting setting, UnaryOperator<Change> outcome) {
     table
         .known(setting)
         .filter(state -> state.change.flatMap(Change::by).equals(Optional.of(lease)))

@@ -154,7 +154,7 @@ public final class Leases implements AutoCloseable {
     return nameless;
   }
 
-  /** The same, without those of GPUs whose UUID is not known: no lease can hold them. */
+  /** As {@link #settings}, but without GPUs whose UUID is not known: no lease can hold those. */
   public List<Setting> knownSettings(Collection<Integer> gpuIds, Set<SettingKey> keys) {
     List<Setting> settings = new ArrayList<>();
     for (DeviceWorker<Gpu> gpu : parts.gpus()) {

@@ -29,7 +29,10 @@ final class LockedClocks {
     Known now = new Known(value, gpu.driverGeneration());
     Known before = bySetting.put(new Setting(uuid.get(), value.key()), now);
     boolean isNew = !now.equals(before);
-    unsaved |= isNew;
+    if (isNew) {
+      // Never set to false here: another GPU's thread may just have something to save.
+      unsaved = true;
+    }
     return isNew;
   }
 

@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.Set;
 
@@ -33,14 +34,19 @@ final class Recovery {
     clocks = leases.parts().clocks();
   }
 
-  /** Undoes what {@link #read} has done when it failed. */
+  /** Undoes what {@link #read} has done before it failed. */
   void forget() {
     table.states.clear();
     table.leases.clear();
     table.changed(List.of());
   }
 
-  /** Throws what it likes for what it does not understand. */
+  /**
+   * Fills the table from the lines of the file.
+   *
+   * @throws IllegalArgumentException or {@link IndexOutOfBoundsException} or {@link
+   *     NoSuchElementException} for a line that makes no sense; {@link #forget} has to follow
+   */
   void read(List<String> lines) {
     List<String[]> settings = new ArrayList<>();
     List<String[]> leaseLines = new ArrayList<>();

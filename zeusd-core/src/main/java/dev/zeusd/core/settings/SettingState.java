@@ -8,7 +8,7 @@ import java.util.concurrent.TimeUnit;
  */
 final class SettingState {
   private static final long FIRST_RETRY_NANOS = TimeUnit.SECONDS.toNanos(1);
-  private static final int MOST_DOUBLINGS = 5;
+  private static final int MAX_DOUBLINGS = 5;
 
   final Setting setting;
 
@@ -52,10 +52,15 @@ final class SettingState {
     return holder.isEmpty() && change.isEmpty() && !restoring;
   }
 
-  /** Whether it should be put back now; {@code driverGeneration} is null without the GPU. */
-  boolean isDue(long nowNanos, Integer driverGeneration) {
+  /**
+   * Whether it should be put back now.
+   *
+   * @param driverGeneration the GPU's now; empty if the GPU is not there
+   */
+  boolean isDue(long nowNanos, Optional<Integer> driverGeneration) {
     boolean isNew =
-        failure.isEmpty() || driverGeneration != null && driverGeneration != triedGeneration;
+        failure.isEmpty()
+            || driverGeneration.filter(generation -> generation != triedGeneration).isPresent();
     return isPending() && !restoring && (isNew || retryNanos - nowNanos <= 0);
   }
 
@@ -67,7 +72,7 @@ final class SettingState {
 
   void failed(String why, long nowNanos) {
     failure = Optional.of(why);
-    retryNanos = nowNanos + (FIRST_RETRY_NANOS << Math.min(failures, MOST_DOUBLINGS));
+    retryNanos = nowNanos + (FIRST_RETRY_NANOS << Math.min(failures, MAX_DOUBLINGS));
     failures++;
   }
 }
