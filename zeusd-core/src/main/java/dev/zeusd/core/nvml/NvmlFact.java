@@ -10,11 +10,6 @@ final class NvmlFact<T> {
   private boolean settled;
   private boolean complained;
 
-  /** How it is asked for. */
-  interface Question<T> {
-    T ask() throws NvmlException;
-  }
-
   /** A fact, by its name in the log. */
   NvmlFact(String name) {
     this.name = name;

@@ -115,10 +115,6 @@ final class NvmlGpu implements Gpu {
 
   // ---- Readings ----
 
-  private interface Getter<T> {
-    T get() throws NvmlException;
-  }
-
   @Override
   public long powerMw() {
     powerFailures.throwWhileWaiting();
@@ -137,14 +133,14 @@ final class NvmlGpu implements Gpu {
     }
   }
 
-  private <T> T get(Getter<T> getter) {
+  private <T> T get(Question<T> question) {
     failures.throwWhileWaiting();
-    return call(getter);
+    return call(question);
   }
 
-  private <T> T call(Getter<T> getter) {
+  private <T> T call(Question<T> question) {
     try {
-      T value = getter.get();
+      T value = question.ask();
       failures.end();
       describeIfUnknown();
       return value;
@@ -228,7 +224,7 @@ final class NvmlGpu implements Gpu {
   }
 
   /** Runs what sets a value; a refusal of the value says what is possible. */
-  private void set(Asked asked, Command command, Getter<NvmlDevice.Range> possible) {
+  private void set(Asked asked, Command command, Question<NvmlDevice.Range> possible) {
     run(
         () -> {
           try {
@@ -244,10 +240,10 @@ final class NvmlGpu implements Gpu {
   }
 
   private static String refusal(
-      Asked asked, Getter<NvmlDevice.Range> possible, NvmlException refused) {
+      Asked asked, Question<NvmlDevice.Range> possible, NvmlException refused) {
     String inWords = refused.getMessage();
     try {
-      return asked.refusal(possible.get()) + inWords.substring(inWords.lastIndexOf(" ("));
+      return asked.refusal(possible.ask()) + inWords.substring(inWords.lastIndexOf(" ("));
     } catch (NvmlException e) {
       return inWords;
     }

@@ -17,12 +17,11 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /** All GPUs that NVML reports. Thread-safe. */
-public final class NvmlGpus implements AutoCloseable {
+final class NvmlGpus implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(NvmlGpus.class.getName());
   private static final long RELEASE_SECONDS = 8;
 
   private final NvmlLibrary library;
-  private volatile boolean closed;
   private final String driverVersion;
 
   /** Grows, but changes in no other way. */
@@ -30,6 +29,8 @@ public final class NvmlGpus implements AutoCloseable {
 
   /** The initialisation of NVML that they were listed in. */
   private volatile int listedIn;
+
+  private volatile boolean closed;
 
   private NvmlGpus(NvmlLibrary library, String driverVersion, List<NvmlGpu> gpus) {
     this.library = library;
@@ -44,7 +45,7 @@ public final class NvmlGpus implements AutoCloseable {
    * @param afterUpgrade as {@link NvmlLibrary#open(Predicate)}
    * @throws NvmlException where the library cannot be loaded or does not initialise
    */
-  public static NvmlGpus open(Predicate<Path> afterUpgrade) throws NvmlException {
+  static NvmlGpus open(Predicate<Path> afterUpgrade) throws NvmlException {
     NvmlLibrary library = NvmlLibrary.open(afterUpgrade);
     try {
       int count = library.deviceCount();
@@ -68,12 +69,12 @@ public final class NvmlGpus implements AutoCloseable {
   }
 
   /** By id; may be empty. */
-  public List<Gpu> gpus() {
+  List<Gpu> gpus() {
     return List.copyOf(gpus);
   }
 
   /** Whether NVML was initialised since they were listed, such as after a reload of the driver. */
-  public boolean mayHaveMore() {
+  boolean mayHaveMore() {
     return library.initialisations() != listedIn;
   }
 
@@ -84,7 +85,7 @@ public final class NvmlGpus implements AutoCloseable {
    *
    * @throws NvmlException if NVML does not even count them
    */
-  public synchronized void lookForMore() throws NvmlException {
+  synchronized void lookForMore() throws NvmlException {
     int initialisation = library.initialisations();
     if (library.deviceCount() <= gpus.size()) {
       listedIn = initialisation;
@@ -112,7 +113,7 @@ public final class NvmlGpus implements AutoCloseable {
   }
 
   /** The NVIDIA driver's version, for people to read. */
-  public String driverVersion() {
+  String driverVersion() {
     return driverVersion;
   }
 
@@ -122,7 +123,7 @@ public final class NvmlGpus implements AutoCloseable {
    *
    * @return false if it cannot be let go of now, or that takes longer than some seconds
    */
-  public boolean release() {
+  boolean release() {
     CompletableFuture<Boolean> released = new CompletableFuture<>();
     Thread.ofPlatform()
         .daemon()
@@ -132,7 +133,7 @@ public final class NvmlGpus implements AutoCloseable {
   }
 
   /** From now on, lets go of the driver whenever no call was made for this long, unless needed. */
-  public void releaseWhenIdleFor(Duration idle, BooleanSupplier isNeeded) {
+  void releaseWhenIdleFor(Duration idle, BooleanSupplier isNeeded) {
     // It has to sleep through the idle time of a whole library, which no device's thread does.
     Thread.ofPlatform()
         .daemon()

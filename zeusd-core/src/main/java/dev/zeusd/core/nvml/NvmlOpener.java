@@ -17,7 +17,7 @@ import java.util.function.Predicate;
  *
  * <p>Thread-safe.
  */
-public final class NvmlOpener implements AutoCloseable {
+final class NvmlOpener implements AutoCloseable {
   private final Predicate<Path> afterUpgrade;
 
   // Guarded by this.
@@ -27,7 +27,7 @@ public final class NvmlOpener implements AutoCloseable {
   private boolean closed;
 
   /** Opens nothing yet; what it opens is told of an upgrade as {@link NvmlGpus#open} says. */
-  public NvmlOpener(Predicate<Path> afterUpgrade) {
+  NvmlOpener(Predicate<Path> afterUpgrade) {
     this.afterUpgrade = afterUpgrade;
   }
 
@@ -38,7 +38,7 @@ public final class NvmlOpener implements AutoCloseable {
    * @throws TimeoutException if that is not over within {@code wait}, or the calling thread is
    *     interrupted; the next call waits for the same. Also after {@link #close}
    */
-  public NvmlGpus open(Duration wait) throws NvmlException, TimeoutException {
+  NvmlGpus open(Duration wait) throws NvmlException, TimeoutException {
     CompletableFuture<NvmlGpus> current = startOrJoin();
     try {
       NvmlGpus gpus = current.get(wait.toNanos(), TimeUnit.NANOSECONDS);
@@ -101,7 +101,7 @@ public final class NvmlOpener implements AutoCloseable {
   }
 
   /** Whether it is under way, or nobody has taken what came of it. */
-  public synchronized boolean isOpening() {
+  synchronized boolean isOpening() {
     return opening != null;
   }
 

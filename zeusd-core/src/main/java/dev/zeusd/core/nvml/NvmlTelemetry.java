@@ -34,10 +34,6 @@ final class NvmlTelemetry {
     this.sensors = device.sensors();
   }
 
-  private interface Question<T> {
-    T ask() throws NvmlException;
-  }
-
   /**
    * Asks; what the GPU does not tell is missing.
    *
