@@ -8,7 +8,7 @@ import java.util.List;
  * How far one reader of a {@link Board} has come: the stamp of the board it has read last. Whoever
  * takes nothing for a while keeps an old one, and gets the latest values with the next board.
  *
- * <p>A reader that has just come also remembers which devices it has not been told of at all: it
+ * <p>A reader that has just come also remembers of which devices it has seen nothing at all: it
  * gets their next value even if that has not changed.
  *
  * <p>For one thread at a time.
@@ -21,23 +21,23 @@ public final class Bookmark<S extends PowerSample> {
   private final NanoClock clock;
   private long seenStamp;
 
-  /** By place in {@code devices}; null once each has been told. */
-  private boolean[] told;
+  /** Whether there was a value of each device, by place in {@code devices}; null once of all. */
+  private boolean[] seen;
 
-  private int untold;
+  private int unseenDevices;
 
   /**
    * Nothing seen.
    *
    * @param devices indices, ascending
-   * @param freshNanos how old a value may be that a newcomer is told
+   * @param freshNanos how old a value may be that a newcomer gets
    */
   Bookmark(int[] devices, long freshNanos, NanoClock clock) {
     this.devices = devices;
     this.freshNanos = freshNanos;
     this.clock = clock;
-    this.told = new boolean[devices.length];
-    this.untold = devices.length;
+    this.seen = new boolean[devices.length];
+    this.unseenDevices = devices.length;
   }
 
   /** The stamp of the last board that was taken from. */
@@ -47,13 +47,13 @@ public final class Bookmark<S extends PowerSample> {
 
   /** Whether there was a value of each device by now. */
   public boolean hasSeenAll() {
-    return untold == 0;
+    return unseenDevices == 0;
   }
 
-  /** Whether a board has a value for each device that has not been told. */
+  /** Whether a board has a value of each device that there was none of so far. */
   public boolean canSeeAll(Board<S> board) {
-    for (int i = 0; untold > 0 && i < devices.length; i++) {
-      if (!told[i] && !isFresh(board.entry(devices[i]))) {
+    for (int i = 0; unseenDevices > 0 && i < devices.length; i++) {
+      if (!seen[i] && !isFresh(board.entry(devices[i]))) {
         return false;
       }
     }
@@ -71,7 +71,7 @@ public final class Bookmark<S extends PowerSample> {
 
   /** What is new on a board, by ascending id; it is not new again. */
   public List<S> take(Board<S> board) {
-    if (board.stamp() == seenStamp && untold == 0) {
+    if (board.stamp() == seenStamp && unseenDevices == 0) {
       return List.of();
     }
     List<S> news = List.of();
@@ -87,15 +87,15 @@ public final class Bookmark<S extends PowerSample> {
   }
 
   private boolean isNews(Board.Entry<S> entry, int i) {
-    if (untold == 0 || told[i]) {
+    if (unseenDevices == 0 || seen[i]) {
       return entry.changedAt() > seenStamp;
     }
     if (!isFresh(entry)) {
       return false;
     }
-    told[i] = true;
-    if (--untold == 0) {
-      told = null;
+    seen[i] = true;
+    if (--unseenDevices == 0) {
+      seen = null;
     }
     return true;
   }

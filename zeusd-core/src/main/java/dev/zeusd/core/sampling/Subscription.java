@@ -40,7 +40,7 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
    * A subscription that is open.
    *
    * @param source gives the newest board
-   * @param freshNanos how old a value may be that a newcomer is told
+   * @param freshNanos how old a value may be that a newcomer gets
    * @param devices indices, ascending
    */
   Subscription(
