@@ -5,7 +5,7 @@ import dev.zeusd.ffm.posix.ThisProcess;
 import dev.zeusd.server.ApiGroup;
 import java.io.IOException;
 import java.util.Collection;
-import java.util.Objects;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /** What this process may do, as far as groups of the API depend on it. */
@@ -41,7 +41,7 @@ final class Privileges {
         groups.stream()
             .sorted()
             .map(group -> lacking(group, devices))
-            .filter(Objects::nonNull)
+            .flatMap(Optional::stream)
             .collect(Collectors.joining(", "));
     if (!lacking.isEmpty()) {
       throw new StartupException(
@@ -49,20 +49,23 @@ final class Privileges {
     }
   }
 
-  /** What a group needs and is not there, or null. */
-  private String lacking(ApiGroup group, NodeConfig devices) {
+  /** What a group needs and does not have; empty if it has all. */
+  private Optional<String> lacking(ApiGroup group, NodeConfig devices) {
     return switch (group) {
       case GPU_CONTROL ->
-          root || has(CAP_SYS_ADMIN) ? null : group.wireName() + " needs root or CAP_SYS_ADMIN";
+          root || has(CAP_SYS_ADMIN)
+              ? Optional.empty()
+              : Optional.of(group.wireName() + " needs root or CAP_SYS_ADMIN");
       case CPU_READ ->
           root
                   || has(CAP_DAC_READ_SEARCH)
                   || has(CAP_DAC_OVERRIDE)
                   || devices.hasReadableCpuCounter()
-              ? null
-              : group.wireName()
-                  + " needs root, CAP_DAC_READ_SEARCH or energy counters that it can read";
-      case GPU_READ -> null;
+              ? Optional.empty()
+              : Optional.of(
+                  group.wireName()
+                      + " needs root, CAP_DAC_READ_SEARCH or energy counters that it can read");
+      case GPU_READ -> Optional.empty();
     };
   }
 
