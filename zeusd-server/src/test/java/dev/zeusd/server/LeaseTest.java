@@ -238,7 +238,8 @@ class LeaseTest {
   @Test
   void whatAKilledClientHeldByAStreamComesBackAfterTheTtl() throws Exception {
     start(Transport.UDS);
-    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=1");
+    // Longer than curl takes to start on a busy machine.
+    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=5");
     setLimit(0, 200_000, 200, lease.header());
     String socket = ((UnixDomainSocketAddress) server.address()).getPath().toString();
     Process client =
@@ -247,8 +248,8 @@ class LeaseTest {
             .start();
     try (BufferedReader events = client.inputReader()) {
       assertTrue(events.readLine().contains("\"state\":\"held\""));
-      // Longer than the TTL.
-      for (int line = 0; line < 6; line++) {
+      // Longer than the TTL: the rest of the first event, and two lines a second.
+      for (int line = 0; line < 13; line++) {
         assertNotNull(events.readLine());
       }
       assertEquals(200_000, nvml.gpu(0).powerLimitMw());
