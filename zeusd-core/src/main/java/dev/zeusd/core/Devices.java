@@ -80,7 +80,7 @@ final class Devices<D, S extends PowerSample> {
       if (byId.get(i - 1).id() == id) {
         DeviceWorker.closeAll(added);
         throw new NodeException(
-            "two %ss have the id %d: backends have to agree on ids".formatted(kind, id), null);
+            "two %ss have the id %d: backends have to agree on ids".formatted(kind, id));
       }
     }
     return new Known<>(List.copyOf(devices), new DeviceSet<>(byId, samplers.apply(byId)));

@@ -130,7 +130,7 @@ class BackendTest {
           @Override
           public void lookForMore() {
             if (looks.incrementAndGet() == 1) {
-              throw new NodeException("the driver is not there; load it", null);
+              throw new NodeException("the driver is not there; load it");
             }
           }
         };

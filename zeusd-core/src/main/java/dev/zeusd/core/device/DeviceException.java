@@ -12,6 +12,10 @@ public abstract sealed class DeviceException extends RuntimeException {
   public static final class InvalidArgument extends DeviceException {
     private static final long serialVersionUID = 1L;
 
+    public InvalidArgument(String message) {
+      this(message, null);
+    }
+
     public InvalidArgument(String message, Throwable cause) {
       super(message, cause);
     }
@@ -21,6 +25,10 @@ public abstract sealed class DeviceException extends RuntimeException {
   public static final class NotSupported extends DeviceException {
     private static final long serialVersionUID = 1L;
 
+    public NotSupported(String message) {
+      this(message, null);
+    }
+
     public NotSupported(String message, Throwable cause) {
       super(message, cause);
     }
@@ -29,6 +37,10 @@ public abstract sealed class DeviceException extends RuntimeException {
   /** The process lacks the privilege. */
   public static final class NoPermission extends DeviceException {
     private static final long serialVersionUID = 1L;
+
+    public NoPermission(String message) {
+      this(message, null);
+    }
 
     public NoPermission(String message, Throwable cause) {
       super(message, cause);
@@ -65,6 +77,10 @@ public abstract sealed class DeviceException extends RuntimeException {
   /** Any other failure of the device or its driver. */
   public static final class Failed extends DeviceException {
     private static final long serialVersionUID = 1L;
+
+    public Failed(String message) {
+      this(message, null);
+    }
 
     public Failed(String message, Throwable cause) {
       super(message, cause);

@@ -52,7 +52,7 @@ public interface Gpu {
 
   /** The power limit that the driver sets by itself, in mW. */
   default long defaultPowerLimitMw() {
-    throw new DeviceException.NotSupported("this GPU does not tell its default power limit", null);
+    throw new DeviceException.NotSupported("this GPU does not tell its default power limit");
   }
 
   /** The limits that can be set. */
@@ -108,6 +108,6 @@ public interface Gpu {
   }
 
   private static DeviceException cannot(String what) {
-    return new DeviceException.NotSupported("this GPU does not " + what, null);
+    return new DeviceException.NotSupported("this GPU does not " + what);
   }
 }

@@ -178,7 +178,7 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
     try {
       long read = rangeFile.read();
       if (read == 0) {
-        throw new DeviceException.Failed(rangeFile + " is 0", null);
+        throw new DeviceException.Failed(rangeFile + " is 0");
       }
       rangeUj = read;
       if (rangeFails) {

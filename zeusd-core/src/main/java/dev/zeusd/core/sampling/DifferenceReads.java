@@ -78,7 +78,7 @@ final class DifferenceReads<D, S extends PowerSample> implements AutoCloseable {
                 return TimedWork.NEVER;
               });
     } else {
-      throw new DeviceException.Failed("the energy counter goes back all the time", null);
+      throw new DeviceException.Failed("the energy counter goes back all the time");
     }
   }
 

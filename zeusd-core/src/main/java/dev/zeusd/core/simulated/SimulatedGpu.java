@@ -185,8 +185,7 @@ public final class SimulatedGpu implements Gpu {
               + MIN_LIMIT_MW
               + " to "
               + DEFAULT_LIMIT_MW
-              + " mW",
-          null);
+              + " mW");
     }
     power.change(() -> powerLimitMw = limitMw);
   }
@@ -212,8 +211,7 @@ public final class SimulatedGpu implements Gpu {
   private static long lockedClock(long minClockMhz, long maxClockMhz, long highestMhz) {
     if (minClockMhz > maxClockMhz) {
       throw new DeviceException.InvalidArgument(
-          "minimum clock " + minClockMhz + " MHz is above maximum clock " + maxClockMhz + " MHz",
-          null);
+          "minimum clock " + minClockMhz + " MHz is above maximum clock " + maxClockMhz + " MHz");
     }
     return Math.min(maxClockMhz, highestMhz);
   }

@@ -93,7 +93,7 @@ class SamplerPropertyTest {
         throw new AssertionError(e);
       }
       if (failing) {
-        throw new DeviceException.Failed("on purpose", null);
+        throw new DeviceException.Failed("on purpose");
       }
       return powerMw;
     }

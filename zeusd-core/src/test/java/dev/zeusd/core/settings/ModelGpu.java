@@ -48,14 +48,14 @@ final class ModelGpu implements Gpu {
     onWrite.accept(value);
     read();
     if (failsToWrite) {
-      throw new DeviceException.Failed("GPU " + info.id() + " does not take it", null);
+      throw new DeviceException.Failed("GPU " + info.id() + " does not take it");
     }
     change.run();
   }
 
   private void read() {
     if (lost) {
-      throw new DeviceException.Failed("GPU " + info.id() + " is lost", null);
+      throw new DeviceException.Failed("GPU " + info.id() + " is lost");
     }
   }
 
