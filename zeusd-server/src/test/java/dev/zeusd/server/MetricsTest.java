@@ -218,18 +218,18 @@ class MetricsTest {
     try (TestServer server = TestServer.start(Transport.UDS)) {
       String count = "zeusd_device_read_seconds_count{id=\"0\",kind=\"gpu\"} ";
       String failures = "zeusd_device_read_failures_total{id=\"0\",kind=\"gpu\"} ";
-      assertLine(count + "0", scrape(server, ""));
+      assertLine(count + "1", scrape(server, ""));
       server.get("/gpu/get_power");
       server.get("/gpu/get_cumulative_energy");
       String text = scrape(server, "");
-      assertLine(count + "3", text);
+      assertLine(count + "4", text);
       assertLine(failures + "0.0", text);
       nvml.gpu(0).error(Call.GET_POWER_LIMIT, 999);
       server.get("/gpu/get_power_limit");
       assertLine(failures + "1.0", scrape(server, ""));
       try (var stream = server.stream("/gpu/stream_power")) {
         stream.next(Duration.ofSeconds(20));
-        assertFalse(scrape(server, "").contains(count + "5\n"));
+        assertFalse(scrape(server, "").contains(count + "7\n"));
       }
     }
   }

@@ -65,7 +65,7 @@ final class DaemonFamilies {
   static void addReadTimes(List<ReadTimesOf> devices, Families families) {
     families.durations(
         "zeusd_device_read_seconds",
-        "How often the device was read before this scrape, and how long that took together.",
+        "How often the device was read, and how long that took together.",
         samples ->
             devices.forEach(
                 it ->
@@ -118,7 +118,7 @@ final class DaemonFamilies {
     for (LeaseInfo lease : leases) {
       for (Setting setting : lease.settings()) {
         Optional.ofNullable(gpus.get(setting.gpuUuid()))
-            .map(GpuFamilies::labels)
+            .map(info -> GpuLabels.of(info).gpu())
             .ifPresent(
                 gpu ->
                     facts.add(

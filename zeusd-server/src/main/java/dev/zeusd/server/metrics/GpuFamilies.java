@@ -3,7 +3,6 @@ package dev.zeusd.server.metrics;
 import static dev.zeusd.core.device.GpuTelemetry.Reading.*;
 
 import dev.zeusd.core.device.GpuDriver;
-import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.GpuTelemetry.Reading;
 import dev.zeusd.core.device.ThrottleReason;
 import io.prometheus.metrics.model.snapshots.Labels;
@@ -22,24 +21,11 @@ final class GpuFamilies {
   private static final LongToDoubleFunction AS_IT_IS = value -> value;
 
   private final List<GpuScrape> gpus;
-  private final List<Labels> labels = new ArrayList<>();
   private final Families families;
 
   private GpuFamilies(List<GpuScrape> gpus, Families families) {
     this.gpus = gpus;
     this.families = families;
-    gpus.forEach(gpu -> labels.add(labels(gpu.info())));
-  }
-
-  /** An empty label is no label. */
-  static Labels labels(GpuInfo gpu) {
-    return Labels.of(
-        "gpu",
-        Integer.toString(gpu.id()),
-        "gpu_uuid",
-        gpu.uuid().orElse(""),
-        "pci_bus_id",
-        gpu.pciAddress().orElse(""));
   }
 
   static void add(List<GpuScrape> gpus, Families families) {
@@ -54,16 +40,15 @@ final class GpuFamilies {
         "zeusd_gpu_up",
         "Whether the GPU answered this scrape within two seconds.",
         samples -> {
-          for (int i = 0; i < gpus.size(); i++) {
-            samples.add(labels.get(i), gpus.get(i).readings().isPresent() ? 1 : 0);
+          for (GpuScrape gpu : gpus) {
+            samples.add(gpu.labels().gpu(), gpu.readings().isPresent() ? 1 : 0);
           }
         });
     List<Labels> facts = new ArrayList<>();
-    for (int i = 0; i < gpus.size(); i++) {
-      GpuScrape gpu = gpus.get(i);
+    for (GpuScrape gpu : gpus) {
       facts.add(
-          labels
-              .get(i)
+          gpu.labels()
+              .gpu()
               .merge(
                   Labels.of(
                       "name",
@@ -80,14 +65,16 @@ final class GpuFamilies {
     families.gauge(
         "zeusd_gpu_power_watts",
         "Power that the GPU draws now.",
-        read((readings, to, samples) -> samples.add(to, WATTS.applyAsDouble(readings.powerMw()))));
+        read(
+            (readings, to, samples) ->
+                samples.add(to.gpu(), WATTS.applyAsDouble(readings.powerMw()))));
     families.counter(
         "zeusd_gpu_energy_joules",
         "Energy that the GPU has used since its driver was loaded.",
         read(
             (readings, to, samples) -> {
               if (readings.energyMj().isPresent()) {
-                samples.add(to, readings.energyMj().getAsDouble() / 1e3);
+                samples.add(to.gpu(), readings.energyMj().getAsDouble() / 1e3);
               }
             }));
     told("zeusd_gpu_power_limit_watts", "The power limit that was set.", POWER_LIMIT_MW, WATTS);
@@ -109,8 +96,8 @@ final class GpuFamilies {
         "Clock of the multiprocessors (sm) or of the memory (mem) now.",
         read(
             (readings, to, samples) -> {
-              add(samples, to.add("domain", "sm"), readings, SM_CLOCK_MHZ, HERTZ);
-              add(samples, to.add("domain", "mem"), readings, MEM_CLOCK_MHZ, HERTZ);
+              add(samples, to.smClock(), readings, SM_CLOCK_MHZ, HERTZ);
+              add(samples, to.memClock(), readings, MEM_CLOCK_MHZ, HERTZ);
             }));
     told("zeusd_gpu_temperature_celsius", "Temperature of the die.", TEMPERATURE_C, AS_IT_IS);
     told(
@@ -142,18 +129,20 @@ final class GpuFamilies {
   }
 
   private static void addThrottled(
-      GpuScrape.Readings readings, Labels to, Families.Samples samples) {
+      GpuScrape.Readings readings, GpuLabels to, Families.Samples samples) {
     Optional<Set<ThrottleReason>> reasons = readings.telemetry().throttleReasons();
     if (reasons.isPresent()) {
       for (ThrottleReason reason : ThrottleReason.values()) {
-        samples.add(to.add("reason", reason.wireName()), reasons.get().contains(reason) ? 1 : 0);
+        samples.add(to.reasons().get(reason), reasons.get().contains(reason) ? 1 : 0);
       }
     }
   }
 
   private void told(String name, String help, Reading reading, LongToDoubleFunction unit) {
     families.gauge(
-        name, help, read((readings, to, samples) -> add(samples, to, readings, reading, unit)));
+        name,
+        help,
+        read((readings, to, samples) -> add(samples, to.gpu(), readings, reading, unit)));
   }
 
   private static void add(
@@ -170,14 +159,13 @@ final class GpuFamilies {
 
   /** Makes samples of what was read from one GPU. */
   private interface OfOne {
-    void addTo(GpuScrape.Readings readings, Labels labels, Families.Samples samples);
+    void addTo(GpuScrape.Readings readings, GpuLabels labels, Families.Samples samples);
   }
 
   private Consumer<Families.Samples> read(OfOne ofOne) {
     return samples -> {
-      for (int i = 0; i < gpus.size(); i++) {
-        Labels its = labels.get(i);
-        gpus.get(i).readings().ifPresent(readings -> ofOne.addTo(readings, its, samples));
+      for (GpuScrape gpu : gpus) {
+        gpu.readings().ifPresent(readings -> ofOne.addTo(readings, gpu.labels(), samples));
       }
     };
   }

@@ -13,7 +13,8 @@ import java.util.OptionalDouble;
  *
  * @param readings empty if it does not answer, or not in time
  */
-record GpuScrape(GpuInfo info, Optional<GpuDriver> driver, Optional<Readings> readings) {
+record GpuScrape(
+    GpuInfo info, GpuLabels labels, Optional<GpuDriver> driver, Optional<Readings> readings) {
   /**
    * What was read.
    *

@@ -1,55 +1,29 @@
 package dev.zeusd.server.metrics;
 
-import dev.zeusd.core.DeviceSet;
 import dev.zeusd.core.Node;
-import dev.zeusd.core.device.Cpu;
-import dev.zeusd.core.device.CpuEnergy;
-import dev.zeusd.core.device.CpuInfo;
-import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
-import dev.zeusd.core.sampling.GpuPowerSample;
-import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.ApiGroup;
-import dev.zeusd.server.metrics.CpuFamilies.CpuScrape;
-import dev.zeusd.server.metrics.GpuScrape.Readings;
-import io.prometheus.metrics.config.EscapingScheme;
-import io.prometheus.metrics.expositionformats.ExpositionFormatWriter;
-import io.prometheus.metrics.expositionformats.OpenMetricsTextFormatWriter;
-import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
-import io.prometheus.metrics.model.snapshots.MetricSnapshots;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.function.Function;
 import java.util.function.IntSupplier;
 import java.util.function.Predicate;
 
 /**
- * Reads each device once and writes what it says. Nothing is kept from one scrape to the next.
+ * What Prometheus is told of a node and of the server before it. Whatever that takes is loaded by
+ * the first scrape.
  *
  * <p>Thread-safe.
  */
 public final class Metrics {
-  private static final int USUAL_BYTES = 1 << 15;
-
-  /** The same objects for all scrapes, so that those that come at the same time share a read. */
-  private static final Function<Gpu, Readings> READ_GPU = Readings::of;
-
-  private static final Function<Gpu, Readings> READ_GPU_BUT_POWER = Readings::withoutPower;
-
-  private static final Function<Cpu, CpuEnergy> READ_CPU = Cpu::energy;
-
   private final Node node;
   private final RequestCounters requests;
   private final IntSupplier openStreams;
   private final boolean hasLeases;
+
+  /** Null before the first scrape. */
+  private volatile Scraper scraper;
 
   /**
    * Of this node, and of the server that counts requests and streams.
@@ -77,120 +51,18 @@ public final class Metrics {
       boolean dcgm,
       TextFormat format,
       long deadlineNanos) {
-    private List<DeviceWorker<Gpu>> of(List<DeviceWorker<Gpu>> all) {
+    List<DeviceWorker<Gpu>> of(List<DeviceWorker<Gpu>> all) {
       return all.stream().filter(gpu -> gpus.test(gpu.device().info())).toList();
     }
   }
 
   /** The text for one scrape. */
   public byte[] scrape(Question question) {
-    Families families = new Families();
-    DaemonFamilies.addBuild(families);
-    DaemonFamilies.addRequests(requests, openStreams.getAsInt(), families);
-    DaemonFamilies.addReadTimes(readTimes(question), families);
-    boolean mayChange = question.groups.contains(ApiGroup.GPU_CONTROL);
-    // Who watches GPUs needs no right to change them to be told that something is not as it was.
-    if (mayChange || (hasLeases && question.groups.contains(ApiGroup.GPU_READ))) {
-      DaemonFamilies.addLeases(node, mayChange, families);
+    Scraper known = scraper;
+    if (known == null) {
+      known = new Scraper(node, requests, openStreams, hasLeases);
+      scraper = known;
     }
-    addDevices(question, families);
-    return write(families.done(), question.format);
-  }
-
-  private List<DaemonFamilies.ReadTimesOf> readTimes(Question question) {
-    List<DaemonFamilies.ReadTimesOf> all = new ArrayList<>();
-    if (question.groups.contains(ApiGroup.GPU_READ)) {
-      question.of(node.gpus()).forEach(gpu -> all.add(DaemonFamilies.ReadTimesOf.of("gpu", gpu)));
-    }
-    if (question.groups.contains(ApiGroup.CPU_READ)) {
-      node.cpus().forEach(cpu -> all.add(DaemonFamilies.ReadTimesOf.of("cpu", cpu)));
-    }
-    return all;
-  }
-
-  /** All are read side by side. */
-  private void addDevices(Question question, Families families) {
-    List<Running<Cpu, CpuEnergy>> cpus = List.of();
-    if (question.groups.contains(ApiGroup.CPU_READ)) {
-      cpus = node.cpus().stream().filter(Metrics::isPackage).map(Metrics::startCpu).toList();
-    }
-    if (question.groups.contains(ApiGroup.GPU_READ)) {
-      List<GpuScrape> gpus = readGpus(question);
-      GpuFamilies.add(gpus, families);
-      if (question.dcgm) {
-        DcgmFamilies.add(gpus, families);
-      }
-    }
-    List<CpuScrape> read = new ArrayList<>();
-    for (Running<Cpu, CpuEnergy> cpu : cpus) {
-      read.add(new CpuScrape(cpu.device.info(), cpu.await(question.deadlineNanos)));
-    }
-    CpuFamilies.add(read, families);
-  }
-
-  /** The platform's energy has that of the packages in it, and would be added to it. */
-  private static boolean isPackage(DeviceWorker<Cpu> cpu) {
-    return cpu.device().info().domain() == CpuInfo.Domain.PACKAGE;
-  }
-
-  /** A read that is under way. */
-  private record Running<D, T>(D device, CompletableFuture<T> result) {
-    static <D, T> Running<D, T> start(DeviceWorker<D> worker, Function<D, T> read) {
-      try {
-        // On the device's thread, since this one has no time to lose with a driver that hangs.
-        return new Running<>(worker.device(), worker.share(read));
-      } catch (DeviceException e) {
-        return new Running<>(worker.device(), CompletableFuture.failedFuture(e));
-      }
-    }
-
-    /** Whatever it fails with costs this device only. */
-    Optional<T> await(long deadlineNanos) {
-      try {
-        return Optional.of(Answer.await(result, deadlineNanos));
-      } catch (RuntimeException e) {
-        return Optional.empty();
-      }
-    }
-  }
-
-  private static Running<Cpu, CpuEnergy> startCpu(DeviceWorker<Cpu> cpu) {
-    return Running.start(cpu, READ_CPU);
-  }
-
-  private List<GpuScrape> readGpus(Question question) {
-    DeviceSet<Gpu, GpuPowerSample> set = node.gpuSet();
-    List<Optional<GpuPowerSample>> streamed = new ArrayList<>();
-    List<Running<Gpu, Readings>> running = new ArrayList<>();
-    for (DeviceWorker<Gpu> gpu : question.of(set.devices())) {
-      Optional<GpuPowerSample> sample = set.power().current(gpu.id());
-      streamed.add(sample);
-      running.add(Running.start(gpu, sample.isPresent() ? READ_GPU_BUT_POWER : READ_GPU));
-    }
-    List<GpuScrape> gpus = new ArrayList<>();
-    for (int i = 0; i < running.size(); i++) {
-      Gpu gpu = running.get(i).device;
-      Optional<GpuPowerSample> sample = streamed.get(i);
-      Optional<Readings> read = running.get(i).await(question.deadlineNanos);
-      Optional<Readings> whole =
-          read.map(it -> sample.map(its -> it.withPowerMw(its.powerMw())).orElse(it));
-      gpus.add(new GpuScrape(gpu.info(), gpu.driver(), whole));
-    }
-    return gpus;
-  }
-
-  private static byte[] write(MetricSnapshots snapshots, TextFormat format) {
-    ExpositionFormatWriter writer =
-        switch (format) {
-          case PROMETHEUS -> PrometheusTextFormatWriter.create();
-          case OPEN_METRICS -> OpenMetricsTextFormatWriter.create();
-        };
-    ByteArrayOutputStream text = new ByteArrayOutputStream(USUAL_BYTES);
-    try {
-      writer.write(text, snapshots, EscapingScheme.UNDERSCORE_ESCAPING);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-    return text.toByteArray();
+    return known.scrape(question);
   }
 }

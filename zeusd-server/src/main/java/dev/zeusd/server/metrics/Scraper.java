@@ -1,0 +1,187 @@
+package dev.zeusd.server.metrics;
+
+import dev.zeusd.core.DeviceSet;
+import dev.zeusd.core.Node;
+import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.device.CpuEnergy;
+import dev.zeusd.core.device.CpuInfo;
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.sampling.GpuPowerSample;
+import dev.zeusd.core.worker.Answer;
+import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.metrics.CpuFamilies.CpuScrape;
+import dev.zeusd.server.metrics.GpuScrape.Readings;
+import io.prometheus.metrics.config.EscapingScheme;
+import io.prometheus.metrics.expositionformats.ExpositionFormatWriter;
+import io.prometheus.metrics.expositionformats.OpenMetricsTextFormatWriter;
+import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
+import io.prometheus.metrics.model.snapshots.MetricSnapshots;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
+import java.util.function.IntSupplier;
+
+/**
+ * Reads each device once and writes what it says. No value is kept from one scrape to the next.
+ *
+ * <p>Thread-safe.
+ */
+final class Scraper {
+  private static final int USUAL_BYTES = 1 << 15;
+
+  /** The same objects for all scrapes, so that those that come at the same time share a read. */
+  private static final Function<Gpu, Readings> READ_GPU = Readings::of;
+
+  private static final Function<Gpu, Readings> READ_GPU_BUT_POWER = Readings::withoutPower;
+
+  private static final Function<Cpu, CpuEnergy> READ_CPU = Cpu::energy;
+
+  private final Node node;
+  private final RequestCounters requests;
+  private final IntSupplier openStreams;
+
+  /** Of the GPUs of the last scrape: what they are hardly ever changes. */
+  private volatile Map<GpuInfo, GpuLabels> labels = Map.of();
+
+  private final boolean hasLeases;
+
+  /**
+   * Of this node, and of the server that counts requests and streams.
+   *
+   * @param hasLeases whether settings are lent at all
+   */
+  Scraper(Node node, RequestCounters requests, IntSupplier openStreams, boolean hasLeases) {
+    this.node = node;
+    this.hasLeases = hasLeases;
+    this.requests = requests;
+    this.openStreams = openStreams;
+  }
+
+  /** The text for one scrape. */
+  byte[] scrape(Metrics.Question question) {
+    Families families = new Families();
+    DaemonFamilies.addBuild(families);
+    DaemonFamilies.addRequests(requests, openStreams.getAsInt(), families);
+    boolean mayChange = question.groups().contains(ApiGroup.GPU_CONTROL);
+    // Who watches GPUs needs no right to change them to be told that something is not as it was.
+    if (mayChange || (hasLeases && question.groups().contains(ApiGroup.GPU_READ))) {
+      DaemonFamilies.addLeases(node, mayChange, families);
+    }
+    addDevices(question, families);
+    DaemonFamilies.addReadTimes(readTimes(question), families);
+    return write(families.done(), question.format());
+  }
+
+  private List<DaemonFamilies.ReadTimesOf> readTimes(Metrics.Question question) {
+    List<DaemonFamilies.ReadTimesOf> all = new ArrayList<>();
+    if (question.groups().contains(ApiGroup.GPU_READ)) {
+      question.of(node.gpus()).forEach(gpu -> all.add(DaemonFamilies.ReadTimesOf.of("gpu", gpu)));
+    }
+    if (question.groups().contains(ApiGroup.CPU_READ)) {
+      node.cpus().forEach(cpu -> all.add(DaemonFamilies.ReadTimesOf.of("cpu", cpu)));
+    }
+    return all;
+  }
+
+  /** All are read side by side. */
+  private void addDevices(Metrics.Question question, Families families) {
+    List<Running<Cpu, CpuEnergy>> cpus = List.of();
+    if (question.groups().contains(ApiGroup.CPU_READ)) {
+      cpus = node.cpus().stream().filter(Scraper::isPackage).map(Scraper::startCpu).toList();
+    }
+    if (question.groups().contains(ApiGroup.GPU_READ)) {
+      List<GpuScrape> gpus = readGpus(question);
+      GpuFamilies.add(gpus, families);
+      if (question.dcgm()) {
+        DcgmFamilies.add(gpus, families);
+      }
+    }
+    List<CpuScrape> read = new ArrayList<>();
+    for (Running<Cpu, CpuEnergy> cpu : cpus) {
+      read.add(new CpuScrape(cpu.device.info(), cpu.await(question.deadlineNanos())));
+    }
+    CpuFamilies.add(read, families);
+  }
+
+  /** The platform's energy has that of the packages in it, and would be added to it. */
+  private static boolean isPackage(DeviceWorker<Cpu> cpu) {
+    return cpu.device().info().domain() == CpuInfo.Domain.PACKAGE;
+  }
+
+  /** A read that is under way. */
+  private record Running<D, T>(D device, CompletableFuture<T> result) {
+    static <D, T> Running<D, T> start(DeviceWorker<D> worker, Function<D, T> read) {
+      try {
+        // On the device's thread, since this one has no time to lose with a driver that hangs.
+        return new Running<>(worker.device(), worker.share(read));
+      } catch (DeviceException e) {
+        return new Running<>(worker.device(), CompletableFuture.failedFuture(e));
+      }
+    }
+
+    /** Whatever it fails with costs this device only. */
+    Optional<T> await(long deadlineNanos) {
+      try {
+        return Optional.of(Answer.await(result, deadlineNanos));
+      } catch (RuntimeException e) {
+        return Optional.empty();
+      }
+    }
+  }
+
+  private static Running<Cpu, CpuEnergy> startCpu(DeviceWorker<Cpu> cpu) {
+    return Running.start(cpu, READ_CPU);
+  }
+
+  private List<GpuScrape> readGpus(Metrics.Question question) {
+    DeviceSet<Gpu, GpuPowerSample> set = node.gpuSet();
+    List<Optional<GpuPowerSample>> streamed = new ArrayList<>();
+    List<Running<Gpu, Readings>> running = new ArrayList<>();
+    for (DeviceWorker<Gpu> gpu : question.of(set.devices())) {
+      Optional<GpuPowerSample> sample = set.power().current(gpu.id());
+      streamed.add(sample);
+      running.add(Running.start(gpu, sample.isPresent() ? READ_GPU_BUT_POWER : READ_GPU));
+    }
+    List<GpuScrape> gpus = new ArrayList<>();
+    Map<GpuInfo, GpuLabels> known = labels;
+    Map<GpuInfo, GpuLabels> used = new HashMap<>();
+    for (int i = 0; i < running.size(); i++) {
+      Gpu gpu = running.get(i).device;
+      Optional<GpuPowerSample> sample = streamed.get(i);
+      Optional<Readings> read = running.get(i).await(question.deadlineNanos());
+      Optional<Readings> whole =
+          read.map(it -> sample.map(its -> it.withPowerMw(its.powerMw())).orElse(it));
+      GpuInfo info = gpu.info();
+      GpuLabels its = known.containsKey(info) ? known.get(info) : GpuLabels.of(info);
+      used.put(info, its);
+      gpus.add(new GpuScrape(info, its, gpu.driver(), whole));
+    }
+    labels = used;
+    return gpus;
+  }
+
+  private static byte[] write(MetricSnapshots snapshots, TextFormat format) {
+    ExpositionFormatWriter writer =
+        switch (format) {
+          case PROMETHEUS -> PrometheusTextFormatWriter.create();
+          case OPEN_METRICS -> OpenMetricsTextFormatWriter.create();
+        };
+    ByteArrayOutputStream text = new ByteArrayOutputStream(USUAL_BYTES);
+    try {
+      writer.write(text, snapshots, EscapingScheme.UNDERSCORE_ESCAPING);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return text.toByteArray();
+  }
+}
