@@ -157,6 +157,8 @@ class LeaseTest {
     setLimit(1, 200_000, 410, "Zeusd-Lease: " + lease.id + ":1");
     setLimit(1, 200_000, 410, "Zeusd-Lease: 00:" + lease.epoch);
     setLimit(1, 200_000, 400, "Zeusd-Lease: " + lease.id);
+    setLimit(1, 200_000, 400, lease.header(), lease.header());
+    setLimit(1, 200_000, 400, lease.header(), "Zeusd-Lease: 00:" + lease.epoch);
     server
         .get("/leases")
         .assertOkMatching(

@@ -14,6 +14,7 @@ import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
 import java.io.IOException;
 import java.util.Collection;
+import java.util.List;
 import java.util.Set;
 
 /** By which right a request changes settings. */
@@ -49,7 +50,7 @@ public final class SettingRights {
       Collection<Integer> ids,
       Set<SettingKey> keys) {
     if (request.headers().contains(LEASE)) {
-      Lease lease = named(leases, request.headers().get(LEASE).get());
+      Lease lease = named(leases, request.headers().all(LEASE, List::of));
       lease.check(leases.settings(ids, keys));
       return lease;
     }
@@ -62,9 +63,9 @@ public final class SettingRights {
     return leases.unleased();
   }
 
-  private static Lease named(Leases leases, String header) {
-    String[] parts = header.strip().split(":", -1);
-    if (parts.length != 2 || !parts[1].matches("[0-9]{1,18}")) {
+  private static Lease named(Leases leases, List<String> headers) {
+    String[] parts = headers.getFirst().strip().split(":", -1);
+    if (headers.size() > 1 || parts.length != 2 || !parts[1].matches("[0-9]{1,18}")) {
       throw new BadRequestException(
           "the header " + LEASE.defaultCase() + " must be there once, as <lease_id>:<epoch>");
     }
