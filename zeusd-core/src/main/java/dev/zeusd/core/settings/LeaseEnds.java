@@ -12,7 +12,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/** Ends leases: their settings are free at once, and are put back side by side. Thread-safe. */
+/** Ends leases: their settings are put back side by side, and are free then. Thread-safe. */
 final class LeaseEnds {
   private static final System.Logger LOG = System.getLogger(Leases.class.getName());
 
@@ -63,6 +63,7 @@ final class LeaseEnds {
   Ending begin(Lease lease, String why) {
     Map<Setting, Restored> known = new TreeMap<>();
     List<Setting> left = new ArrayList<>();
+    Map<Setting, CompletableFuture<Restored>> running = new TreeMap<>();
     table.locked(
         () -> {
           List<Setting> changed = lease.settings().stream().filter(table::hasChange).toList();
@@ -75,9 +76,11 @@ final class LeaseEnds {
               known.put(setting, Restored.as(outcome));
             }
           }
+          // Whoever waits for them is to find them as they were.
+          running.putAll(restorer.claim(left));
         });
     LOG.log(System.Logger.Level.INFO, "{0}: {1}", lease, why);
-    Map<Setting, CompletableFuture<Restored>> running = restorer.start(left);
+    restorer.start(running);
     left.removeAll(running.keySet());
     // A call for an earlier lease hangs; whoever watches the time goes on with it.
     left.forEach(each -> known.put(each, Restored.pending("the GPU does not answer")));

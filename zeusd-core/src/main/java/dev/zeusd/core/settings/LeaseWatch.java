@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
@@ -60,7 +61,7 @@ final class LeaseWatch {
       if (parts.clocks().forgetOutdated(parts.gpus())) {
         table.locked(() -> table.changed(List.of()));
       }
-      restorer.start(due(now));
+      restorer.start(claimDue(now));
     }
     if (parts.clocks().isUnsaved() && now - clocksSavedNanos >= SAVE_CLOCKS_NANOS) {
       clocksSavedNanos = now;
@@ -84,7 +85,7 @@ final class LeaseWatch {
     return !parts.baseline().isEmpty();
   }
 
-  private List<Setting> due(long now) {
+  private Map<Setting, CompletableFuture<Restored>> claimDue(long now) {
     Map<String, Integer> generations = new TreeMap<>();
     for (DeviceWorker<Gpu> gpu : parts.gpus()) {
       Gpu device = gpu.device();
@@ -92,13 +93,14 @@ final class LeaseWatch {
     }
     return table.locked(
         () ->
-            table.states.values().stream()
-                .filter(
-                    state ->
-                        state.isDue(
-                            now, Optional.ofNullable(generations.get(state.setting.gpuUuid()))))
-                .map(state -> state.setting)
-                .toList());
+            restorer.claim(
+                table.states.values().stream()
+                    .filter(
+                        state ->
+                            state.isDue(
+                                now, Optional.ofNullable(generations.get(state.setting.gpuUuid()))))
+                    .map(state -> state.setting)
+                    .toList()));
   }
 
   private long pauseNanos(long now) {

@@ -29,23 +29,27 @@ final class Restorer {
     clocks = parts.clocks();
   }
 
-  /** Starts on those that have to be put back and that nobody holds. */
-  Map<Setting, CompletableFuture<Restored>> start(Collection<Setting> settings) {
+  /**
+   * Those that have to be put back and that nobody holds: from here on nobody else can have them,
+   * until {@link #start} has tried. Under the table's lock.
+   */
+  Map<Setting, CompletableFuture<Restored>> claim(Collection<Setting> settings) {
     Map<Setting, CompletableFuture<Restored>> results = new TreeMap<>();
-    table.locked(
-        () -> {
-          for (Setting setting : settings) {
-            Optional<SettingState> state = table.known(setting);
-            if (state.isPresent() && state.get().isPending() && !state.get().restoring) {
-              state.get().restoring = true;
-              results.put(setting, new CompletableFuture<>());
-            }
-          }
-        });
-    results.keySet().stream()
-        .collect(Collectors.groupingBy(Setting::gpuUuid))
-        .forEach((uuid, ofGpu) -> start(uuid, ofGpu, results));
+    for (Setting setting : settings) {
+      Optional<SettingState> state = table.known(setting);
+      if (state.isPresent() && state.get().isPending() && !state.get().restoring) {
+        state.get().restoring = true;
+        results.put(setting, new CompletableFuture<>());
+      }
+    }
     return results;
+  }
+
+  /** Starts on what was claimed. */
+  void start(Map<Setting, CompletableFuture<Restored>> claimed) {
+    claimed.keySet().stream()
+        .collect(Collectors.groupingBy(Setting::gpuUuid))
+        .forEach((uuid, ofGpu) -> start(uuid, ofGpu, claimed));
   }
 
   private void start(

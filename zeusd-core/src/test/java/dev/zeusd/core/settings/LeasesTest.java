@@ -327,6 +327,31 @@ class LeasesTest {
   }
 
   @Test
+  void whoeverHasWaitedFindsEverythingPutBack() throws Exception {
+    Leases leases = open();
+    List<Setting> wanted = leases.settings(List.of(0), LIMIT);
+    LeaseRequest patient =
+        new LeaseRequest("bob", TTL, Duration.ofSeconds(30), LeaseRequest.OnEnd.RESTORE);
+    for (int round = 0; round < 50; round++) {
+      Lease lease = take(leases, LIMIT, 0);
+      long before = models.get(0).limitMw;
+      write(lease, 0, limit(150_000));
+      CompletableFuture<Long> found =
+          CompletableFuture.supplyAsync(
+              () -> {
+                Lease next = leases.take(wanted, patient);
+                long limitMw = models.get(0).limitMw;
+                next.end();
+                return limitMw;
+              });
+      // Most are in the line by then; for the others it says the same.
+      Thread.sleep(5);
+      assertEquals(Outcome.RESTORED, lease.end().get(setting(0, SettingKey.POWER_LIMIT)).outcome());
+      assertEquals(before, found.get());
+    }
+  }
+
+  @Test
   void whoeverComesFirstIsServedFirst() throws Exception {
     Leases leases = open();
     for (int round = 0; round < 50; round++) {
