@@ -16,12 +16,14 @@ final class LeaseWriter {
   private final SavedSettings saved;
   private final LockedClocks clocks;
   private final BaselineKeeper baseline;
+  private final Runnable wake;
 
   LeaseWriter(LeaseParts parts) {
     table = parts.table();
     saved = parts.saved();
     clocks = parts.clocks();
     baseline = parts.baseline();
+    wake = parts.wake();
   }
 
   /** As {@link SettingAccess#write}. */
@@ -32,6 +34,9 @@ final class LeaseWriter {
       lookAgainBeforeFirstWrite(lease, gpu, setting);
       earlier = table.locked(() -> lease.stateOf(setting).change);
       saved.append(table.locked(() -> ask(lease, setting, value, gpu.driverGeneration())));
+      if (saved.isLogLong()) {
+        wake.run();
+      }
     } catch (LeaseException.Ended e) {
       throw new DeviceException.LeaseEnded(e.getMessage());
     } catch (LeaseException e) {

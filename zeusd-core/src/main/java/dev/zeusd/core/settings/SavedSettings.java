@@ -86,7 +86,7 @@ final class SavedSettings {
     long wanted = table.locked(() -> table.version);
     saving.lock();
     try {
-      if (savedVersion >= wanted) {
+      if (savedVersion >= wanted && !isLogLong()) {
         return;
       }
       open();

@@ -352,6 +352,25 @@ class LeasesTest {
   }
 
   @Test
+  void theLogOfWritesStaysShortHoweverLongALeaseLasts() throws Exception {
+    try (Leases leases = new Leases(() -> gpus, Optional.of(dir), Baseline.none());
+        Lease lease = take(leases, LIMIT, 0)) {
+      for (int i = 0; i < 10_000; i++) {
+        write(lease, 0, limit(100_000 + i));
+      }
+      long bytes = Long.MAX_VALUE;
+      while (bytes > 1 << 17) {
+        Thread.sleep(10);
+        bytes = 0;
+        for (String name : List.of("lease-writes-0", "lease-writes-1")) {
+          Path file = dir.resolve(name);
+          bytes += Files.exists(file) ? Files.size(file) : 0;
+        }
+      }
+    }
+  }
+
+  @Test
   void whoeverComesFirstIsServedFirst() throws Exception {
     Leases leases = open();
     for (int round = 0; round < 50; round++) {
