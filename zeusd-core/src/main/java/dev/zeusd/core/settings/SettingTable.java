@@ -17,13 +17,14 @@ import java.util.function.Supplier;
 final class SettingTable {
   private final ReentrantLock lock = new ReentrantLock();
 
-  /** A setting has become free. */
-  final Condition freed = lock.newCondition();
-
   /** There is nothing in it: for writes without a lease, which have nothing to do with it then. */
   private volatile boolean empty = true;
 
   // From here on: guarded by the lock.
+
+  /** Those who wait for settings to become free. */
+  final LeaseLine line = new LeaseLine(this);
+
   final SortedMap<Setting, SettingState> states = new TreeMap<>();
 
   /** Those that have not ended, by id. */
@@ -39,6 +40,11 @@ final class SettingTable {
 
   boolean isEmpty() {
     return empty;
+  }
+
+  /** To wait for something under the lock. */
+  Condition newCondition() {
+    return lock.newCondition();
   }
 
   <T> T locked(Supplier<T> action) {
@@ -84,6 +90,8 @@ final class SettingTable {
     }
     empty = states.isEmpty();
     version++;
-    freed.signalAll();
+    if (!settings.isEmpty()) {
+      line.look();
+    }
   }
 }

@@ -12,10 +12,13 @@ import dev.zeusd.core.settings.Restored.Outcome;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadInfo;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
@@ -386,6 +389,36 @@ class LeasesTest {
       }
       assertEquals(List.of("one", "two", "three"), order);
     }
+  }
+
+  @Test
+  void whoWaitsIsNotWokenByWhatDoesNotConcernIt() throws Exception {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0);
+    List<String> order = new CopyOnWriteArrayList<>();
+    List<Thread> waiting = new ArrayList<>();
+    for (int i = 0; i < 30; i++) {
+      waiting.add(waitFor(leases, "one of many", Duration.ofSeconds(30), order));
+    }
+    long wokenBefore = waits(waiting);
+    for (int i = 0; i < 20; i++) {
+      take(leases, LIMIT, 1).end();
+    }
+    // Some may just have been on their way into the line.
+    assertTrue(waits(waiting) - wokenBefore < 60, "woken: " + (waits(waiting) - wokenBefore));
+    lease.end();
+    for (Thread thread : waiting) {
+      thread.join();
+    }
+    assertEquals(30, order.size());
+  }
+
+  /** How often these threads have begun to wait for something. */
+  private static long waits(List<Thread> threads) {
+    long[] ids = threads.stream().mapToLong(Thread::threadId).toArray();
+    return Arrays.stream(ManagementFactory.getThreadMXBean().getThreadInfo(ids))
+        .mapToLong(ThreadInfo::getWaitedCount)
+        .sum();
   }
 
   @Test
