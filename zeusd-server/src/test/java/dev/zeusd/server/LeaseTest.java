@@ -281,6 +281,28 @@ class LeaseTest {
   }
 
   @Test
+  void oneLeaseIsKeptByAFewStreamsAndTheOldestMakesRoom() throws Exception {
+    start(Transport.TCP);
+    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=1");
+    List<EventStream> streams = new ArrayList<>();
+    try {
+      for (int i = 0; i < 6; i++) {
+        streams.add(server.stream("/lease/hold?lease_id=" + lease.id));
+      }
+      while (!server.get("/metrics").body().contains("zeusd_streams_open 4.0")) {
+        Thread.sleep(20);
+      }
+      // Its TTL would be over by then.
+      Thread.sleep(1500);
+      assertTrue(server.get("/leases").body().contains("\"state\":\"kept\""));
+    } finally {
+      for (EventStream stream : streams) {
+        stream.close();
+      }
+    }
+  }
+
+  @Test
   void aHeadOfAStreamDoesNotKeepTheLease() throws Exception {
     start(Transport.TCP);
     Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=2");

@@ -16,6 +16,7 @@ import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
@@ -30,6 +31,12 @@ final class LeaseStreams implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(LeaseStreams.class.getName());
   private static final long BEAT_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final int STUCK_BEATS = 10;
+
+  /**
+   * Of one lease. As there are only so many settings to lease, nobody can take all streams; and who
+   * comes anew while an old connection is still thought to be open has room.
+   */
+  private static final int MOST_OF_A_LEASE = 4;
 
   private final int most;
   private final Set<Kept> streams = ConcurrentHashMap.newKeySet();
@@ -52,6 +59,7 @@ final class LeaseStreams implements AutoCloseable {
     final boolean chunked;
     final Instant acceptedUntil;
     final Thread handler = Thread.currentThread();
+    final long sinceNanos = System.nanoTime();
     volatile boolean ended;
     volatile int missedBeats;
 
@@ -126,6 +134,7 @@ final class LeaseStreams implements AutoCloseable {
       stream.write(head);
       stream.send(event(lease, "held"));
       add(stream);
+      endOldest(lease);
       sleepUntilEnded(stream);
     } catch (IOException e) {
       throw new CloseConnectionException("the client is gone", e);
@@ -149,6 +158,15 @@ final class LeaseStreams implements AutoCloseable {
 
   private static String event(Lease lease, String state) {
     return "data: " + new String(LeaseJson.event(lease, state), StandardCharsets.UTF_8) + "\n\n";
+  }
+
+  private void endOldest(Lease lease) {
+    List<Kept> ofLease =
+        streams.stream()
+            .filter(stream -> stream.lease == lease && !stream.ended)
+            .sorted((a, b) -> Long.compare(a.sinceNanos - b.sinceNanos, 0))
+            .toList();
+    ofLease.stream().limit(Math.max(0, ofLease.size() - MOST_OF_A_LEASE)).forEach(Kept::end);
   }
 
   private static void sleepUntilEnded(Kept stream) {
