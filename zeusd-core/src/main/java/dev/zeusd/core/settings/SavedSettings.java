@@ -1,6 +1,7 @@
 package dev.zeusd.core.settings;
 
 import dev.zeusd.core.StateDirectory;
+import dev.zeusd.ffm.posix.FileFacts;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -135,7 +136,8 @@ final class SavedSettings {
   }
 
   String cannotSave(IOException e) {
-    return "%s cannot be written: %s".formatted(dir.orElseThrow().resolve(FILE), e.getMessage());
+    return "%s cannot be written: %s"
+        .formatted(dir.orElseThrow().resolve(FILE), FileFacts.reason(e));
   }
 
   /** The next line of the log; under the table's lock. */

@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.net.URLDecoder;
 import java.net.URLEncoder;
+import java.nio.channels.Channels;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -27,8 +29,13 @@ import java.util.zip.CRC32;
  * <p>Thread-safe.
  */
 final class WriteLog {
+  private static final System.Logger LOG = System.getLogger(Leases.class.getName());
   private static final List<String> FILES = List.of("lease-writes-0", "lease-writes-1");
   private static final int LONG_BYTES = 1 << 16;
+
+  /** Far more than is written while a long one is replaced. */
+  private static final int MAX_BYTES = 1 << 23;
+
   private static final int PARTS = 6;
 
   /** A failed write, instead of the value. */
@@ -105,7 +112,7 @@ final class WriteLog {
     for (String name : FILES) {
       try {
         // Whatever the bytes are: damaged lines need not be UTF-8.
-        String text = Files.readString(dir.resolve(name), StandardCharsets.ISO_8859_1);
+        String text = new String(end(dir.resolve(name)), StandardCharsets.ISO_8859_1);
         text.lines().map(Line::parse).flatMap(Optional::stream).forEach(lines::add);
       } catch (NoSuchFileException e) {
         // Nothing was written.
@@ -113,6 +120,17 @@ final class WriteLog {
     }
     lines.sort(Comparator.comparingLong(Line::number));
     return lines;
+  }
+
+  /** All of a file, or the end of one that is not as this program leaves it. */
+  private static byte[] end(Path file) throws IOException {
+    try (SeekableByteChannel channel = Files.newByteChannel(file)) {
+      if (channel.size() > MAX_BYTES) {
+        LOG.log(System.Logger.Level.WARNING, "{0} is far too long; only its end is read", file);
+        channel.position(channel.size() - MAX_BYTES);
+      }
+      return Channels.newInputStream(channel).readNBytes(MAX_BYTES);
+    }
   }
 
   /** Hands a line to the kernel. */

@@ -12,6 +12,7 @@ import dev.zeusd.core.settings.Restored.Outcome;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadInfo;
 import java.nio.file.Files;
@@ -371,6 +372,23 @@ class LeasesTest {
         }
       }
     }
+  }
+
+  @Test
+  void ofALogThatIsFarTooLongTheEndIsRead() throws Exception {
+    write(take(open(), LIMIT, 0), 0, limit(150_000));
+    Path log = dir.resolve("lease-writes-0");
+    byte[] lines = Files.readAllBytes(log);
+    try (RandomAccessFile file = new RandomAccessFile(log.toFile(), "rw")) {
+      file.setLength(0);
+      // More than fits into memory, or into an array; it takes no place on the disk.
+      file.seek(3L << 30);
+      file.write(lines);
+    }
+    Leases next = open();
+    pass(TTL);
+    step(next);
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
   }
 
   @Test
