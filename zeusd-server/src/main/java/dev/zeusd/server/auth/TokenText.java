@@ -39,13 +39,18 @@ public record TokenText(Claims claims, String id, Optional<String> keyId) {
 
   /**
    * By which a token can be revoked: its {@code jti} or, if it has none, or none that fits into a
-   * line, {@code sha256:} and the digest of its text.
+   * line, {@code sha256:} and the digest of what is signed. Not of the signature: that can be
+   * spelled in several ways, of which the token's owner would choose another.
    */
   static String id(String token, Claims claims) {
     return claims
         .jti()
         .filter(jti -> PLAIN_ID.matcher(jti).matches())
-        .orElseGet(() -> DIGEST + HexFormat.of().formatHex(digest(token)));
+        .orElseGet(() -> DIGEST + HexFormat.of().formatHex(digest(signed(token))));
+  }
+
+  private static String signed(String token) {
+    return token.substring(0, token.lastIndexOf('.'));
   }
 
   /** Whether this can be the id of a token. */
