@@ -31,7 +31,7 @@ java="$dist/lib/runtime/bin/java"
 
 # `help` needs no page; what the command cannot know about itself is in more.adoc.
 rm "$work"/adoc/zeusd*-help.adoc
-sed -i 's/^xref:zeusd\(-token\)\{0,1\}-help\.adoc\[\(.*\)\]::/\2::/' "$work"/adoc/*.adoc
+sed -i 's/^xref:zeusd\(-[a-z]*\)\{0,1\}-help\.adoc\[\(.*\)\]::/\2::/' "$work"/adoc/*.adoc
 cat "$here/more.adoc" >>"$work/adoc/zeusd.adoc"
 rm -rf "$out/man1" "$out/completions"
 mkdir "$out/man1" "$out/completions"
