@@ -167,7 +167,7 @@ public final class NvmlDevice {
     NvmlFunction function = NvmlFunction.GET_POWER_LIMIT_CONSTRAINTS;
     MemorySegment second = words.asSlice(JAVA_INT.byteSize());
     run(function, (calls, device) -> calls.call(function, device, words, second));
-    return new Range(told(function, 0), told(function, 1));
+    return new Range(toldWord(function, 0), toldWord(function, 1));
   }
 
   /** A range of what can be set, both ends included. */
@@ -280,15 +280,20 @@ public final class NvmlDevice {
   private long number(NvmlFunction function) throws NvmlException {
     words.set(JAVA_LONG, 0, -1);
     run(function, (calls, device) -> calls.call(function, device, words));
-    return told(function, 0);
+    return toldWord(function, 0);
   }
 
-  private long told(NvmlFunction function, int word) throws NvmlException {
-    int value = words.getAtIndex(JAVA_INT, word);
-    if (value == -1) {
-      throw new NvmlException(function, "all bits set");
+  private long toldWord(NvmlFunction function, int word) throws NvmlException {
+    return told(function, words.getAtIndex(JAVA_INT, word));
+  }
+
+  /** The value, unless it is none: nothing that a GPU has needs the highest bit. */
+  static long told(NvmlFunction function, int value) throws NvmlException {
+    if (value < 0) {
+      throw new NvmlException(
+          function, value == -1 ? "all bits set" : Integer.toUnsignedString(value));
     }
-    return Integer.toUnsignedLong(value);
+    return value;
   }
 
   /** Makes a call; whatever becomes of the library, the handle is a good one. */

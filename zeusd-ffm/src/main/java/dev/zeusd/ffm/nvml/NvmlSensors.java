@@ -104,7 +104,7 @@ public final class NvmlSensors {
     NvmlFunction function = NvmlFunction.GET_CLOCK;
     answer.fill((byte) -1);
     device.run(function, (calls, handle) -> calls.call(function, handle, type, answer));
-    return told(function, answer.get(JAVA_INT, 0));
+    return NvmlDevice.told(function, answer.get(JAVA_INT, 0));
   }
 
   /**
@@ -186,13 +186,6 @@ public final class NvmlSensors {
   private long number(NvmlFunction function) throws NvmlException {
     answer.fill((byte) -1);
     device.run(function, (calls, handle) -> calls.call(function, handle, answer));
-    return told(function, answer.get(JAVA_INT, 0));
-  }
-
-  private static long told(NvmlFunction function, int value) throws NvmlException {
-    if (value == -1) {
-      throw new NvmlException(function, "all bits set");
-    }
-    return Integer.toUnsignedLong(value);
+    return NvmlDevice.told(function, answer.get(JAVA_INT, 0));
   }
 }

@@ -15,6 +15,7 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -123,12 +124,10 @@ class NvmlCallsTest {
   }
 
   @Test
-  void valuesAbove31BitsStayPositive() throws NvmlException {
-    gpu.powerLimits(0, (int) 3_000_000_001L, (int) 4_000_000_002L);
+  void valuesAbove31BitsAreWrittenAsTheyAre() throws NvmlException {
+    gpu.powerLimits(0, 1, -1);
     device.setPowerLimitMw(3_999_999_999L);
-    assertEquals(3_999_999_999L, device.powerLimitMw());
-    assertEquals(3_000_000_001L, device.defaultPowerLimitMw());
-    assertEquals(new NvmlDevice.Range(0, 4_000_000_002L), device.powerLimitsMw());
+    assertEquals((int) 3_999_999_999L, gpu.powerLimitMw());
     gpu.gpuClockRange(0, -1).memClockRange(0, -1);
     device.setGpuLockedClocksMhz(1, 0xffff_fffeL);
     assertEquals(new Clocks(1, -2), gpu.gpuLockedClocks());
@@ -253,6 +252,27 @@ class NvmlCallsTest {
   void neitherIsOneOfTheOtherReading(long bits) {
     gpu.oddity(GET_POWER_USAGE, Oddity.BITS).oddBits(bits);
     assertThrows(NvmlException.class, device::powerUsageMw);
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0x8000_0000L, 0x8000_0001L, 0xffff_fffeL})
+  void aSettingOrClockThatNothingHasIsNoAnswer(long bits) throws NvmlException {
+    Map<Call, Executable> readers =
+        Map.of(
+            GET_POWER_LIMIT, device::powerLimitMw,
+            GET_DEFAULT_POWER_LIMIT, device::defaultPowerLimitMw,
+            GET_POWER_LIMIT_CONSTRAINTS, device::powerLimitsMw,
+            GET_ENFORCED_POWER_LIMIT, device.sensors()::enforcedPowerLimitMw,
+            GET_CLOCK, device.sensors()::smClockMhz,
+            GET_PERFORMANCE_STATE, device.sensors()::performanceState);
+    for (Map.Entry<Call, Executable> reader : readers.entrySet()) {
+      gpu.oddity(reader.getKey(), Oddity.BITS).oddBits(bits);
+      NvmlException e =
+          assertThrows(NvmlException.class, reader.getValue(), reader.getKey().name());
+      assertEquals(NvmlReturn.UNKNOWN, e.result());
+      assertTrue(e.getMessage().contains("answers with " + bits + ", which is no value"), "" + e);
+      gpu.oddity(reader.getKey(), Oddity.NORMAL);
+    }
   }
 
   /** An answer that the driver does not write, or that has all bits set, is none. */
