@@ -119,7 +119,14 @@ public record FileFacts(int mode, int uid, int gid, int links, long dev, long in
     if (reason.startsWith("Not a directory")) {
       return NOT_A_DIRECTORY;
     }
-    return reason.startsWith("Too many levels of symbolic links") ? LOOP : lowerFirst(reason);
+    return switch (reason) {
+      case "No space left on device" -> "the disk is full";
+      case "Disk quota exceeded" -> "the quota of its disk is used up";
+      case "Read-only file system" -> "its file system is read-only";
+      case "Input/output error" -> "its disk fails (input/output error)";
+      case "Too many open files" -> "this process has too many files open";
+      default -> reason.startsWith("Too many levels of symbolic links") ? LOOP : lowerFirst(reason);
+    };
   }
 
   private static String lowerFirst(String text) {
