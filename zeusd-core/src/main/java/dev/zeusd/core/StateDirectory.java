@@ -216,20 +216,35 @@ public final class StateDirectory {
     Path temporary = dir.resolve("." + name + ".new");
     // What a process left that was killed while writing.
     Files.deleteIfExists(temporary);
+    try {
+      writeAndForce(temporary, head + body);
+      Files.move(temporary, dir.resolve(name), StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      removeAfter(e, temporary);
+      throw e;
+    }
+    try (FileChannel entries = FileChannel.open(dir, StandardOpenOption.READ)) {
+      entries.force(true);
+    }
+  }
+
+  private static void removeAfter(IOException failure, Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+    }
+  }
+
+  private static void writeAndForce(Path file, String text) throws IOException {
     try (FileChannel channel =
         FileChannel.open(
-            temporary,
-            Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
-            ONLY_OURS)) {
-      ByteBuffer bytes = StandardCharsets.UTF_8.encode(head + body);
+            file, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE), ONLY_OURS)) {
+      ByteBuffer bytes = StandardCharsets.UTF_8.encode(text);
       while (bytes.hasRemaining()) {
         channel.write(bytes);
       }
       channel.force(true);
-    }
-    Files.move(temporary, dir.resolve(name), StandardCopyOption.ATOMIC_MOVE);
-    try (FileChannel entries = FileChannel.open(dir, StandardOpenOption.READ)) {
-      entries.force(true);
     }
   }
 

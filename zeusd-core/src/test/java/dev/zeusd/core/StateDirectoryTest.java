@@ -193,4 +193,12 @@ class StateDirectoryTest {
     assertThrows(IOException.class, () -> state.write("state", List.of("newer")));
     assertEquals(Optional.of(LINES), state.read("state"));
   }
+
+  @Test
+  void aWriteThatFailsAtItsEndLeavesNothing() throws IOException {
+    StateDirectory state = open();
+    Files.createDirectories(dir.resolve("state/in the way"));
+    assertThrows(IOException.class, () -> state.write("state", LINES));
+    assertTrue(Files.notExists(dir.resolve(".state.new")));
+  }
 }
