@@ -27,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What Prometheus scrapes, over real connections down to the driver's calls. */
 @Timeout(60)
@@ -168,6 +169,17 @@ class MetricsTest {
       assertTrue(
           scrape(server, "", "X-Prometheus-Scrape-Timeout-Seconds: 0.5").contains("up" + GPU_1));
       nvml.gpu(0).delay(Call.GET_UTILIZATION, Duration.ZERO);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"NaN", "-1", "0", "0.2", "0.15", "soon", "Infinity"})
+  void aClientInAHurryOrTalkingNonsenseIsToldOfHealthyGpus(String timeout) throws IOException {
+    try (TestServer server = TestServer.start(Transport.UDS)) {
+      scrape(server, "");
+      assertLine(
+          "zeusd_gpu_up" + GPU_1 + "} 1.0",
+          scrape(server, "", "X-Prometheus-Scrape-Timeout-Seconds: " + timeout));
     }
   }
 

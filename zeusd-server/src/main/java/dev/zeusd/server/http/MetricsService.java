@@ -67,7 +67,11 @@ public final class MetricsService {
     double seconds = PATIENCE_SECONDS;
     try {
       double clients = Double.parseDouble(request.headers().first(SCRAPE_TIMEOUT).orElse(""));
-      seconds = Math.max(0, Math.min(PATIENCE_SECONDS, clients - MARGIN_SECONDS));
+      if (clients > 0) {
+        // Half of it, where there is no time for the margin: healthy devices need far less.
+        double devices = Math.max(clients - MARGIN_SECONDS, clients / 2);
+        seconds = Math.min(PATIENCE_SECONDS, devices);
+      }
     } catch (NumberFormatException e) {
       // It does not say.
     }
