@@ -3,8 +3,9 @@ package dev.zeusd.server.stream;
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.server.StreamFormat;
-import io.helidon.http.HttpException;
+import dev.zeusd.server.connection.TryLater;
 import io.helidon.http.Status;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -17,6 +18,9 @@ import java.util.concurrent.locks.LockSupport;
  * <p>Thread-safe.
  */
 final class StreamLoop implements AutoCloseable {
+  /** By then the next one may be there. */
+  private static final Duration RESTART = Duration.ofSeconds(1);
+
   private static final System.Logger LOG = System.getLogger(StreamLoop.class.getName());
 
   private final Map<Key, StreamGroup<?>> groups = new ConcurrentHashMap<>();
@@ -39,7 +43,8 @@ final class StreamLoop implements AutoCloseable {
         new Key(sampler, ids, format),
         (same, group) -> {
           if (closed) {
-            throw new HttpException("the daemon is stopping", Status.SERVICE_UNAVAILABLE_503);
+            throw TryLater.refusal(
+                Status.SERVICE_UNAVAILABLE_503, "the daemon is stopping", RESTART);
           }
           if (group != null && group.join(stream)) {
             return group;
