@@ -2,6 +2,7 @@ package dev.zeusd.cli;
 
 import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.ffm.posix.FileFacts;
+import dev.zeusd.ffm.posix.OrdinaryFile;
 import dev.zeusd.ffm.posix.Strangers;
 import dev.zeusd.server.Limits;
 import dev.zeusd.server.auth.Policy;
@@ -9,7 +10,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -62,10 +62,7 @@ record ConfigFile(
         throw refused(
             file, "can be written by others, who could make everything theirs; run: chmod go-w it");
       }
-      byte[] bytes = Files.readAllBytes(file);
-      if (bytes.length > MAX_BYTES) {
-        throw refused(file, "has more than " + MAX_BYTES + " bytes; is it another file?");
-      }
+      byte[] bytes = OrdinaryFile.read(file, MAX_BYTES);
       whoReplaces(file, facts)
           .ifPresent(
               who ->

@@ -145,6 +145,9 @@ class BadStartsTest {
       String issued = "--signing-key-path=" + key;
       assertRefused(odd.toString(), "revoked tokens", "serve", "--simulate", issued, option);
     }
+    for (Path odd : List.of(fifo, huge, directory, Path.of("/dev/zero"))) {
+      assertRefused(odd.toString(), "configuration file", "serve", "--config=" + odd);
+    }
     // What serve says of a key is the same.
     assertRefused(
         fifo.toString(), "not a regular file", "serve", "--simulate", "--signing-key-path=" + fifo);
@@ -170,6 +173,7 @@ class BadStartsTest {
     try (BufferedReader said = holder.inputReader()) {
       assumeTrue("held".equals(said.readLine()), "no leases on this file system, or no perl");
       assertKeyRefused(key, "kept its reader waiting");
+      assertRefused(key.toString(), "kept its reader waiting", "serve", "--config=" + key);
     } finally {
       holder.destroy();
       holder.waitFor();
