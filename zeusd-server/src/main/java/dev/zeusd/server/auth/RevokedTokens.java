@@ -33,10 +33,10 @@ public final class RevokedTokens {
   private RevokedTokens() {}
 
   /**
-   * Reads it, and warns when others could change it.
+   * Reads it, and warns when others could change it, or its last line may have been cut.
    *
-   * @throws ServerStartException if it cannot be read, or a line makes no sense; a file that is not
-   *     there at all has none
+   * @throws ServerStartException if it cannot be read, is a link to nothing, or a line makes no
+   *     sense; a file that is not there at all has none
    */
   public static Set<String> read(Path file) {
     try {
@@ -48,6 +48,14 @@ public final class RevokedTokens {
                   LOG.log(
                       System.Logger.Level.WARNING,
                       "REVOKED TOKENS " + file + " CAN BE CHANGED BY OTHERS: " + who));
+      if (isCut(bytes)) {
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "the last line of "
+                + file
+                + " has no end: if it was cut while it was written, its token is still taken; see"
+                + " that the id is whole, and end the line");
+      }
       Set<String> ids = new HashSet<>();
       for (int i = 0; i < lines.size(); i++) {
         String id = lines.get(i).replaceFirst("#.*", "").strip();
@@ -66,6 +74,14 @@ public final class RevokedTokens {
       }
       return ids;
     } catch (NoSuchFileException e) {
+      if (Files.isSymbolicLink(file)) {
+        throw new ServerStartException(
+            "revoked tokens "
+                + file
+                + " is a symbolic link to something that does not exist; make that file, or remove"
+                + " the link",
+            e);
+      }
       return Set.of();
     } catch (IOException e) {
       throw new ServerStartException(
@@ -130,11 +146,15 @@ public final class RevokedTokens {
     }
   }
 
+  private static boolean isCut(byte[] bytes) {
+    return bytes.length > 0 && bytes[bytes.length - 1] != '\n';
+  }
+
   /** Whether the file ends with a whole line, which an editor may have left out. */
   private static boolean startsNewLine(Path file) {
     try {
       byte[] bytes = Files.readAllBytes(file);
-      return bytes.length == 0 || bytes[bytes.length - 1] == '\n';
+      return !isCut(bytes);
     } catch (IOException e) {
       return true;
     }

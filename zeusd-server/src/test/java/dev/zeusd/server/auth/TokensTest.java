@@ -11,6 +11,7 @@ import com.nimbusds.jose.JWSHeader;
 import com.nimbusds.jose.JWSObject;
 import com.nimbusds.jose.Payload;
 import com.nimbusds.jose.crypto.MACSigner;
+import dev.zeusd.core.TestLog;
 import dev.zeusd.server.ServerStartException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -24,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.logging.Level;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -187,5 +189,25 @@ class TokensTest {
     ServerStartException e =
         assertThrows(ServerStartException.class, () -> RevokedTokens.read(file));
     assertTrue(e.getMessage().startsWith(file + ":6: 'two words'"), e.getMessage());
+  }
+
+  @Test
+  void revokedTokensThatMayBeMissingAreNotPassedOverInSilence(@TempDir Path directory)
+      throws Exception {
+    Path link = Files.createSymbolicLink(directory.resolve("link"), Path.of("gone"));
+    ServerStartException e =
+        assertThrows(ServerStartException.class, () -> RevokedTokens.read(link));
+    assertTrue(e.getMessage().contains(link + " is a symbolic link to something"), e.getMessage());
+    Files.writeString(directory.resolve("gone"), "a-1\n0123");
+    try (TestLog log = new TestLog(RevokedTokens.class.getName())) {
+      assertEquals(Set.of("a-1", "0123"), RevokedTokens.read(link));
+      String cut = "the last line of " + link + " has no end";
+      assertEquals(
+          1, log.lines(Level.WARNING).stream().filter(line -> line.startsWith(cut)).count());
+      Files.writeString(directory.resolve("gone"), "a-1\n0123\n");
+      RevokedTokens.read(link);
+      assertEquals(
+          1, log.lines(Level.WARNING).stream().filter(line -> line.startsWith(cut)).count());
+    }
   }
 }
