@@ -11,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -221,11 +222,16 @@ public final class StateDirectory {
       Files.move(temporary, dir.resolve(name), StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
       removeAfter(e, temporary);
-      throw e;
+      throw Files.isDirectory(dir) ? e : isGone();
     }
     try (FileChannel entries = FileChannel.open(dir, StandardOpenOption.READ)) {
       entries.force(true);
     }
+  }
+
+  private IOException isGone() {
+    return new FileSystemException(
+        dir.toString(), null, "its directory is gone; make it again, or restart zeusd");
   }
 
   private static void removeAfter(IOException failure, Path file) {

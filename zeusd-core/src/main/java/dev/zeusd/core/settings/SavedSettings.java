@@ -43,6 +43,9 @@ final class SavedSettings {
   /** What the log was told last; empty if saving works. */
   private volatile String problem = "";
 
+  /** Whether files were removed, and what they said could not be written anew yet. */
+  private volatile boolean removed;
+
   private boolean triedToOpen;
   private boolean logTurned;
 
@@ -149,8 +152,40 @@ final class SavedSettings {
   /** Appends it, not under the table's lock. */
   void append(WriteLog.Line line) throws IOException {
     if (opened.isPresent()) {
+      writeAnewIfRemoved(opened.get());
       opened.get().log.append(line);
     }
+  }
+
+  /** Somebody may tidy up the directory of a daemon that runs. */
+  private void writeAnewIfRemoved(Opened to) throws IOException {
+    if (areThere(to)) {
+      return;
+    }
+    saving.lock();
+    try {
+      if (areThere(to)) {
+        return;
+      }
+      if (!removed) {
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "files in {0} were removed while zeusd runs; they are written anew",
+            to.directory.dir());
+      }
+      removed = true;
+      // In this order: what others append meanwhile is in the fresh file, all else in the table.
+      to.log.beginAnew();
+      table.locked(() -> table.changed(List.of()));
+      save();
+      removed = false;
+    } finally {
+      saving.unlock();
+    }
+  }
+
+  private boolean areThere(Opened to) {
+    return !removed && to.log.isThere() && Files.exists(to.directory.dir().resolve(FILE));
   }
 
   /** As {@link #append}, where a missing line does no harm. */

@@ -9,8 +9,10 @@ import java.nio.channels.Channels;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -47,6 +49,9 @@ final class WriteLog {
   private int current;
   private long bytes;
   private OutputStream out;
+
+  /** Which file {@link #out} is, so that another one in its place is noticed. */
+  private Object outKey;
 
   /**
    * One line.
@@ -138,6 +143,7 @@ final class WriteLog {
     byte[] text = ("\n" + line.text() + "\n").getBytes(StandardCharsets.UTF_8);
     if (out == null) {
       out = open(current);
+      outKey = key(current);
     }
     bytes += text.length;
     // One call of the kernel; and unlike a channel, this is not closed by an interrupt.
@@ -152,6 +158,26 @@ final class WriteLog {
     return new FileOutputStream(path.toFile(), true);
   }
 
+  private Object key(int file) throws IOException {
+    Path path = dir.resolve(FILES.get(file));
+    return Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+        .fileKey();
+  }
+
+  /** Whether what was appended can be read by others: nobody has removed the file. */
+  synchronized boolean isThere() {
+    try {
+      return out == null || key(current).equals(outKey);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /** Goes on in a fresh file. */
+  synchronized void beginAnew() throws IOException {
+    close();
+  }
+
   /** Whether it is time to {@link #turn}. */
   synchronized boolean isLong() {
     return bytes > LONG_BYTES;
@@ -163,6 +189,7 @@ final class WriteLog {
     close();
     out = next;
     current = 1 - current;
+    outKey = key(current);
     bytes = 0;
   }
 

@@ -30,10 +30,13 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(60)
 class LeasesTest {
@@ -389,6 +392,48 @@ class LeasesTest {
     pass(TTL);
     step(next);
     assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"leases", "lease-writes-0", "leases lease-writes-0"})
+  void stateFilesThatAreRemovedAreWrittenAnewBeforeTheNextWrite(String names) throws IOException {
+    Lease lease = take(open(), LIMIT, 0, 1);
+    write(lease, 0, limit(150_000));
+    for (String name : names.split(" ")) {
+      Files.delete(dir.resolve(name));
+    }
+    // Another GPU's, so that the first one's is known from before only.
+    write(lease, 1, limit(160_000));
+    Leases next = open();
+    pass(TTL);
+    step(next);
+    for (ModelGpu gpu : models) {
+      assertEquals(ModelGpu.DEFAULT_LIMIT_MW, gpu.limitMw);
+    }
+  }
+
+  @Test
+  void whereTheStateDirectoryIsRemovedNothingIsSetUntilItIsThereAgain() throws IOException {
+    Lease lease = take(open(), LIMIT, 0, 1);
+    write(lease, 0, limit(150_000));
+    try (Stream<Path> files = Files.list(dir)) {
+      files.forEach(file -> assertTrue(file.toFile().delete()));
+    }
+    Files.delete(dir);
+    for (int i = 0; i < 2; i++) {
+      DeviceException e =
+          assertThrows(DeviceException.Failed.class, () -> write(lease, 1, limit(160_000)));
+      assertTrue(e.getMessage().contains("its directory is gone; make it again"), e.getMessage());
+      assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(1).limitMw);
+    }
+    Files.createDirectory(dir);
+    write(lease, 1, limit(160_000));
+    Leases next = open();
+    pass(TTL);
+    step(next);
+    for (ModelGpu gpu : models) {
+      assertEquals(ModelGpu.DEFAULT_LIMIT_MW, gpu.limitMw);
+    }
   }
 
   @Test
