@@ -10,6 +10,7 @@ import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -50,8 +51,9 @@ class HungDriverTest {
       RawResponse partial = both.readResponse();
       assertNoAnswer(partial);
       assertTrue(partial.body().startsWith("{\"0\":{\"power_limit_mw\":300000},"), partial::body);
-      assertNoAnswer(inTheCall.readResponse());
-      assertEquals(0, inTheCall.drain(RawConnection.PATIENCE));
+      RawResponse ownAnswer = inTheCall.readResponse();
+      assertNoAnswer(ownAnswer);
+      assertEndsIfItsHandlerIsInTheCall(inTheCall, ownAnswer);
       assertEquals(before + 1, nvml.gpu(1).calls(Call.GET_POWER_LIMIT));
       // It returns: those that were told so have not left anything behind.
       nvml.gpu(1).delay(Call.GET_POWER_LIMIT, Duration.ZERO);
@@ -165,7 +167,17 @@ class HungDriverTest {
       RawResponse head = inTheCall.send(request("HEAD", LIMIT + 1)).readHead();
       nvml.gpu(1).delay(Call.GET_POWER_LIMIT, Duration.ZERO);
       assertEquals(503, head.status());
-      assertEquals(0, inTheCall.drain(RawConnection.PATIENCE));
+      assertEndsIfItsHandlerIsInTheCall(inTheCall, head);
+    }
+  }
+
+  /** It is not where the GPU did not count as quick: on a busy machine a call can take long. */
+  private static void assertEndsIfItsHandlerIsInTheCall(
+      RawConnection connection, RawResponse answer) throws IOException {
+    if ("close".equalsIgnoreCase(answer.headers().get("connection"))) {
+      assertEquals(0, connection.drain(RawConnection.PATIENCE));
+    } else {
+      connection.get("/time").assertOkMatching("\\{\"timestamp_ms\":\\d+}");
     }
   }
 
