@@ -128,6 +128,9 @@ class LeaseTest {
     assertEquals(300_000, nvml.gpu(0).powerLimitMw());
     ask("POST", "/lease/end?lease_id=" + lease.id).assertError(410, "POST /lease");
     setLimit(0, 200_000, 410, lease.header());
+    ask("POST", "/lease/renew?lease_id=" + lease.id)
+        .assertError(
+            410, "there is no such lease, or it has ended; take another one with POST /lease");
     setLimit(0, 250_000, 200);
     server.get("/leases").assertOk("{\"leases\":[]}");
   }
@@ -153,7 +156,9 @@ class LeaseTest {
     // As ever elsewhere.
     setLimit(0, 200_000, 200);
     assertEquals(200, ask("POST", "/gpu/reset_gpu_locked_clocks?block=true&gpu_ids=1").status());
-    setLimit(0, 200_000, 400, lease.header());
+    ask("POST", "/gpu/set_power_limit?block=true&gpu_ids=0&power_limit_mw=1", lease.header())
+        .assertError(
+            400, "does not hold power_limit of GPU 0: take one that does, with POST /lease");
     setLimit(1, 200_000, 410, "Zeusd-Lease: " + lease.id + ":1");
     setLimit(1, 200_000, 410, "Zeusd-Lease: 00:" + lease.epoch);
     setLimit(1, 200_000, 400, "Zeusd-Lease: " + lease.id);

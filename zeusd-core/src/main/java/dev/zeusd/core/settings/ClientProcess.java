@@ -72,7 +72,7 @@ public final class ClientProcess implements AutoCloseable {
       if (process.id().pid == 0 && !process.isKnownByItsInode()) {
         throw new IOException(
             "it is in another PID namespace, where Linux before 6.9 cannot tell processes apart;"
-                + " run zeusd in the machine's own, or use POST /lease");
+                + " run zeusd in the machine's own");
       }
       return process;
     } catch (IOException | RuntimeException e) {

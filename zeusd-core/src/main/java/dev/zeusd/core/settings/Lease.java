@@ -181,8 +181,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
         throw other.get().held(setting);
       }
       throw new LeaseException.NotCovered(
-          "%s does not hold %s: take one that does, with POST /lease"
-              .formatted(this, leases.parts().describe(List.of(setting))));
+          "%s does not hold %s".formatted(this, leases.parts().describe(List.of(setting))));
     }
   }
 
@@ -204,7 +203,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
 
   private void requireActive() {
     if (!term.isActive()) {
-      throw new LeaseException.Ended(this + " has ended; take another one with POST /lease");
+      throw new LeaseException.Ended(this + " has ended");
     }
   }
 

@@ -45,6 +45,15 @@ public abstract sealed class LeaseException extends RuntimeException {
     }
   }
 
+  /** Leases are closed, or the thread that waits for one was interrupted. */
+  public static final class Stopping extends LeaseException {
+    private static final long serialVersionUID = 1L;
+
+    Stopping(String message) {
+      super(message, null);
+    }
+  }
+
   /** The lease is good, but not for this. */
   public static final class NotCovered extends LeaseException {
     private static final long serialVersionUID = 1L;

@@ -45,7 +45,7 @@ final class LeaseLine {
    * Returns when it is the caller's turn to have these settings.
    *
    * @throws LeaseException.Held if another lease holds one of them, and goes on to for {@code wait}
-   * @throws LeaseException.Ended if the calling thread is interrupted
+   * @throws LeaseException.Stopping if the calling thread is interrupted
    */
   void awaitFree(Collection<Setting> wanted, Duration wait) {
     Waiting me = new Waiting(wanted, table.newCondition());
@@ -69,7 +69,7 @@ final class LeaseLine {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new LeaseException.Ended("interrupted while waiting for other leases to end");
+      throw new LeaseException.Stopping("interrupted while waiting for other leases to end");
     } finally {
       line.remove(me);
       look();

@@ -173,7 +173,7 @@ public final class Leases implements AutoCloseable {
    *     request.patience()}
    * @throws LeaseException.Unreadable for GPUs that do not tell
    * @throws LeaseException.NotSaved if it could not be kept over the death of this process
-   * @throws LeaseException.Ended if the calling thread is interrupted while it waits
+   * @throws LeaseException.Stopping if the calling thread is interrupted while it waits
    */
   public Lease take(List<Setting> settings, LeaseRequest request) {
     try {
@@ -193,10 +193,7 @@ public final class Leases implements AutoCloseable {
   public Lease find(String id) {
     return table
         .locked(() -> Optional.ofNullable(table.leases.get(id)).filter(Lease::isActive))
-        .orElseThrow(
-            () ->
-                new LeaseException.Ended(
-                    "there is no such lease, or it has ended; take another one with POST /lease"));
+        .orElseThrow(() -> new LeaseException.Ended("there is no such lease, or it has ended"));
   }
 
   /**

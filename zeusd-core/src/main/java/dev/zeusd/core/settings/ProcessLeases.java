@@ -253,7 +253,7 @@ final class ProcessLeases {
   private Client watch(ClientProcess process) {
     if (closed) {
       process.close();
-      throw new LeaseException.Ended("zeusd is stopping");
+      throw new LeaseException.Stopping("zeusd is stopping");
     }
     if (waiting.isEmpty()) {
       ProcessEnds own = new ProcessEnds();

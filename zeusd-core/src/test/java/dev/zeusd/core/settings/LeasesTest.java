@@ -198,9 +198,16 @@ class LeasesTest {
     pass(Duration.ofNanos(1));
     step(leases);
     assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
-    assertThrows(LeaseException.Ended.class, lease::renew);
-    assertThrows(DeviceException.LeaseEnded.class, () -> write(lease, 0, limit(100_000)));
-    assertThrows(LeaseException.Ended.class, () -> leases.find(lease.id()));
+    // Whoever embeds this knows nothing of requests.
+    String ended = "lease " + lease.epoch() + " of alice has ended";
+    assertEquals(ended, assertThrows(LeaseException.Ended.class, lease::renew).getMessage());
+    assertEquals(
+        ended,
+        assertThrows(DeviceException.LeaseEnded.class, () -> write(lease, 0, limit(100_000)))
+            .getMessage());
+    assertEquals(
+        "there is no such lease, or it has ended",
+        assertThrows(LeaseException.Ended.class, () -> leases.find(lease.id())).getMessage());
   }
 
   @Test

@@ -18,6 +18,7 @@ import io.helidon.webserver.http.DirectHandlers;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Optional;
 
@@ -79,9 +80,23 @@ public final class ErrorMapper {
           sendDeviceErrors(
               request, response, new DeviceErrors(unreadable.failures(), Optional.empty()));
       case LeaseException.Ended ended ->
-          send(request, response, Status.GONE_410, WireJson.error(e.getMessage()));
+          send(
+              request,
+              response,
+              Status.GONE_410,
+              WireJson.error(e.getMessage() + LeaseJson.TAKE_ANOTHER));
       case LeaseException.NotCovered other ->
-          send(request, response, Status.BAD_REQUEST_400, WireJson.error(e.getMessage()));
+          send(
+              request,
+              response,
+              Status.BAD_REQUEST_400,
+              WireJson.error(e.getMessage() + ": take one that does, with POST /lease"));
+      case LeaseException.Stopping stopping ->
+          send(
+              request,
+              response,
+              TryLater.refusal(
+                  Status.SERVICE_UNAVAILABLE_503, e.getMessage(), Duration.ofSeconds(1)));
       case LeaseException.NotSaved lost ->
           send(request, response, Status.INTERNAL_SERVER_ERROR_500, WireJson.error(e.getMessage()));
     }

@@ -21,6 +21,9 @@ import java.util.function.BiConsumer;
 
 /** What clients see of leases. GPUs are shown by their ids, which requests know them by. */
 final class LeaseJson {
+  /** What to do where a lease has ended. */
+  static final String TAKE_ANOTHER = "; take another one with POST /lease";
+
   private final Map<String, Integer> idsByUuid;
 
   /** With these ids of GPUs. */

@@ -79,7 +79,8 @@ public final class SettingRights {
       throw new HttpException(
           "settings are put back when the process that has set them ends, and this one cannot be"
               + " watched: "
-              + e.getMessage(),
+              + e.getMessage()
+              + "; POST /lease does not need that",
           Status.FORBIDDEN_403,
           true);
     }

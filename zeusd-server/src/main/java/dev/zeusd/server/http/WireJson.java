@@ -55,8 +55,13 @@ public final class WireJson {
 
   static byte[] deviceErrors(Map<Integer, DeviceException> errors) {
     JsonObjectBuilder byId = json().createObjectBuilder();
-    errors.forEach((id, e) -> byId.add(id.toString(), String.valueOf(e.getMessage())));
+    errors.forEach((id, e) -> byId.add(id.toString(), text(e)));
     return bytes(json().createObjectBuilder().add("errors", byId).build());
+  }
+
+  private static String text(DeviceException e) {
+    String wayOut = e instanceof DeviceException.LeaseEnded ? LeaseJson.TAKE_ANOTHER : "";
+    return e.getMessage() + wayOut;
   }
 
   /** One object with the members of both, of which neither may be empty. */
