@@ -56,6 +56,9 @@ public final class Node implements AutoCloseable {
   /** Made when it is asked for, under the lock of this. */
   private volatile Optional<Leases> leases = Optional.empty();
 
+  /** Guarded by this. */
+  private boolean closed;
+
   private Node(NodeConfig config, List<Backend<Gpu>> gpuBackends, List<Backend<Cpu>> cpuBackends) {
     this.config = config;
     Carriers carriers = new Carriers(config.carriers());
@@ -257,10 +260,15 @@ public final class Node implements AutoCloseable {
    * Who may change which settings of the {@link #gpus}, and how they come back. The first call goes
    * on with what an earlier process has left in the state directory, if there is one; without such
    * a call, that stays as it is.
+   *
+   * @throws IllegalStateException if the node is closed and there was no such call before
    */
   public Leases leases() {
     if (leases.isEmpty()) {
       synchronized (this) {
+        if (closed && leases.isEmpty()) {
+          throw new IllegalStateException("the node is closed");
+        }
         if (leases.isEmpty()) {
           leases = Optional.of(new Leases(this::gpus, config.stateDir(), config.baseline()));
         }
@@ -275,6 +283,7 @@ public final class Node implements AutoCloseable {
    * a node with the same state directory.
    *
    * @throws LeaseException if it cannot be had
+   * @throws IllegalStateException as {@link #leases}
    */
   public Lease lease(Collection<Integer> gpuIds, Set<SettingKey> keys) {
     Leases all = leases();
@@ -305,6 +314,9 @@ public final class Node implements AutoCloseable {
    */
   @Override
   public void close() {
+    synchronized (this) {
+      closed = true;
+    }
     leases.ifPresent(Leases::close);
     List<DeviceWorker<?>> workers = new ArrayList<>(gpus.endSampling());
     workers.addAll(cpus.endSampling());

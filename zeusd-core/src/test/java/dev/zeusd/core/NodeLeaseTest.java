@@ -1,11 +1,14 @@
 package dev.zeusd.core;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.core.settings.Lease;
+import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.core.worker.DeviceWorker;
@@ -43,5 +46,18 @@ class NodeLeaseTest {
       assertEquals(500_000, gpu.call(Gpu::powerLimitMw));
       assertEquals(Node.Release.DONE, node.releaseGpus());
     }
+  }
+
+  @Test
+  void aClosedNodeLendsNothing() {
+    Node unused = Node.open(NodeConfig.simulated());
+    unused.close();
+    assertThrows(IllegalStateException.class, unused::leases);
+    Node used = Node.open(NodeConfig.simulated());
+    used.leases();
+    used.close();
+    assertThrows(
+        LeaseException.class, () -> used.lease(List.of(0), Set.of(SettingKey.POWER_LIMIT)));
+    assertFalse(used.leases().isInUse());
   }
 }
