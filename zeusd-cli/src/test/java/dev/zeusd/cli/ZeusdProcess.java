@@ -224,6 +224,10 @@ final class ZeusdProcess implements AutoCloseable {
 
   @Override
   public void close() {
-    process.destroyForcibly();
+    // Also one that runs below another program, which may go on writing for a moment.
+    List<ProcessHandle> family =
+        Stream.concat(Stream.of(process.toHandle()), process.descendants()).toList();
+    family.forEach(ProcessHandle::destroyForcibly);
+    family.forEach(each -> each.onExit().completeOnTimeout(each, 10, TimeUnit.SECONDS).join());
   }
 }
