@@ -174,7 +174,7 @@ systemctl enable --quiet --now zeusd
 dpkg -P zeusd >/dev/null 2>&1
 rm -r /etc/systemd/system/zeusd.service.d
 find / -xdev -path /opt/test -prune -o -path /proc -prune -o -path /var/log -prune -o -print | sort >/tmp/after
-left=$(comm -13 /tmp/before /tmp/after | grep -v -e '^/tmp/' -e '^/var/lib/\(apt\|dpkg\)' -e '^/var/lib/systemd/\(timers\|linger\|coredump\)' -e '^/var/tmp' || true)
+left=$(comm -13 /tmp/before /tmp/after | grep -v -e '^/tmp/' -e '^/var/lib/\(apt\|dpkg\)' -e '^/var/cache/apt' -e '^/var/lib/systemd/\(timers\|linger\|coredump\)' -e '^/var/tmp' || true)
 [ -z "$left" ] || fail "left after dpkg -P: $left"
 ok "dpkg -P leaves nothing"
 
