@@ -106,6 +106,7 @@ OTHERWISE = [
     ("packaging/README.md", "sudo tar", guest, "sudo tar", "needs systemd"),
     ("packaging/README.md", "sudo ln", guest, "sudo tar", "needs systemd"),
     ("packaging/README.md", "sudo cp", guest, "sudo tar", "needs systemd"),
+    ("packaging/README.md", "sudo install -D", guest, "sudo tar", "needs systemd"),
     ("packaging/README.md", "sudo systemctl", guest, "sudo tar", "needs systemd"),
 ]
 
@@ -147,6 +148,9 @@ def commands(kind, lines):
         command = line.removeprefix("$ ") if kind == "console" else line
         while command.endswith("\\"):
             command = command[:-1] + " " + rest.pop(0).strip()
+        here_document = re.search(r"<<'?(\w+)'?$", command)
+        while here_document and not command.endswith("\n" + here_document[1]):
+            command += "\n" + rest.pop(0)
         if command.strip() and not command.startswith("#"):
             found.append((re.sub(r"\s+#\s.*$", "", command).strip(), [] if kind == "console" else None))
     return found
