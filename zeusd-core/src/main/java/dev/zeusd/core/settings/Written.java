@@ -21,10 +21,6 @@ record Written(
   /** Drivers need not keep a limit to the milliwatt. */
   private static final long SAME_LIMIT_MW = 1000;
 
-  boolean isNothing() {
-    return equals(NOTHING);
-  }
-
   /** Before {@code value} is written; a value that was asked for earlier has been written. */
   Written ask(SettingValue value) {
     Written before = asked.isPresent() ? succeeded() : this;

@@ -1,14 +1,11 @@
 package dev.zeusd.ffm.posix;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
@@ -21,14 +18,6 @@ import java.util.Optional;
  * see pidfd_open(2). Thread-safe until it is closed.
  */
 public final class PidFd implements AutoCloseable {
-  // asm-generic/socket.h
-  private static final int SOL_SOCKET = 1;
-  private static final int SO_PEERCRED = 17;
-  private static final int SO_PEERPIDFD = 77;
-
-  /** Of pid, uid and gid, in struct ucred. */
-  private static final int CREDENTIALS_BYTES = 12;
-
   /** The same on all architectures: unistd.h. */
   private static final long SYS_PIDFD_OPEN = 434;
 
@@ -44,10 +33,6 @@ public final class PidFd implements AutoCloseable {
   private final long startTicks;
 
   private static final class Calls {
-    static final MethodHandle GETSOCKOPT =
-        Libc.function(
-            "getsockopt",
-            FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS));
     static final MethodHandle SYSCALL =
         Libc.function(
             "syscall",
@@ -115,27 +100,14 @@ public final class PidFd implements AutoCloseable {
    */
   public static PidFd ofPeer(SocketChannel channel, Duration connectedFor) throws IOException {
     int socket = Descriptors.of(channel);
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment value = arena.allocate(CREDENTIALS_BYTES, JAVA_INT.byteSize());
-      if (getsockopt(socket, SO_PEERPIDFD, value, (int) JAVA_INT.byteSize(), arena)) {
-        return of(value.get(JAVA_INT, 0));
-      }
-      if (!getsockopt(socket, SO_PEERCRED, value, CREDENTIALS_BYTES, arena)) {
-        throw new IOException("the kernel does not tell who is at the other end");
-      }
-      return ofPeer(value.get(JAVA_INT, 0), connectedFor);
+    Optional<int[]> peer = PeerOptions.get(socket, PeerOptions.SO_PEERPIDFD, 1);
+    if (peer.isPresent()) {
+      return of(peer.get()[0]);
     }
-  }
-
-  private static boolean getsockopt(
-      int socket, int option, MemorySegment value, int bytes, Arena arena) {
-    try {
-      MemorySegment length = arena.allocateFrom(JAVA_INT, bytes);
-      int failed = (int) Calls.GETSOCKOPT.invokeExact(socket, SOL_SOCKET, option, value, length);
-      return failed == 0;
-    } catch (Throwable e) {
-      throw Libc.unexpected(e);
-    }
+    int[] credentials =
+        PeerOptions.get(socket, PeerOptions.SO_PEERCRED, PeerOptions.CREDENTIALS)
+            .orElseThrow(() -> new IOException("the kernel does not tell who is at the other end"));
+    return ofPeer(credentials[PeerOptions.PID], connectedFor);
   }
 
   /** Where the kernel tells only the number: by now it may be that of a process that came later. */

@@ -36,7 +36,10 @@ public final class Connection {
   private final Lock answeringInPlace = new ReentrantLock();
   private volatile Optional<Account> account = Optional.empty();
   private volatile Thread handler;
+
+  /** Whether the answer to its request has no body. */
   private volatile boolean isHead;
+
   private volatile boolean hasHadRequest;
 
   /** What its handler works on now, if that can be finished without it. */
@@ -187,15 +190,6 @@ public final class Connection {
   /** How long it has been open. */
   public Duration age() {
     return Duration.ofNanos(System.nanoTime() - openedNanos);
-  }
-
-  Thread handler() {
-    return handler;
-  }
-
-  /** Whether the answer to its request has no body. */
-  boolean isHead() {
-    return isHead;
   }
 
   boolean isOpen() {
