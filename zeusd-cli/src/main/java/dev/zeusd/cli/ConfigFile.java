@@ -57,8 +57,7 @@ record ConfigFile(
       if (!facts.isRegular()) {
         throw refused(file, "is not a regular file; name one");
       }
-      if (facts.othersMayWrite()
-          || facts.groupMayWrite() && !Strangers.isTrustedGroup(facts.gid())) {
+      if (Strangers.mayWrite(facts)) {
         throw refused(
             file, "can be written by others, who could make everything theirs; run: chmod go-w it");
       }

@@ -10,6 +10,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -58,22 +59,24 @@ final class TokenShowCommand implements Callable<Integer> {
     print("expires", claims.exp().map(Instant::toString).orElse("never"));
     print("id", text.id());
     print("key id", text.keyId().orElse("not told"));
-    String verdict = verdict(token);
-    print("accepted", verdict);
-    return verdict.startsWith("no") && !signingKeyPaths.isEmpty() ? 1 : 0;
+    if (signingKeyPaths.isEmpty()) {
+      print("accepted", "not checked: that needs --signing-key-path");
+      return 0;
+    }
+    Optional<String> refusal = refusal(token);
+    print("accepted", refusal.map(why -> "no: " + why).orElse("yes"));
+    return refusal.isPresent() ? 1 : 0;
   }
 
-  private String verdict(String token) {
-    if (signingKeyPaths.isEmpty()) {
-      return "not checked: that needs --signing-key-path";
-    }
+  /** Why a daemon would not take it. */
+  private Optional<String> refusal(String token) {
     try {
       Tokens.withKeyFiles(signingKeyPaths)
           .withRevoked(RevokedTokens.read(revokedTokens))
           .verify(token);
-      return "yes";
+      return Optional.empty();
     } catch (InvalidTokenException e) {
-      return "no: " + e.getMessage();
+      return Optional.of(e.getMessage());
     }
   }
 

@@ -141,13 +141,16 @@ public final class Strangers {
     if (!isTrusted(facts.uid())) {
       return Optional.of(directory + " belongs to " + user(directory));
     }
-    if (facts.othersMayWrite()) {
-      return Optional.of("everybody may write to " + directory);
-    }
-    if (facts.groupMayWrite() && !isTrustedGroup(facts.gid())) {
-      return Optional.of("group " + group(directory) + " may write to " + directory);
+    if (mayWrite(facts)) {
+      String who = facts.othersMayWrite() ? "everybody" : "group " + group(directory);
+      return Optional.of(who + " may write to " + directory);
     }
     return Optional.empty();
+  }
+
+  /** Whether a file's mode lets somebody write to it who is neither trusted nor its owner. */
+  public static boolean mayWrite(FileFacts facts) {
+    return facts.othersMayWrite() || facts.groupMayWrite() && !isTrustedGroup(facts.gid());
   }
 
   /** Whether a user is root, or the one that this process runs as. */
@@ -156,7 +159,7 @@ public final class Strangers {
   }
 
   /** The same of a group. */
-  public static boolean isTrustedGroup(int gid) {
+  private static boolean isTrustedGroup(int gid) {
     return gid == 0 || gid == Self.GID;
   }
 

@@ -39,16 +39,27 @@ public final class RevokedTokens {
    *     sense; a file that is not there at all has none
    */
   public static Set<String> read(Path file) {
+    return load(file).ids;
+  }
+
+  /**
+   * What is in the file.
+   *
+   * @param isCut whether its last line has no end
+   */
+  private record Content(Set<String> ids, boolean isCut) {}
+
+  private static Content load(Path file) {
     try {
       byte[] bytes = OrdinaryFile.read(file, MAX_BYTES);
-      List<String> lines = new String(bytes, StandardCharsets.UTF_8).lines().toList();
       stranger(file)
           .ifPresent(
               who ->
                   LOG.log(
                       System.Logger.Level.WARNING,
                       "REVOKED TOKENS " + file + " CAN BE CHANGED BY OTHERS: " + who));
-      if (isCut(bytes)) {
+      boolean isCut = bytes.length > 0 && bytes[bytes.length - 1] != '\n';
+      if (isCut) {
         LOG.log(
             System.Logger.Level.WARNING,
             "the last line of "
@@ -56,23 +67,7 @@ public final class RevokedTokens {
                 + " has no end: if it was cut while it was written, its token is still taken; see"
                 + " that the id is whole, and end the line");
       }
-      Set<String> ids = new HashSet<>();
-      for (int i = 0; i < lines.size(); i++) {
-        String id = lines.get(i).replaceFirst("#.*", "").strip();
-        if (!id.isEmpty() && !TokenText.isId(id)) {
-          throw new ServerStartException(
-              file
-                  + ":"
-                  + (i + 1)
-                  + ": '"
-                  + shortened(id)
-                  + "' is not the id of a token; zeusd token show tells a token's");
-        }
-        if (!id.isEmpty()) {
-          ids.add(id);
-        }
-      }
-      return ids;
+      return new Content(ids(file, new String(bytes, StandardCharsets.UTF_8)), isCut);
     } catch (NoSuchFileException e) {
       if (Files.isSymbolicLink(file)) {
         throw new ServerStartException(
@@ -82,7 +77,7 @@ public final class RevokedTokens {
                 + " the link",
             e);
       }
-      return Set.of();
+      return new Content(Set.of(), false);
     } catch (IOException e) {
       throw new ServerStartException(
           "revoked tokens "
@@ -94,17 +89,34 @@ public final class RevokedTokens {
     }
   }
 
+  private static Set<String> ids(Path file, String text) {
+    List<String> lines = text.lines().toList();
+    Set<String> ids = new HashSet<>();
+    for (int i = 0; i < lines.size(); i++) {
+      String id = lines.get(i).replaceFirst("#.*", "").strip();
+      if (!id.isEmpty() && !TokenText.isId(id)) {
+        throw new ServerStartException(
+            file
+                + ":"
+                + (i + 1)
+                + ": '"
+                + shortened(id)
+                + "' is not the id of a token; zeusd token show tells a token's");
+      }
+      if (!id.isEmpty()) {
+        ids.add(id);
+      }
+    }
+    return ids;
+  }
+
   private static String shortened(String text) {
     return text.length() > LONGEST_SHOWN ? text.substring(0, LONGEST_SHOWN) + "..." : text;
   }
 
   private static Optional<String> stranger(Path file) throws IOException {
     FileFacts facts = FileFacts.ofTarget(file);
-    boolean isWritable =
-        facts.othersMayWrite()
-            || facts.groupMayWrite() && !Strangers.isTrustedGroup(facts.gid())
-            || !Strangers.isTrusted(facts.uid());
-    return isWritable
+    return Strangers.mayWrite(facts) || !Strangers.isTrusted(facts.uid())
         ? Optional.of("run: chown root " + file + " && chmod 644 " + file)
         : Strangers.whoReplaces(file.toAbsolutePath());
   }
@@ -120,11 +132,13 @@ public final class RevokedTokens {
     if (!TokenText.isId(id)) {
       throw new ServerStartException("'" + id + "' is not the id of a token, check it");
     }
-    if (read(file).contains(id)) {
+    Content content = load(file);
+    if (content.ids.contains(id)) {
       return false;
     }
     String oneLine = comment.replaceAll("[\\p{Cntrl}\\p{Zl}\\p{Zp}]", " ");
-    String start = startsNewLine(file) ? "" : "\n";
+    // An editor may have left the end of the last line out.
+    String start = content.isCut ? "\n" : "";
     byte[] line = (start + id + " # " + oneLine + "\n").getBytes(StandardCharsets.UTF_8);
     try (FileChannel channel =
         FileChannel.open(
@@ -143,20 +157,6 @@ public final class RevokedTokens {
               + FileFacts.reason(e)
               + "; run it as root, or name another --revoked-tokens",
           e);
-    }
-  }
-
-  private static boolean isCut(byte[] bytes) {
-    return bytes.length > 0 && bytes[bytes.length - 1] != '\n';
-  }
-
-  /** Whether the file ends with a whole line, which an editor may have left out. */
-  private static boolean startsNewLine(Path file) {
-    try {
-      byte[] bytes = Files.readAllBytes(file);
-      return !isCut(bytes);
-    } catch (IOException e) {
-      return true;
     }
   }
 }
