@@ -50,12 +50,7 @@ final class LeaseWatch {
   long step() {
     long now = parts.now();
     ends.beginAll(
-        table.locked(
-            () ->
-                table.leases.values().stream()
-                    .filter(lease -> lease.term().isExpired(now))
-                    .toList()),
-        "expired");
+        table.locked(() -> table.activeLeases(lease -> lease.term().isExpired(now))), "expired");
     if (isWatchingGpus()) {
       parts.baseline().look();
       if (parts.clocks().forgetOutdated(parts.gpus())) {

@@ -283,8 +283,7 @@ public final class Leases implements AutoCloseable {
       return;
     }
     if (isInUse()) {
-      List<Lease> all =
-          table.locked(() -> table.leases.values().stream().filter(Lease::isActive).toList());
+      List<Lease> all = table.locked(() -> table.activeLeases(lease -> true));
       long deadline = System.nanoTime() + PATIENCE_AT_END.toNanos();
       for (LeaseEnds.Ending ending : ends.beginAll(all, "ended, since zeusd stops")) {
         ending.await(Duration.ofNanos(deadline - System.nanoTime()));

@@ -134,11 +134,7 @@ final class ProcessLeases {
     }
 
     private List<Lease> own() {
-      return table.locked(
-          () ->
-              table.leases.values().stream()
-                  .filter(lease -> lease.isActive() && isOwn(lease))
-                  .toList());
+      return table.locked(() -> table.activeLeases(this::isOwn));
     }
 
     boolean isIdle() {

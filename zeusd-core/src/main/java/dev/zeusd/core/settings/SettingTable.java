@@ -2,12 +2,14 @@ package dev.zeusd.core.settings;
 
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 
 /**
@@ -70,6 +72,11 @@ final class SettingTable {
   SettingState stateOf(Setting setting) {
     empty = false;
     return states.computeIfAbsent(setting, SettingState::new);
+  }
+
+  /** Of those that are had, and have not ended, these. */
+  List<Lease> activeLeases(Predicate<Lease> which) {
+    return leases.values().stream().filter(lease -> lease.isActive() && which.test(lease)).toList();
   }
 
   Optional<SettingState> known(Setting setting) {

@@ -4,12 +4,13 @@ import static dev.zeusd.server.ApiGroup.GPU_READ;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.sampling.GpuPowerSample;
 import io.helidon.webserver.http.ServerRequest;
 import java.util.Collection;
 import java.util.Set;
 import java.util.SortedMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
+import java.util.function.IntFunction;
 
 /** The group gpu-read. */
 public final class GpuReadService {
@@ -31,16 +32,7 @@ public final class GpuReadService {
     routes.get(
         GPU_READ,
         "/gpu/get_power",
-        (request, response, requester) -> {
-          FanOut<GpuPowerSample> gpus =
-              new FanOut<>(wantedIds(request, requester), node.gpuPower()::read);
-          byte[] json =
-              connections.ask(
-                  request,
-                  gpus,
-                  power -> power.json(samples -> WireJson.gpuPower(samples.values())));
-          Routes.sendJson(request, response, json);
-        });
+        asking(id -> node.gpuPower().read(id), samples -> WireJson.gpuPower(samples.values())));
     routes.get(GPU_READ, "/gpu/get_cumulative_energy", reading(Gpu::energyMj, WireJson::gpuEnergy));
     routes.get(
         GPU_READ, "/gpu/get_power_limit", reading(Gpu::powerLimitMw, WireJson::gpuPowerLimits));
@@ -57,9 +49,13 @@ public final class GpuReadService {
 
   private <T> Routes.Endpoint reading(
       Function<Gpu, T> read, Function<SortedMap<Integer, T>, byte[]> json) {
+    return asking(id -> gpus.get(id).runOrShare(read), json);
+  }
+
+  private <T> Routes.Endpoint asking(
+      IntFunction<CompletableFuture<T>> call, Function<SortedMap<Integer, T>, byte[]> json) {
     return (request, response, requester) -> {
-      FanOut<T> all =
-          new FanOut<>(wantedIds(request, requester), id -> gpus.get(id).runOrShare(read));
+      FanOut<T> all = new FanOut<>(wantedIds(request, requester), call);
       byte[] body = connections.ask(request, all, outcome -> outcome.json(json));
       Routes.sendJson(request, response, body);
     };
