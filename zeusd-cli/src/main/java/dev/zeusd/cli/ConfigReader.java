@@ -207,12 +207,7 @@ final class ConfigReader {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "'"
-                        + text
-                        + "' is none of "
-                        + Arrays.stream(SettingKey.values())
-                            .map(SettingKey::wireName)
-                            .collect(Collectors.joining(", "))));
+                    "'" + text + "' is none of " + SettingKey.wireNames()));
   }
 
   private static Map<SettingKey, Grant.Range> bounds(TomlSection section) {

@@ -49,11 +49,9 @@ final class BaselineKeeper {
     if (isEmpty()) {
       return Optional.empty();
     }
-    return gpus.get().stream()
-        .map(gpu -> gpu.device().info())
-        .filter(info -> info.uuid().equals(Optional.of(setting.gpuUuid())))
-        .findFirst()
-        .flatMap(info -> baseline.of(info, setting.key()));
+    return new GpusByUuid(gpus.get())
+        .find(setting.gpuUuid())
+        .flatMap(gpu -> baseline.of(gpu.device().info(), setting.key()));
   }
 
   /** Has settings set that are not as they should be; those that a lease holds come later. */

@@ -6,7 +6,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -56,16 +55,13 @@ record LeaseParts(
 
   /** Settings in words, by the ids of their GPUs. */
   String describe(Collection<Setting> settings) {
-    Map<String, Integer> ids = new TreeMap<>();
-    for (DeviceWorker<Gpu> gpu : gpus()) {
-      gpu.device().info().uuid().ifPresent(uuid -> ids.put(uuid, gpu.id()));
-    }
+    GpusByUuid gpus = new GpusByUuid(gpus());
     SortedMap<SettingKey, List<String>> byKey = new TreeMap<>();
     for (Setting setting : settings) {
       String uuid = setting.gpuUuid();
       byKey
           .computeIfAbsent(setting.key(), key -> new ArrayList<>())
-          .add(ids.containsKey(uuid) ? ids.get(uuid).toString() : uuid);
+          .add(gpus.find(uuid).map(gpu -> Integer.toString(gpu.id())).orElse(uuid));
     }
     List<String> texts = new ArrayList<>();
     byKey.forEach((key, gpu) -> texts.add(key.wireName() + " of GPU " + String.join(", ", gpu)));

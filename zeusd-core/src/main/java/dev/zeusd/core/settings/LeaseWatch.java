@@ -1,11 +1,7 @@
 package dev.zeusd.core.settings;
 
-import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.worker.DeviceWorker;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -81,11 +77,7 @@ final class LeaseWatch {
   }
 
   private Map<Setting, CompletableFuture<Restored>> claimDue(long now) {
-    Map<String, Integer> generations = new TreeMap<>();
-    for (DeviceWorker<Gpu> gpu : parts.gpus()) {
-      Gpu device = gpu.device();
-      device.info().uuid().ifPresent(uuid -> generations.put(uuid, device.driverGeneration()));
-    }
+    GpusByUuid gpus = new GpusByUuid(parts.gpus());
     return table.locked(
         () ->
             restorer.claim(
@@ -93,7 +85,9 @@ final class LeaseWatch {
                     .filter(
                         state ->
                             state.isDue(
-                                now, Optional.ofNullable(generations.get(state.setting.gpuUuid()))))
+                                now,
+                                gpus.find(state.setting.gpuUuid())
+                                    .map(gpu -> gpu.device().driverGeneration())))
                     .map(state -> state.setting)
                     .toList()));
   }

@@ -54,10 +54,7 @@ final class Restorer {
 
   private void start(
       String uuid, List<Setting> settings, Map<Setting, CompletableFuture<Restored>> results) {
-    Optional<DeviceWorker<Gpu>> worker =
-        parts.gpus().stream()
-            .filter(gpu -> gpu.device().info().uuid().equals(Optional.of(uuid)))
-            .findFirst();
+    Optional<DeviceWorker<Gpu>> worker = new GpusByUuid(parts.gpus()).find(uuid);
     if (worker.isEmpty()) {
       fail(settings, results, "the GPU " + uuid + " is not there");
       return;

@@ -3,6 +3,7 @@ package dev.zeusd.core.settings;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * What can be set on a GPU and put back, in the order in which it is put back: clocks that were
@@ -21,6 +22,11 @@ public enum SettingKey {
   /** The name on the wire, such as {@code power_limit}. */
   public String wireName() {
     return name().toLowerCase(Locale.ROOT);
+  }
+
+  /** All names, in the order of the keys, as people are shown them. */
+  public static String wireNames() {
+    return Arrays.stream(values()).map(SettingKey::wireName).collect(Collectors.joining(", "));
   }
 
   /** The key of a name on the wire. */

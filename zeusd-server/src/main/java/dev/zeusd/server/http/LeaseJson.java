@@ -3,6 +3,7 @@ package dev.zeusd.server.http;
 import static dev.zeusd.server.http.WireJson.bytes;
 import static dev.zeusd.server.http.WireJson.json;
 
+import dev.zeusd.core.settings.GpusByUuid;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.settings.LeaseInfo;
@@ -10,6 +11,7 @@ import dev.zeusd.core.settings.Restored;
 import dev.zeusd.core.settings.Setting;
 import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.core.settings.SettingValue.ClockRange;
+import dev.zeusd.core.worker.DeviceWorker;
 import jakarta.json.JsonArrayBuilder;
 import jakarta.json.JsonObjectBuilder;
 import jakarta.json.JsonValue;
@@ -24,11 +26,11 @@ final class LeaseJson {
   /** What to do where a lease has ended. */
   static final String TAKE_ANOTHER = "; take another one with POST /lease";
 
-  private final Map<String, Integer> idsByUuid;
+  private final GpusByUuid gpus;
 
-  /** With these ids of GPUs. */
-  LeaseJson(Map<String, Integer> idsByUuid) {
-    this.idsByUuid = idsByUuid;
+  /** With the ids of these GPUs. */
+  LeaseJson(GpusByUuid gpus) {
+    this.gpus = gpus;
   }
 
   byte[] taken(Lease lease, boolean crashSafe) {
@@ -85,8 +87,8 @@ final class LeaseJson {
   private JsonObjectBuilder info(LeaseInfo info) {
     JsonArrayBuilder ids = json().createArrayBuilder();
     info.settings().stream()
-        .map(setting -> idsByUuid.get(setting.gpuUuid()))
-        .filter(id -> id != null)
+        .flatMap(setting -> gpus.find(setting.gpuUuid()).stream())
+        .map(DeviceWorker::id)
         .distinct()
         .sorted()
         .forEach(ids::add);
@@ -139,7 +141,7 @@ final class LeaseJson {
     Map<String, JsonObjectBuilder> objects = new TreeMap<>();
     for (Map.Entry<Setting, T> entry : values.entrySet()) {
       String uuid = entry.getKey().gpuUuid();
-      String name = Optional.ofNullable(idsByUuid.get(uuid)).map(Object::toString).orElse(uuid);
+      String name = gpus.find(uuid).map(gpu -> Integer.toString(gpu.id())).orElse(uuid);
       add.accept(objects.computeIfAbsent(name, id -> json().createObjectBuilder()), entry);
     }
     JsonObjectBuilder json = json().createObjectBuilder();

@@ -4,6 +4,7 @@ import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.settings.GpusByUuid;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.settings.LeaseInfo;
@@ -13,23 +14,19 @@ import dev.zeusd.core.settings.Leases;
 import dev.zeusd.core.settings.Restored;
 import dev.zeusd.core.settings.Setting;
 import dev.zeusd.core.settings.SettingKey;
-import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.connection.Connection;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.time.Duration;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.function.Predicate;
-import java.util.stream.Collectors;
 
 /** Leases of settings; of the group gpu-control. */
 public final class LeaseService implements AutoCloseable {
@@ -116,12 +113,7 @@ public final class LeaseService implements AutoCloseable {
     for (String name : query.required(KEYS).split(",", -1)) {
       Optional<SettingKey> key = SettingKey.of(name.strip());
       if (key.isEmpty()) {
-        throw query.malformed(
-            KEYS,
-            "is not a comma-separated list of "
-                + Arrays.stream(SettingKey.values())
-                    .map(SettingKey::wireName)
-                    .collect(Collectors.joining(", ")));
+        throw query.malformed(KEYS, "is not a comma-separated list of " + SettingKey.wireNames());
       }
       keys.add(key.get());
     }
@@ -180,11 +172,7 @@ public final class LeaseService implements AutoCloseable {
   }
 
   private LeaseJson json() {
-    Map<String, Integer> ids = new TreeMap<>();
-    for (DeviceWorker<Gpu> gpu : node.gpus()) {
-      gpu.device().info().uuid().ifPresent(uuid -> ids.put(uuid, gpu.id()));
-    }
-    return new LeaseJson(ids);
+    return new LeaseJson(new GpusByUuid(node.gpus()));
   }
 
   /** Ends all streams; the leases go on for their TTL. */

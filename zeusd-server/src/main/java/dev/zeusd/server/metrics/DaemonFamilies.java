@@ -1,8 +1,7 @@
 package dev.zeusd.server.metrics;
 
 import dev.zeusd.core.Node;
-import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.settings.GpusByUuid;
 import dev.zeusd.core.settings.LeaseInfo;
 import dev.zeusd.core.settings.LeaseState;
 import dev.zeusd.core.settings.Setting;
@@ -10,11 +9,9 @@ import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.ReadTimes;
 import io.prometheus.metrics.model.snapshots.Labels;
 import java.util.EnumMap;
-import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 
 /** The metrics of the daemon itself. */
@@ -110,19 +107,17 @@ final class DaemonFamilies {
 
   /** Whoever may change settings may know who keeps them from it: a refused write says so, too. */
   private static List<Labels> holders(Node node, List<LeaseInfo> leases) {
-    Map<String, GpuInfo> gpus = new HashMap<>();
-    for (DeviceWorker<Gpu> gpu : node.gpus()) {
-      gpu.device().info().uuid().ifPresent(uuid -> gpus.put(uuid, gpu.device().info()));
-    }
+    GpusByUuid gpus = new GpusByUuid(node.gpus());
     Set<Labels> facts = new LinkedHashSet<>();
     for (LeaseInfo lease : leases) {
       for (Setting setting : lease.settings()) {
-        Optional.ofNullable(gpus.get(setting.gpuUuid()))
-            .map(info -> GpuLabels.of(info).gpu())
+        gpus.find(setting.gpuUuid())
+            .map(gpu -> GpuLabels.of(gpu.device().info()).gpu())
             .ifPresent(
-                gpu ->
+                labels ->
                     facts.add(
-                        gpu.add("key", setting.key().wireName())
+                        labels
+                            .add("key", setting.key().wireName())
                             .add("holder", lease.holder())
                             .add("state", lease.state().wireName())));
       }
