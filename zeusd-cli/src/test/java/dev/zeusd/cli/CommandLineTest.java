@@ -21,34 +21,23 @@ import picocli.CommandLine;
 
 /** What the command line says of itself, and of what it does not understand. */
 class CommandLineTest {
-  private record Said(int status, String out, String err) {}
-
-  private static Said run(String... args) {
-    StringWriter out = new StringWriter();
-    StringWriter err = new StringWriter();
-    CommandLine zeusd = Zeusd.commandLine();
-    zeusd.setOut(new PrintWriter(out, true)).setErr(new PrintWriter(err, true));
-    int status = zeusd.execute(args);
-    return new Said(status, out.toString(), err.toString());
-  }
-
   @ParameterizedTest
   @ValueSource(strings = {"--version", "-V", "serve --version"})
   void tellsItsVersion(String args) {
-    Said said = run(args.split(" "));
-    assertEquals(0, said.status);
-    assertTrue(said.out.matches("zeusd \\d+\\.\\d+\\.\\d+\\R"), said.out);
-    assertEquals("", said.err);
+    Said said = Said.by(args.split(" "));
+    assertEquals(0, said.status());
+    assertTrue(said.out().matches("zeusd \\d+\\.\\d+\\.\\d+\\R"), said.out());
+    assertEquals("", said.err());
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"--help", "-h", "help"})
   void listsItsCommands(String args) {
-    Said said = run(args);
-    assertEquals(0, said.status);
-    assertTrue(said.out.contains("serve"), said.out);
-    assertTrue(said.out.contains("help"), said.out);
-    assertEquals("", said.err);
+    Said said = Said.by(args);
+    assertEquals(0, said.status());
+    assertTrue(said.out().contains("serve"), said.out());
+    assertTrue(said.out().contains("help"), said.out());
+    assertEquals("", said.err());
   }
 
   @ParameterizedTest
@@ -73,7 +62,7 @@ class CommandLineTest {
     "--log-level, 'error, warn, info or debug [default: info]'"
   })
   void helpTellsValuesAndDefaults(String option, String mentioned) {
-    String section = section(run("serve", "--help").out, option).replaceAll("\\s+", " ");
+    String section = section(Said.by("serve", "--help").out(), option).replaceAll("\\s+", " ");
     for (String words : mentioned.split("\\|")) {
       assertTrue(
           section.contains(words),
@@ -115,22 +104,23 @@ class CommandLineTest {
   @ParameterizedTest
   @MethodSource("commands")
   void helpOfACommandIsTheSameEitherWay(String command) {
-    Said help = run((command + " --help").strip().split(" "));
-    assertEquals(0, help.status);
-    assertEquals("", help.err);
-    assertTrue(help.out.startsWith("Usage: " + ("zeusd " + command).strip() + " ["), help.out);
-    assertEquals(help, run((command + " -h").strip().split(" ")));
-    assertEquals(help, run(("help " + command).strip().split(" ")));
-    Said nonsense = run(("help " + command + " nonsense").replaceAll(" +", " ").split(" "));
-    assertEquals(2, nonsense.status);
-    assertUsageError(nonsense.out, nonsense.err, "nonsense");
+    Said help = Said.by((command + " --help").strip().split(" "));
+    assertEquals(0, help.status());
+    assertEquals("", help.err());
+    assertTrue(help.out().startsWith("Usage: " + ("zeusd " + command).strip() + " ["), help.out());
+    assertEquals(help, Said.by((command + " -h").strip().split(" ")));
+    assertEquals(help, Said.by(("help " + command).strip().split(" ")));
+    Said nonsense = Said.by(("help " + command + " nonsense").replaceAll(" +", " ").split(" "));
+    assertEquals(2, nonsense.status());
+    assertUsageError(nonsense.out(), nonsense.err(), "nonsense");
   }
 
   @Test
   void helpBelowACommandIsOfItsCommands() {
-    assertEquals(run("token", "issue", "--help"), run("token", "help", "issue"));
-    assertEquals(run("token", "--help"), run("token", "help"));
-    assertUsageError("", run("token", "help", "serve").err, "'zeusd token' has no command 'serve'");
+    assertEquals(Said.by("token", "issue", "--help"), Said.by("token", "help", "issue"));
+    assertEquals(Said.by("token", "--help"), Said.by("token", "help"));
+    assertUsageError(
+        "", Said.by("token", "help", "serve").err(), "'zeusd token' has no command 'serve'");
   }
 
   private static List<String> helpInLinesOf(int width, String command) {
@@ -255,16 +245,16 @@ class CommandLineTest {
     "help frobnicate, frobnicate"
   })
   void refusesWhatItDoesNotUnderstand(String args, String mentioned) {
-    Said said = run(args.split(" "));
-    assertEquals(2, said.status, said.err);
-    assertUsageError(said.out, said.err, mentioned);
+    Said said = Said.by(args.split(" "));
+    assertEquals(2, said.status(), said.err());
+    assertUsageError(said.out(), said.err(), mentioned);
   }
 
   @Test
   void wantsACommand() {
-    Said said = run();
-    assertEquals(2, said.status);
-    assertUsageError(said.out, said.err, "serve");
+    Said said = Said.by();
+    assertEquals(2, said.status());
+    assertUsageError(said.out(), said.err(), "serve");
   }
 
   private static void assertUsageError(String out, String err, String mentioned) {

@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -21,27 +19,16 @@ import picocli.CommandLine.Model.CommandSpec;
 class ConfigFileTest {
   @TempDir private Path directory;
 
-  private record Said(int status, String out, String err) {}
-
   private Path file(String text) throws Exception {
     Path file = Files.writeString(directory.resolve("zeusd.toml"), text);
     return Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
-  }
-
-  private static Said run(String... args) {
-    StringWriter out = new StringWriter();
-    StringWriter err = new StringWriter();
-    CommandLine zeusd = Zeusd.commandLine();
-    zeusd.setOut(new PrintWriter(out, true)).setErr(new PrintWriter(err, true));
-    int status = zeusd.execute(args);
-    return new Said(status, out.toString(), err.toString());
   }
 
   private Said check(String text, String... more) throws Exception {
     List<String> args = new java.util.ArrayList<>(List.of("config", "check"));
     args.add(file(text).toString());
     args.addAll(List.of(more));
-    return run(args.toArray(String[]::new));
+    return Said.by(args.toArray(String[]::new));
   }
 
   @Test
@@ -147,20 +134,20 @@ class ConfigFileTest {
       })
   void whatIsWrongIsToldWithItsPlace(String text, String expected) throws Exception {
     Said said = check(text.replace("\\n", "\n"));
-    assertEquals(2, said.status, said::toString);
+    assertEquals(2, said.status(), said::toString);
     String start = "error: " + directory.resolve("zeusd.toml") + ":" + expected;
-    assertTrue(said.err.lines().anyMatch(line -> line.startsWith(start)), said::toString);
+    assertTrue(said.err().lines().anyMatch(line -> line.startsWith(start)), said::toString);
     // serve says the same, in one line.
-    Said serve = run("serve", "--config", directory.resolve("zeusd.toml").toString());
-    assertEquals(2, serve.status, serve::toString);
-    assertTrue(serve.err.startsWith("error: " + directory), serve::toString);
-    assertEquals(2, serve.err.lines().count(), serve::toString);
+    Said serve = Said.by("serve", "--config", directory.resolve("zeusd.toml").toString());
+    assertEquals(2, serve.status(), serve::toString);
+    assertTrue(serve.err().startsWith("error: " + directory), serve::toString);
+    assertEquals(2, serve.err().lines().count(), serve::toString);
   }
 
   @Test
   void allThatIsWrongIsTold() throws Exception {
     Said said = check("mod = 1\nenable = ['x', 'y']\n[[grant]]\n");
-    assertEquals(4, said.err.lines().count(), said::toString);
+    assertEquals(4, said.err().lines().count(), said::toString);
   }
 
   @Test
@@ -179,18 +166,18 @@ class ConfigFileTest {
         power_limit_w = [200, 300.5]
         """;
     Said all = check(text);
-    assertEquals(0, all.status, all::toString);
-    assertTrue(all.out.contains("mode = uds"), all::toString);
-    assertTrue(all.out.contains("gid:4711 may use:"), all::toString);
+    assertEquals(0, all.status(), all::toString);
+    assertTrue(all.out().contains("mode = uds"), all::toString);
+    assertTrue(all.out().contains("gid:4711 may use:"), all::toString);
     Said root = check(text, "--as", "uid:root");
     assertTrue(
-        root.out.contains("gpu-control on GPUs 0, GPU-0123: power_limit 200 to 300.5 W"),
+        root.out().contains("gpu-control on GPUs 0, GPU-0123: power_limit 200 to 300.5 W"),
         root::toString);
-    assertTrue(root.out.contains("and not cpu-read"), root::toString);
-    assertTrue(check(text, "--as", "token:x").out.contains("may do nothing"));
-    assertTrue(check("").out.contains("There are no grants"));
-    assertTrue(check("", "--as", "uid:0").out.contains("may do everything"));
-    assertEquals(2, check(text, "--as", "root").status);
+    assertTrue(root.out().contains("and not cpu-read"), root::toString);
+    assertTrue(check(text, "--as", "token:x").out().contains("may do nothing"));
+    assertTrue(check("").out().contains("There are no grants"));
+    assertTrue(check("", "--as", "uid:0").out().contains("may do everything"));
+    assertEquals(2, check(text, "--as", "root").status());
   }
 
   /** Every setting of the file that the Debian package ships is one, once its # is taken away. */
@@ -198,23 +185,23 @@ class ConfigFileTest {
   void theShippedFileSetsNothingAndExplainsWhatExists() throws Exception {
     String shipped = Files.readString(Path.of("../packaging/systemd/zeusd.toml"));
     Said said = check(shipped);
-    assertEquals(0, said.status, said::toString);
-    assertTrue(said.out.contains("There are no grants"), said::toString);
+    assertEquals(0, said.status(), said::toString);
+    assertTrue(said.out().contains("There are no grants"), said::toString);
     String all = shipped.replaceAll("(?m)^#(?=\\S)", "");
     said = check(all);
-    assertEquals(0, said.status, said::toString);
-    assertTrue(said.out.contains("tcp-bind-address = 0.0.0.0:4938"), said::toString);
+    assertEquals(0, said.status(), said::toString);
+    assertTrue(said.out().contains("tcp-bind-address = 0.0.0.0:4938"), said::toString);
     said = check(all, "--as", "token:alice");
-    assertTrue(said.out.contains("power_limit 200 to 400 W"), said::toString);
+    assertTrue(said.out().contains("power_limit 200 to 400 W"), said::toString);
   }
 
   @Test
   void anUnknownUserIsNobodyAndIsTold() throws Exception {
     String text = "[[grant]]\nwho = ['uid:no-such-user']\ngroups = ['gpu-read']\n";
     Said said = check(text);
-    assertEquals(0, said.status, said::toString);
-    assertTrue(said.out.contains("warning: "), said::toString);
-    assertTrue(said.out.contains("uid:no-such-user is not known"), said::toString);
+    assertEquals(0, said.status(), said::toString);
+    assertTrue(said.out().contains("warning: "), said::toString);
+    assertTrue(said.out().contains("uid:no-such-user is not known"), said::toString);
   }
 
   @Test
@@ -222,21 +209,21 @@ class ConfigFileTest {
     Path file = file("mode = 'uds'\n");
     Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-rw-rw-"));
     for (String command : List.of("config check ", "serve --config ")) {
-      Said said = run((command + file).split(" "));
-      assertEquals(1, said.status, said::toString);
-      assertTrue(said.err.contains("can be written by others"), said::toString);
+      Said said = Said.by((command + file).split(" "));
+      assertEquals(1, said.status(), said::toString);
+      assertTrue(said.err().contains("can be written by others"), said::toString);
     }
   }
 
   @Test
   void aFileThatCannotBeReadIsTheSurroundingsFault() throws Exception {
     Path missing = directory.resolve("missing.toml");
-    Said said = run("serve", "--config", missing.toString());
-    assertEquals(1, said.status, said::toString);
-    assertTrue(said.err.contains("does not exist"), said::toString);
-    assertEquals(1, run("config", "check", directory.toString()).status);
+    Said said = Said.by("serve", "--config", missing.toString());
+    assertEquals(1, said.status(), said::toString);
+    assertTrue(said.err().contains("does not exist"), said::toString);
+    assertEquals(1, Said.by("config", "check", directory.toString()).status());
     Files.write(missing, new byte[] {'x', '=', '"', (byte) 0xff, '"'});
-    assertEquals(2, run("config", "check", missing.toString()).status);
-    assertFalse(said.err.contains("Exception"), said::toString);
+    assertEquals(2, Said.by("config", "check", missing.toString()).status());
+    assertFalse(said.err().contains("Exception"), said::toString);
   }
 }

@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,15 +14,12 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import picocli.CommandLine;
 
 /** What becomes of a token after it was issued: shown, revoked, signed by another key. */
 class TokenCommandsTest {
   @TempDir private Path directory;
   private Path key;
   private Path revoked;
-
-  private record Said(int status, String out, String err) {}
 
   @BeforeEach
   void makeKey() throws Exception {
@@ -37,26 +32,17 @@ class TokenCommandsTest {
     return Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
   }
 
-  private static Said run(String... args) {
-    StringWriter out = new StringWriter();
-    StringWriter err = new StringWriter();
-    CommandLine zeusd = Zeusd.commandLine();
-    zeusd.setOut(new PrintWriter(out, true)).setErr(new PrintWriter(err, true));
-    int status = zeusd.execute(args);
-    return new Said(status, out.toString(), err.toString());
-  }
-
   private String issue(Path signingKey) {
     Said said =
-        run(
+        Said.by(
             "token",
             "issue",
             "--signing-key-path=" + signingKey,
             "--user=alice",
             "--scope=gpu-read,cpu-read",
             "--expires=1h");
-    assertEquals(0, said.status, said.err);
-    return said.out.strip();
+    assertEquals(0, said.status(), said.err());
+    return said.out().strip();
   }
 
   private Said show(String token, Path... keys) {
@@ -65,11 +51,11 @@ class TokenCommandsTest {
     for (Path each : keys) {
       args.add("--signing-key-path=" + each);
     }
-    return run(args.toArray(String[]::new));
+    return Said.by(args.toArray(String[]::new));
   }
 
   private static String value(Said said, String name) {
-    return said.out
+    return said.out()
         .lines()
         .filter(line -> line.startsWith(name + ":"))
         .map(line -> line.substring(name.length() + 1).strip())
@@ -80,13 +66,13 @@ class TokenCommandsTest {
   @Test
   void showsWhatATokenSaysWithoutTheKey() {
     Said said = show(issue(key));
-    assertEquals(0, said.status, said.err);
+    assertEquals(0, said.status(), said.err());
     assertEquals("alice", value(said, "user"));
     assertEquals("gpu-read, cpu-read", value(said, "scopes"));
-    assertTrue(value(said, "expires").matches("20\\d\\d-.*Z"), said.out);
-    assertTrue(value(said, "id").matches("[0-9a-f-]{36}"), said.out);
-    assertTrue(value(said, "key id").matches("[0-9a-f]{16}"), said.out);
-    assertTrue(value(said, "accepted").startsWith("not checked"), said.out);
+    assertTrue(value(said, "expires").matches("20\\d\\d-.*Z"), said.out());
+    assertTrue(value(said, "id").matches("[0-9a-f-]{36}"), said.out());
+    assertTrue(value(said, "key id").matches("[0-9a-f]{16}"), said.out());
+    assertTrue(value(said, "accepted").startsWith("not checked"), said.out());
   }
 
   @Test
@@ -95,7 +81,7 @@ class TokenCommandsTest {
     assertEquals("yes", value(show(token, key), "accepted"));
     Path other = key("other.key", "o");
     Said foreign = show(token, other);
-    assertEquals(1, foreign.status);
+    assertEquals(1, foreign.status());
     assertEquals("no: the token's signature is wrong", value(foreign, "accepted"));
     assertEquals("yes", value(show(token, other, key), "accepted"));
   }
@@ -106,9 +92,9 @@ class TokenCommandsTest {
     String two = issue(key);
     String three = issue(key);
     String file = "--revoked-tokens=" + revoked;
-    assertEquals(0, run("token", "revoke", one, file).status);
-    assertEquals(0, run("token", "revoke", value(show(two), "id"), file).status);
-    assertTrue(run("token", "revoke", one, file).out.contains("already"));
+    assertEquals(0, Said.by("token", "revoke", one, file).status());
+    assertEquals(0, Said.by("token", "revoke", value(show(two), "id"), file).status());
+    assertTrue(Said.by("token", "revoke", one, file).out().contains("already"));
     assertEquals("no: the token was revoked", value(show(one, key), "accepted"));
     assertEquals("no: the token was revoked", value(show(two, key), "accepted"));
     assertEquals("yes", value(show(three, key), "accepted"));
@@ -122,7 +108,7 @@ class TokenCommandsTest {
     InputStream stdin = System.in;
     try {
       System.setIn(new ByteArrayInputStream((token + "\n").getBytes(StandardCharsets.UTF_8)));
-      assertEquals(0, run("token", "revoke", "-", "--revoked-tokens=" + revoked).status);
+      assertEquals(0, Said.by("token", "revoke", "-", "--revoked-tokens=" + revoked).status());
     } finally {
       System.setIn(stdin);
     }
@@ -132,11 +118,12 @@ class TokenCommandsTest {
   @Test
   void refusesWhatIsNoToken() {
     for (String command : List.of("show", "revoke")) {
-      Said said = run("token", command, "eyJ.not.one", "--revoked-tokens=" + revoked);
-      assertEquals(2, said.status, said.err);
-      assertFalse(said.err.contains("eyJ.not.one"), "shows what may be a token: " + said.err);
+      Said said = Said.by("token", command, "eyJ.not.one", "--revoked-tokens=" + revoked);
+      assertEquals(2, said.status(), said.err());
+      assertFalse(said.err().contains("eyJ.not.one"), "shows what may be a token: " + said.err());
     }
-    assertEquals(2, run("token", "revoke", "two words", "--revoked-tokens=" + revoked).status);
+    assertEquals(
+        2, Said.by("token", "revoke", "two words", "--revoked-tokens=" + revoked).status());
     assertFalse(Files.exists(revoked));
   }
 
@@ -152,13 +139,13 @@ class TokenCommandsTest {
       "--user=bob",
       "--expires=1h"
     };
-    assertEquals("yes", value(show(run(both).out.strip(), key), "accepted"));
+    assertEquals("yes", value(show(Said.by(both).out().strip(), key), "accepted"));
     String[] byId = java.util.Arrays.copyOf(both, both.length + 1);
     byId[both.length] = "--key-id=" + id;
-    assertEquals("yes", value(show(run(byId).out.strip(), other), "accepted"));
+    assertEquals("yes", value(show(Said.by(byId).out().strip(), other), "accepted"));
     byId[both.length] = "--key-id=0000000000000000";
-    Said unknown = run(byId);
-    assertEquals(2, unknown.status);
-    assertTrue(unknown.err.contains(id), unknown.err);
+    Said unknown = Said.by(byId);
+    assertEquals(2, unknown.status());
+    assertTrue(unknown.err().contains(id), unknown.err());
   }
 }
