@@ -26,17 +26,12 @@ import yaml
 HERE = Path(__file__).resolve().parent
 BOARDS = HERE.parent / "grafana"
 sys.path.insert(0, str(HERE.parent / "web"))
-from daemon import Daemon, answers, free_port, wait_until  # noqa: E402
+from daemon import Daemon, answers, check, free_port, wait_until  # noqa: E402
 
 # Grafana fills these in.
 GRAFANA = {"$__rate_interval": "10s", "$__range": "30s", "$job": "zeusd", "$instance": ".*"}
 POWER_TOLERANCE = 0.01
 ENERGY_TOLERANCE = 0.005
-
-
-def check(condition, what) -> None:
-    if not condition:
-        sys.exit(f"failed: {what}")
 
 
 # --- The files alone

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import urllib.request
 
-from daemon import Daemon, answers, free_port, wait_until
+from daemon import Daemon, answers, check, free_port, wait_until
 
 SECONDS = 90
 
@@ -124,11 +124,6 @@ def visit(url: str, site: Site) -> dict:
 def shown(url: str) -> str:
     with browser("--dump-dom", url, stdout=subprocess.PIPE, text=True) as process:
         return process.communicate(timeout=SECONDS)[0]
-
-
-def check(condition, what) -> None:
-    if not condition:
-        sys.exit(f"failed: {what}")
 
 
 def main(image: str) -> None:

@@ -1,4 +1,4 @@
-"""A simulated zeusd to check others against, and ports for it and them."""
+"""What the checks beside this file share: a simulated zeusd, ports, waiting, and how to fail."""
 
 import os
 import socket
@@ -30,6 +30,11 @@ class Daemon:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+
+def check(condition, what) -> None:
+    if not condition:
+        sys.exit(f"failed: {what}")
 
 
 def wait_until(what: str, condition, seconds: float = 60):

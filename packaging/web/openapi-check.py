@@ -40,7 +40,7 @@ from jsonschema import Draft202012Validator  # noqa: E402
 from referencing import Registry, Resource  # noqa: E402
 from referencing.jsonschema import DRAFT202012  # noqa: E402
 
-from daemon import Daemon, answers, free_port, wait_until  # noqa: E402
+from daemon import Daemon, answers, check, free_port, wait_until  # noqa: E402
 
 STREAMS_S = 20
 SCHEMATHESIS_S = 600
@@ -86,11 +86,6 @@ def before_call(context, case, kwargs):
     if case.meta and case.meta.generation.mode.is_positive and not is_valid:
         del case.headers["Zeusd-Lease"]
 '''
-
-
-def check(condition, what) -> None:
-    if not condition:
-        sys.exit(f"failed: {what}")
 
 
 class Document:

@@ -13,7 +13,7 @@ import tempfile
 import time
 import zlib
 
-from daemon import Daemon, accepts, answers, free_port, wait_until
+from daemon import Daemon, accepts, answers, check, free_port, wait_until
 
 NGINX = """
 daemon off;
@@ -56,11 +56,6 @@ http {{
   }}
 }}
 """
-
-
-def check(condition, what) -> None:
-    if not condition:
-        sys.exit(f"failed: {what}")
 
 
 def unpacked(response: http.client.HTTPResponse, body: bytes) -> bytes:
