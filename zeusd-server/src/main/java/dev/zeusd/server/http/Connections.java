@@ -8,7 +8,6 @@ import dev.zeusd.server.connection.ConnectionRegistry;
 import dev.zeusd.server.connection.Peer;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.SlowConnections;
-import dev.zeusd.server.http.FanOut.DeviceErrors;
 import dev.zeusd.server.http.FanOut.Outcome;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;

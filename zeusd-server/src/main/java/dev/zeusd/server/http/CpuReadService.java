@@ -19,12 +19,12 @@ public final class CpuReadService {
   private static final String CPU_IDS = "cpu_ids";
 
   private final Node node;
-  private final FanOut.ById<Cpu> cpus;
+  private final DevicesById<Cpu> cpus;
 
   /** Reads the CPU packages of {@code node}. */
   public CpuReadService(Node node) {
     this.node = node;
-    this.cpus = FanOut.ById.cpus(node);
+    this.cpus = DevicesById.cpus(node);
   }
 
   /** Registers the endpoints. */

@@ -4,7 +4,6 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.server.connection.TryLater;
-import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.DirectHandler;
 import io.helidon.http.Header;
 import io.helidon.http.HeaderValues;

@@ -16,7 +16,6 @@ import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.auth.Rights;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.TryLater;
-import dev.zeusd.server.http.FanOut.DeviceErrors;
 import io.helidon.http.BadRequestException;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
@@ -45,14 +44,14 @@ public final class GpuControlService {
   private final Node node;
   private final Connections connections;
   private final SettingRights rights;
-  private final FanOut.ById<Gpu> gpus;
+  private final DevicesById<Gpu> gpus;
 
   /** Sets the GPUs of {@code node} as the clients of {@code connections} want it. */
   public GpuControlService(Node node, Connections connections, SettingRights rights) {
     this.node = node;
     this.connections = connections;
     this.rights = rights;
-    this.gpus = FanOut.ById.gpus(node);
+    this.gpus = DevicesById.gpus(node);
   }
 
   /**

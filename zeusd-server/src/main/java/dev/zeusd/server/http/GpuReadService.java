@@ -18,13 +18,13 @@ public final class GpuReadService {
 
   private final Node node;
   private final Connections connections;
-  private final FanOut.ById<Gpu> gpus;
+  private final DevicesById<Gpu> gpus;
 
   /** Reads the GPUs of {@code node} for the clients of {@code connections}. */
   public GpuReadService(Node node, Connections connections) {
     this.node = node;
     this.connections = connections;
-    this.gpus = FanOut.ById.gpus(node);
+    this.gpus = DevicesById.gpus(node);
   }
 
   /** Registers the endpoints. */

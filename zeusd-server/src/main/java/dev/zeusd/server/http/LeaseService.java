@@ -41,14 +41,14 @@ public final class LeaseService implements AutoCloseable {
   private final Node node;
   private final Connections connections;
   private final LeaseStreams streams;
-  private final FanOut.ById<Gpu> gpus;
+  private final DevicesById<Gpu> gpus;
 
   /** Leases of {@code node}, of which at most {@code maxStreams} are kept by streams. */
   public LeaseService(Node node, Connections connections, int maxStreams) {
     this.node = node;
     this.connections = connections;
     this.streams = new LeaseStreams(maxStreams);
-    this.gpus = FanOut.ById.gpus(node);
+    this.gpus = DevicesById.gpus(node);
   }
 
   /** Registers the endpoints. */

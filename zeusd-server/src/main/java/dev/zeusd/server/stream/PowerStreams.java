@@ -7,7 +7,7 @@ import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.connection.Connection;
 import dev.zeusd.server.http.Connections;
-import dev.zeusd.server.http.FanOut;
+import dev.zeusd.server.http.DevicesById;
 import dev.zeusd.server.http.Query;
 import dev.zeusd.server.http.Routes;
 import dev.zeusd.server.http.WireJson;
@@ -41,7 +41,7 @@ public final class PowerStreams implements AutoCloseable {
         "/gpu/stream_power",
         handler(
             "gpu_ids",
-            FanOut.ById.gpus(node),
+            DevicesById.gpus(node),
             node::gpuSet,
             new Dialects<>(SampleJson::gpu, WireJson::gpuPower)));
     routes.stream(
@@ -49,7 +49,7 @@ public final class PowerStreams implements AutoCloseable {
         "/cpu/stream_power",
         handler(
             "cpu_ids",
-            FanOut.ById.cpus(node),
+            DevicesById.cpus(node),
             node::cpuSet,
             new Dialects<>(SampleJson::cpu, WireJson::cpuPower)));
   }
@@ -72,7 +72,7 @@ public final class PowerStreams implements AutoCloseable {
 
   private <D, S extends PowerSample> Routes.Endpoint handler(
       String idsParameter,
-      FanOut.ById<D> devices,
+      DevicesById<D> devices,
       Supplier<DeviceSet<D, S>> set,
       Dialects<S> dialects) {
     return (request, response, requester) -> {
