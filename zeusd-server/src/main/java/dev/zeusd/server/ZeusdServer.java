@@ -8,9 +8,7 @@ import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.connection.ConnectionRegistry;
 import dev.zeusd.server.connection.Shares;
-import dev.zeusd.server.connection.SlowConnections;
 import dev.zeusd.server.http.Access;
-import dev.zeusd.server.http.Connections;
 import dev.zeusd.server.http.CpuReadService;
 import dev.zeusd.server.http.DiscoveryService;
 import dev.zeusd.server.http.ErrorMapper;
@@ -19,6 +17,7 @@ import dev.zeusd.server.http.GpuReadService;
 import dev.zeusd.server.http.HttpSelector;
 import dev.zeusd.server.http.LeaseService;
 import dev.zeusd.server.http.MetricsService;
+import dev.zeusd.server.http.RequestFilter;
 import dev.zeusd.server.http.Routes;
 import dev.zeusd.server.http.SettingRights;
 import dev.zeusd.server.http.WebPages;
@@ -50,7 +49,7 @@ public final class ZeusdServer implements AutoCloseable {
   private final Routes routes;
   private final PowerStreams streams;
   private final LeaseService leases;
-  private final Connections connections;
+  private final ConnectionRegistry registry;
   private final Access access;
 
   /** Stops {@link #server}. */
@@ -61,14 +60,14 @@ public final class ZeusdServer implements AutoCloseable {
       Routes routes,
       PowerStreams streams,
       LeaseService leases,
-      Connections connections,
+      ConnectionRegistry registry,
       Access access) {
     this.access = access;
     this.server = server;
     this.routes = routes;
     this.streams = streams;
     this.leases = leases;
-    this.connections = connections;
+    this.registry = registry;
     this.stop = server::stop;
   }
 
@@ -106,7 +105,7 @@ public final class ZeusdServer implements AutoCloseable {
                     unix,
                     () -> server.listen(unix.path().toString(), "--socket-path"),
                     server.server::stop,
-                    server.connections::closeAll)
+                    server.registry::closeAll)
                 ::close;
         yield server;
       }
@@ -154,21 +153,20 @@ public final class ZeusdServer implements AutoCloseable {
 
   private static ZeusdServer build(Node node, ServerConfig config, SocketAddress address) {
     Limits limits = config.limits().withinMeans();
-    Shares shares = new Shares(limits);
-    SlowConnections watch = new SlowConnections(limits);
-    ConnectionRegistry registry =
-        new ConnectionRegistry(limits, shares, config.tokens().isPresent(), watch);
-    Connections connections = new Connections(registry, shares, watch);
-    PowerStreams streams = new PowerStreams(node, config.streamFormat(), connections);
-    Access access = new Access(new Access.Rules(config.tokens(), config.policy()), connections);
+    Shares shares = new Shares(limits, config.tokens().isPresent());
+    ConnectionRegistry registry = new ConnectionRegistry(limits, shares);
+    PowerStreams streams = new PowerStreams(node, config.streamFormat(), shares);
+    Access.Rules rules = new Access.Rules(config.tokens(), config.policy());
+    Access access = new Access(rules, registry, shares);
     boolean isOpenToBrowsers = config.listen() instanceof Listen.Tcp && config.tokens().isEmpty();
     WebPages webPages = new WebPages(config.web(), isOpenToBrowsers);
-    Routes routes = new Routes(config.groups(), access, connections, webPages);
+    Routes routes =
+        new Routes(config.groups(), access, new RequestFilter(registry, access), webPages);
     new DiscoveryService(node, config.groups(), access).addTo(routes);
-    new GpuReadService(node, connections).addTo(routes);
-    SettingRights rights = new SettingRights(connections, config.restoresOnProcessExit());
-    new GpuControlService(node, connections, rights).addTo(routes);
-    LeaseService leases = new LeaseService(node, connections, limits.leaseStreams());
+    new GpuReadService(node).addTo(routes);
+    SettingRights rights = new SettingRights(config.restoresOnProcessExit());
+    new GpuControlService(node, shares, rights).addTo(routes);
+    LeaseService leases = new LeaseService(node, shares, limits.leaseStreams());
     leases.addTo(routes);
     boolean hasLeases = config.groups().contains(ApiGroup.GPU_CONTROL);
     if (hasLeases) {
@@ -177,7 +175,7 @@ public final class ZeusdServer implements AutoCloseable {
     }
     new CpuReadService(node).addTo(routes);
     streams.addTo(routes);
-    Metrics metrics = new Metrics(node, routes.requests(), connections::openStreams, hasLeases);
+    Metrics metrics = new Metrics(node, routes.requests(), shares::openStreams, hasLeases);
     new MetricsService(metrics).addTo(routes);
     WebServer server =
         builder()
@@ -189,7 +187,7 @@ public final class ZeusdServer implements AutoCloseable {
             .maxTcpConnections(limits.connections() + limits.connections() / 8 + 8)
             .addRouting(routes.finish())
             .build();
-    return new ZeusdServer(server, routes, streams, leases, connections, access);
+    return new ZeusdServer(server, routes, streams, leases, registry, access);
   }
 
   private void listen(String where, String option) {
@@ -213,7 +211,7 @@ public final class ZeusdServer implements AutoCloseable {
                     .maxPrologueLength(Limits.REQUEST_LINE_BYTES)
                     .maxHeadersSize(Limits.HEADER_BYTES)
                     .build()))
-        // Connections does what this would do, and more; it would wake an idle daemon.
+        // ConnectionRegistry does what this would do, and more; it would wake an idle daemon.
         .idleConnectionPeriod(Duration.ofDays(365))
         .directHandlers(ErrorMapper.directHandlers())
         // Otherwise the direct handlers get no message.
@@ -252,5 +250,6 @@ public final class ZeusdServer implements AutoCloseable {
     streams.close();
     leases.close();
     stop.run();
+    registry.stopWatch();
   }
 }

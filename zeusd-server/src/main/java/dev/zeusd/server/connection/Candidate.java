@@ -5,10 +5,9 @@ import dev.zeusd.server.Limits;
 /**
  * A connection that could be closed to make room. Those come first with which least is lost.
  *
- * @param id Helidon's name of it
  * @param sinceNanos among those of the same loss, the earliest comes first
  */
-record Candidate(String id, Connection connection, Loss loss, long sinceNanos)
+record Candidate(Connection connection, Loss loss, long sinceNanos)
     implements Comparable<Candidate> {
   /** What would be lost. */
   enum Loss {
@@ -20,20 +19,20 @@ record Candidate(String id, Connection connection, Loss loss, long sinceNanos)
     OF_WORK
   }
 
-  static Candidate of(String id, Connection connection) {
-    long stateNanos = connection.state().sinceNanos();
-    if (connection.isStuckFor(Limits.STUCK.toNanos())) {
-      return new Candidate(id, connection, Loss.OF_STUCK_ANSWER, stateNanos);
+  static Candidate of(Connection connection) {
+    ConnectionState state = connection.state();
+    if (state.isStuckFor(Limits.STUCK.toNanos())) {
+      return new Candidate(connection, Loss.OF_STUCK_ANSWER, state.sinceNanos());
     }
-    if (connection.isIdle(Limits.STUCK.toNanos())) {
-      return new Candidate(id, connection, Loss.OF_IDLE_CONNECTION, stateNanos);
+    if (state.isIdle(Limits.STUCK.toNanos())) {
+      return new Candidate(connection, Loss.OF_IDLE_CONNECTION, state.sinceNanos());
     }
-    return new Candidate(id, connection, Loss.OF_WORK, connection.openedNanos());
+    return new Candidate(connection, Loss.OF_WORK, connection.openedNanos());
   }
 
   /** Whether it still is what it was. */
   boolean isUnchanged() {
-    return connection.isOpen() && equals(of(id, connection));
+    return connection.isOpen() && equals(of(connection));
   }
 
   @Override

@@ -4,14 +4,12 @@ import dev.zeusd.ffm.posix.PeerProcess;
 import dev.zeusd.server.Limits;
 import io.helidon.webserver.CloseConnectionException;
 import java.io.IOException;
-import java.nio.ByteBuffer;
+import java.net.InetSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.concurrent.locks.Lock;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -28,27 +26,16 @@ public final class Connection {
 
   private static final BooleanSupplier ALWAYS = () -> true;
 
+  /** What Helidon calls it. */
+  final String id;
+
   private final SocketChannel channel;
-  private final AtomicInteger answering;
   private final long openedNanos = System.nanoTime();
-  private final AtomicReference<State> state =
-      new AtomicReference<>(new State(Doing.AWAITING_REQUEST, openedNanos));
-  private final Lock answeringInPlace = new ReentrantLock();
-  private volatile Optional<Account> account = Optional.empty();
-  private volatile Thread handler;
+  private final AtomicReference<ConnectionState> state =
+      new AtomicReference<>(new ConnectionState.AwaitingRequest(openedNanos, true));
 
-  /** Whether the answer to its request has no body. */
-  private volatile boolean isHead;
-
-  private volatile boolean hasHadRequest;
-
-  /** What its handler works on now, if that can be finished without it. */
-  private volatile Optional<Work> work = Optional.empty();
-
-  private volatile boolean isBeingFinished;
-
-  /** Null before there is one. */
-  private volatile Stream stream;
+  /** Whose share it takes from, as far as that had to be known; kept by {@link Shares}. */
+  volatile Optional<Account> account = Optional.empty();
 
   /** Null before it had to be known; then empty for a TCP connection. */
   private volatile Optional<PeerProcess> peerProcess;
@@ -56,41 +43,8 @@ public final class Connection {
   /** Whether the answer to its request is still allowed; asked when rules change. */
   private volatile BooleanSupplier isAllowed = ALWAYS;
 
-  // Of the handler's thread only.
-
+  /** Of the handler's thread only. */
   private int requestsInARow;
-  private long lastEndNanos = openedNanos;
-
-  /** What a connection can be doing. */
-  public enum Doing {
-    /** No request has come, or a part of one only. */
-    AWAITING_REQUEST,
-    /** Its request waits until others have had their turns. */
-    QUEUED,
-    /** The handler works, or waits for a device. */
-    WORKING,
-    /** The answer is written, as far as the client takes it. */
-    ANSWERING,
-    /** The answer is a stream, and those who write it see to slow clients. */
-    STREAMING,
-    /** It has been answered or closed behind the handler's back, which may not answer any more. */
-    GIVEN_UP
-  }
-
-  /**
-   * What a connection is doing.
-   *
-   * @param sinceNanos since when, as {@link System#nanoTime} has it
-   */
-  public record State(Doing doing, long sinceNanos) {
-    static State now(Doing doing) {
-      return new State(doing, System.nanoTime());
-    }
-
-    long ageNanos() {
-      return System.nanoTime() - sinceNanos;
-    }
-  }
 
   /**
    * What a handler works on with devices, any of which may hang and hold up its thread. Called from
@@ -106,7 +60,7 @@ public final class Connection {
      *
      * @return a whole response, with its head; empty if the handler goes on
      */
-    Optional<byte[]> finish(long latestNanos, boolean isHead);
+    Optional<byte[]> finish(long latestNanos);
   }
 
   /** A stream as the connection sees it. */
@@ -118,13 +72,8 @@ public final class Connection {
     void end();
   }
 
-  /**
-   * A new one.
-   *
-   * @param answering of all connections, how many are being answered
-   */
-  Connection(SocketChannel channel, AtomicInteger answering) {
-    this.answering = answering;
+  Connection(String id, SocketChannel channel) {
+    this.id = id;
     this.channel = channel;
   }
 
@@ -132,6 +81,21 @@ public final class Connection {
   public SocketChannel channel() {
     return channel;
   }
+
+  long openedNanos() {
+    return openedNanos;
+  }
+
+  /** How long it has been open. */
+  public Duration age() {
+    return Duration.ofNanos(System.nanoTime() - openedNanos);
+  }
+
+  boolean isOpen() {
+    return channel.isOpen();
+  }
+
+  // ---- Whose it is ----
 
   /**
    * The process at the other end, as it was when it connected; empty for a TCP connection.
@@ -151,64 +115,25 @@ public final class Connection {
     return known;
   }
 
-  /**
-   * Has it end when rules change and do not allow its present answer any more.
-   *
-   * @return whether they allow it now; a change from here on is noticed
-   */
-  public boolean onlyWhile(BooleanSupplier condition) {
-    isAllowed = condition;
-    return condition.getAsBoolean();
-  }
-
-  /** Rules have changed: ends it if they do not allow its present answer any more. */
-  boolean endIfForbidden() {
-    boolean isForbidden = isOpen() && !isAllowed.getAsBoolean();
-    if (isForbidden) {
-      close();
+  /** Who is at the other end, in words: the user of a Unix socket's client, or a TCP address. */
+  public String peerName() {
+    try {
+      return channel.getRemoteAddress() instanceof InetSocketAddress address
+          ? address.getAddress().getHostAddress()
+          : Peer.of(channel).toString();
+    } catch (IOException e) {
+      return "unknown";
     }
-    return isForbidden;
   }
 
-  /** Whose share it takes from, as far as that had to be known; for {@link Shares}. */
-  Optional<Account> account() {
-    return account;
-  }
-
-  void account(Account account) {
-    this.account = Optional.of(account);
-  }
-
-  State state() {
-    return state.get();
-  }
-
-  long openedNanos() {
-    return openedNanos;
-  }
-
-  /** How long it has been open. */
-  public Duration age() {
-    return Duration.ofNanos(System.nanoTime() - openedNanos);
-  }
-
-  boolean isOpen() {
-    return channel.isOpen();
-  }
+  // ---- Its requests: for the handler's thread ----
 
   /** A request is complete, and the calling thread works on it. */
-  public void beginRequest(boolean isHead) {
-    this.isHead = isHead;
-    handler = Thread.currentThread();
-    hasHadRequest = true;
-    State working = State.now(Doing.WORKING);
-    requestsInARow = working.sinceNanos() - lastEndNanos < NO_PAUSE_NANOS ? requestsInARow + 1 : 0;
-    state.set(working);
-  }
-
-  /** What the handler begins now can be finished without it. */
-  public void begin(Work work) {
-    this.work = Optional.of(work);
+  public void beginRequest() {
+    long now = System.nanoTime();
+    boolean isInARow = now - state().sinceNanos() < NO_PAUSE_NANOS;
+    requestsInARow = isInARow ? requestsInARow + 1 : 0;
+    state.set(new ConnectionState.Working(now, Optional.empty()));
   }
 
   /** Whether it has asked many times without a pause in which others could have run. */
@@ -223,144 +148,101 @@ public final class Connection {
    * @throws CloseConnectionException if it was closed meanwhile
    */
   boolean awaitTurn(Turns turns) {
-    State queued = State.now(Doing.QUEUED);
+    ConnectionState.Queued queued =
+        new ConnectionState.Queued(System.nanoTime(), Thread.currentThread());
     state.set(queued);
     boolean hasTurn = turns.await(Limits.TURN_PATIENCE);
     requestsInARow = 0;
-    if (!state.compareAndSet(queued, State.now(Doing.WORKING))) {
+    if (!change(queued, new ConnectionState.Working(System.nanoTime(), Optional.empty()))) {
       throw new CloseConnectionException("closed while it waited for its turn");
     }
     return hasTurn;
   }
 
+  /** What the handler begins now can be finished without it. */
+  public void begin(Work work) {
+    if (state() instanceof ConnectionState.Working before) {
+      change(before, new ConnectionState.Working(before.sinceNanos(), Optional.of(work)));
+    }
+  }
+
+  /**
+   * Has it end when rules change and do not allow its present answer any more.
+   *
+   * @return whether they allow it now; a change from here on is noticed
+   */
+  public boolean onlyWhile(BooleanSupplier condition) {
+    isAllowed = condition;
+    return condition.getAsBoolean();
+  }
+
   /**
    * The answer is complete and is written from now on.
    *
-   * @return false if the watch has answered already, and nothing may be written any more
+   * @throws CloseConnectionException if it has been answered already
    */
-  public boolean beginAnswer() {
-    State before = state.get();
-    return switch (before.doing()) {
-      case WORKING -> {
-        boolean isFirst = state.compareAndSet(before, State.now(Doing.ANSWERING));
-        if (isFirst) {
-          answering.incrementAndGet();
-        } else {
-          awaitAnswerInPlace();
-        }
-        yield isFirst;
-      }
-      case GIVEN_UP -> {
-        awaitAnswerInPlace();
-        yield false;
-      }
-      case AWAITING_REQUEST, QUEUED, ANSWERING, STREAMING -> true;
-    };
-  }
-
-  /** What the handler does next closes the connection. */
-  private void awaitAnswerInPlace() {
-    answeringInPlace.lock();
-    answeringInPlace.unlock();
+  public void beginAnswer() {
+    ConnectionState before = state();
+    if (before instanceof ConnectionState.GivenUp givenUp) {
+      givenUp.ended().join();
+      throw new CloseConnectionException("answered already");
+    }
+    boolean isDue =
+        before instanceof ConnectionState.Working || before instanceof ConnectionState.HeldUp;
+    if (isDue && !change(before, new ConnectionState.Answering(System.nanoTime()))) {
+      // Somebody has noticed just now that the handler was held up, or has answered.
+      beginAnswer();
+    }
   }
 
   /** The answer is {@code stream}, and may last for ever. */
   public void beginStream(Stream stream) {
-    this.stream = stream;
-    state.set(State.now(Doing.STREAMING));
+    state.set(new ConnectionState.Streaming(System.nanoTime(), stream));
   }
 
   /** The answer has been written, or cannot be. */
   public void endRequest() {
-    State idle = State.now(Doing.AWAITING_REQUEST);
-    lastEndNanos = idle.sinceNanos();
     isAllowed = ALWAYS;
-    work = Optional.empty();
-    if (state.getAndSet(idle).doing() == Doing.ANSWERING) {
-      answering.decrementAndGet();
-    }
+    state.set(new ConnectionState.AwaitingRequest(System.nanoTime(), false));
   }
 
-  /** Whether its client has taken nothing of its answer for so long. */
-  boolean isStuckFor(long nanos) {
-    return switch (state.get().doing()) {
-      case STREAMING -> stream.isStuckFor(nanos);
-      case GIVEN_UP -> true;
-      case AWAITING_REQUEST, QUEUED, WORKING, ANSWERING -> isStuckInAnswerFor(nanos);
-    };
+  // ---- For others ----
+
+  ConnectionState state() {
+    return state.get();
   }
 
-  /** As {@link #isStuckFor}, and the answer is no stream. */
-  boolean isStuckInAnswerFor(long nanos) {
-    State now = state.get();
-    return now.doing() == Doing.ANSWERING && now.ageNanos() > nanos;
+  /** Whether it was doing {@code before}, and has gone over to {@code after}. */
+  boolean change(ConnectionState before, ConnectionState after) {
+    return state.compareAndSet(before, after);
   }
 
-  /** Whether nothing is lost with it: it is between two requests, or its first is overdue. */
-  boolean isIdle(long patienceNanos) {
-    State now = state.get();
-    return now.doing() == Doing.AWAITING_REQUEST
-        && (hasHadRequest || now.ageNanos() > patienceNanos);
-  }
-
-  /**
-   * If a device holds up the handler, sees to an answer without it; unless the handler comes back
-   * in time, and answers by itself.
-   *
-   * @param working what the connection was doing when this was decided
-   * @param latestNanos when the answer has to come, as {@link System#nanoTime} has it
-   * @return whether that is being done
-   */
-  boolean finishIfHeldUp(State working, long latestNanos) {
-    Optional<Work> held = work.filter(Work::isHeldUp);
-    if (!isBeingFinished && held.isPresent()) {
-      isBeingFinished = true;
-      // The others' devices may take their time, and the client may not take the answer.
-      Thread.ofVirtual()
-          .start(
-              () -> {
-                held.get()
-                    .finish(latestNanos, isHead)
-                    .ifPresent(response -> answerInPlaceOfHandler(working, response));
-                isBeingFinished = false;
-              });
-    }
-    return isBeingFinished;
-  }
-
-  private void answerInPlaceOfHandler(State working, byte[] response) {
-    answeringInPlace.lock();
-    try {
-      if (state.compareAndSet(working, State.now(Doing.GIVEN_UP))) {
-        channel.write(ByteBuffer.wrap(response));
-        close();
-      }
-    } catch (IOException e) {
+  /** Rules have changed: ends it if they do not allow its present answer any more. */
+  boolean endIfForbidden() {
+    boolean isForbidden = isOpen() && !isAllowed.getAsBoolean();
+    if (isForbidden) {
       close();
-    } finally {
-      answeringInPlace.unlock();
     }
+    return isForbidden;
   }
 
-  /** Ends it, whatever it is doing. */
+  /** Ends it, whatever it is doing; unless it waits, its next use of the channel tells it. */
   void close() {
     try {
       channel.close();
     } catch (IOException e) {
       // It is closed even so.
     }
-    State before = state.get();
-    switch (before.doing()) {
-      case STREAMING -> stream.end();
-      case QUEUED -> {
-        // Nowhere else: an interrupt could hit a file that is shared with others.
-        if (state.compareAndSet(before, State.now(Doing.GIVEN_UP))) {
-          handler.interrupt();
-        }
-      }
-      case AWAITING_REQUEST, WORKING, ANSWERING, GIVEN_UP -> {
-        // Its next use of the channel ends it.
-      }
+    ConnectionState before = state();
+    if (before instanceof ConnectionState.Streaming streaming) {
+      streaming.stream().end();
+    } else if (before instanceof ConnectionState.Queued queued
+        && change(
+            queued,
+            new ConnectionState.GivenUp(
+                System.nanoTime(), CompletableFuture.completedFuture(null)))) {
+      // Nowhere else: an interrupt could hit a file that is shared with others.
+      queued.handler().interrupt();
     }
   }
 }

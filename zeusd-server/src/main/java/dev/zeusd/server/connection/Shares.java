@@ -1,6 +1,5 @@
 package dev.zeusd.server.connection;
 
-import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.Limits;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
@@ -25,13 +24,19 @@ import java.util.Optional;
  */
 public final class Shares {
   private final Limits limits;
+  private final boolean tokensAreKnown;
   private final Map<Peer, Account> accounts = new HashMap<>();
-  private final Map<Integer, Integer> commandsByGpu = new HashMap<>();
+  private final QueuePlaces queues = new QueuePlaces();
   private int streams;
 
-  /** Of what {@code limits} allow to all together. */
-  public Shares(Limits limits) {
+  /**
+   * Of what {@code limits} allow to all together.
+   *
+   * @param tokensAreKnown whether peers can show tokens
+   */
+  public Shares(Limits limits, boolean tokensAreKnown) {
     this.limits = limits;
+    this.tokensAreKnown = tokensAreKnown;
   }
 
   // Connections.
@@ -42,21 +47,21 @@ public final class Shares {
    * of a short connection.
    */
   Optional<Account> account(Connection connection) {
-    return connection.account().or(() -> identify(connection));
+    return connection.account.or(() -> identify(connection));
   }
 
   private Optional<Account> identify(Connection connection) {
     try {
       Peer peer = Peer.of(connection.channel());
       synchronized (this) {
-        if (connection.account().isEmpty() && connection.isOpen()) {
+        if (connection.account.isEmpty() && connection.isOpen()) {
           open(connection, peer);
         }
       }
     } catch (IOException e) {
       // It is closed.
     }
-    return connection.account();
+    return connection.account;
   }
 
   private Account accountOfOpen(Connection connection) {
@@ -65,14 +70,13 @@ public final class Shares {
 
   private void open(Connection connection, Peer peer) {
     Account account = accounts.computeIfAbsent(peer, Account::new);
-    account.uses++;
     account.connections++;
-    connection.account(account);
+    connection.account = Optional.of(account);
   }
 
   /** It is closed, and is counted no longer. */
   synchronized void close(Connection connection) {
-    connection.account().ifPresent(account -> close(connection, account));
+    connection.account.ifPresent(account -> close(connection, account));
   }
 
   private void close(Connection connection, Account account) {
@@ -81,12 +85,14 @@ public final class Shares {
     } else {
       account.connections--;
     }
-    leave(account);
+    if (account.connections == 0 && account.streams.isEmpty()) {
+      accounts.remove(account.peer);
+    }
   }
 
   /** From here on, {@code connection} takes from the share of {@code peer}. */
   public void belongsTo(Connection connection, Peer peer) {
-    if (connection.account().filter(account -> account.peer.equals(peer)).isPresent()) {
+    if (connection.account.filter(account -> account.peer.equals(peer)).isPresent()) {
       return;
     }
     synchronized (this) {
@@ -97,19 +103,12 @@ public final class Shares {
     }
   }
 
-  private void leave(Account account) {
-    account.uses--;
-    if (account.uses == 0) {
-      accounts.remove(account.peer);
-    }
-  }
-
   /**
    * Whose connection is to make room for {@code newcomer}: of the peer with the most, and of its
    * own rather than of one that has as many as it had. Where tokens tell who somebody is, those who
    * have not shown one go first, but for a part of the connections: everybody comes without.
    */
-  synchronized Optional<Account> whoMakesRoomFor(Connection newcomer, boolean tokensAreKnown) {
+  synchronized Optional<Account> whoMakesRoomFor(Connection newcomer) {
     int strangers = 0;
     for (Account account : accounts.values()) {
       strangers += isStranger(account) ? account.connections : 0;
@@ -119,7 +118,7 @@ public final class Shares {
     Account most = null;
     int mostConnections = 0;
     for (Account account : accounts.values()) {
-      boolean isOwn = newcomer.account().filter(own -> own == account).isPresent();
+      boolean isOwn = newcomer.account.filter(own -> own == account).isPresent();
       int connections = account.connections + account.streams.size() - (isOwn ? 1 : 0);
       boolean isMore = isOwn ? connections >= mostConnections : connections > mostConnections;
       if (connections > 0 && isMore && (!strangersFirst || isStranger(account))) {
@@ -137,17 +136,17 @@ public final class Shares {
   // Streams.
 
   /**
-   * Counts a stream of {@code connection}.
+   * Counts a stream of {@code connection}, and ends another one that has to make room for it.
    *
-   * @return whose stream has to end for it
    * @throws HttpException if there is no room: 429 if its peer has had its share, 503 if that makes
    *     no difference
    */
-  Optional<Connection> openStream(Connection connection) {
-    return openStream(connection, accountOfOpen(connection));
+  public void openStream(Connection connection) {
+    Account account = accountOfOpen(connection);
+    addStream(connection, account).ifPresent(Connection::close);
   }
 
-  private synchronized Optional<Connection> openStream(Connection connection, Account account) {
+  private synchronized Optional<Connection> addStream(Connection connection, Account account) {
     Optional<Connection> victim = Optional.empty();
     if (streams >= limits.streams()) {
       victim = Optional.of(stuckOrOldest(whoHasMoreStreams(account)));
@@ -171,7 +170,7 @@ public final class Shares {
 
   private static Connection stuckOrOldest(Account account) {
     return account.streams.stream()
-        .filter(stream -> stream.isStuckFor(Limits.STUCK.toNanos()))
+        .filter(stream -> stream.state().isStuckFor(Limits.STUCK.toNanos()))
         .findFirst()
         .orElseGet(() -> account.streams.iterator().next());
   }
@@ -193,7 +192,7 @@ public final class Shares {
   /** The stream of {@code connection} has ended, or is about to. Does nothing the second time. */
   public synchronized void closeStream(Connection connection) {
     connection
-        .account()
+        .account
         .filter(account -> account.streams.remove(connection))
         .ifPresent(
             account -> {
@@ -209,49 +208,13 @@ public final class Shares {
 
   // Commands.
 
-  /** Places in the queues of GPUs. */
-  public interface Places {
-    /** The command is over, or was not queued after all; once for each GPU. */
-    void leave(int gpuId);
-  }
-
   /**
-   * A place for a command of {@code connection} in the queue of each of these GPUs. One peer may
-   * have as many in a queue as are left free for others.
+   * A place for a command of {@code connection} in the queue of each of these GPUs.
    *
-   * @throws HttpException 429 if it has them already in one of the queues
+   * @throws HttpException 429 if its peer has had its share of one of the queues
    */
-  public Places enterQueues(Connection connection, Collection<Integer> gpuIds) {
-    return enterQueues(accountOfOpen(connection), gpuIds);
-  }
-
-  private synchronized Places enterQueues(Account account, Collection<Integer> gpuIds) {
-    for (int id : gpuIds) {
-      int own = account.commands.getOrDefault(id, 0);
-      if (own >= DeviceWorker.QUEUE_CAPACITY - commandsByGpu.getOrDefault(id, 0)) {
-        throw TryLater.refusal(
-            Status.TOO_MANY_REQUESTS_429,
-            "%s has %d commands waiting for GPU %d, which is its share of the %d that may wait; let some of them end first"
-                .formatted(account.peer, own, id, DeviceWorker.QUEUE_CAPACITY),
-            Limits.SOON);
-      }
-    }
-    for (int id : gpuIds) {
-      account.commands.merge(id, 1, Integer::sum);
-      commandsByGpu.merge(id, 1, Integer::sum);
-    }
-    account.uses += gpuIds.size();
-    return id -> leaveQueue(account, id);
-  }
-
-  private synchronized void leaveQueue(Account account, int gpuId) {
-    decrement(account.commands, gpuId);
-    decrement(commandsByGpu, gpuId);
-    leave(account);
-  }
-
-  private static void decrement(Map<Integer, Integer> counts, int gpuId) {
-    counts.computeIfPresent(gpuId, (id, count) -> count == 1 ? null : count - 1);
+  public QueuePlaces.Held enterQueues(Connection connection, Collection<Integer> gpuIds) {
+    return queues.enter(accountOfOpen(connection).peer, gpuIds);
   }
 
   // Requests.

@@ -1,16 +1,26 @@
 package dev.zeusd.server.connection;
 
 import dev.zeusd.server.Limits;
+import dev.zeusd.server.connection.Connection.Work;
+import dev.zeusd.server.connection.ConnectionState.AwaitingRequest;
+import dev.zeusd.server.connection.ConnectionState.GivenUp;
+import dev.zeusd.server.connection.ConnectionState.HeldUp;
+import dev.zeusd.server.connection.ConnectionState.Streaming;
+import dev.zeusd.server.connection.ConnectionState.Working;
+import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * Ends connections that are too slow: those that have not sent a complete request for too long,
  * however many of its bytes still drip in, and those that do not take their answer. Where a device
  * holds up a request, sees to an answer.
  */
-public final class SlowConnections {
+final class SlowConnections {
   private static final int LOOKS_PER_LIMIT = 8;
 
   private final Limits limits;
@@ -22,7 +32,7 @@ public final class SlowConnections {
   private Thread watch;
 
   /** Watches nothing yet. */
-  public SlowConnections(Limits limits) {
+  SlowConnections(Limits limits) {
     this.limits = limits;
     Duration shorter = Collections.min(List.of(limits.toSendRequest(), limits.toTakeAnswer()));
     this.interval = shorter.dividedBy(LOOKS_PER_LIMIT);
@@ -36,7 +46,7 @@ public final class SlowConnections {
   }
 
   /** Ends the watch, not the connections. */
-  public synchronized void stop() {
+  synchronized void stop() {
     if (watch != null) {
       watch.interrupt();
     }
@@ -54,31 +64,62 @@ public final class SlowConnections {
     }
   }
 
-  private boolean isTooSlow(Connection.State state) {
-    return switch (state.doing()) {
-      case AWAITING_REQUEST -> state.ageNanos() > limits.toSendRequest().toNanos();
-      case QUEUED, WORKING, ANSWERING, GIVEN_UP ->
-          state.ageNanos() > limits.toTakeAnswer().toNanos();
-      case STREAMING -> false;
-    };
-  }
-
-  private void lookAt(Connection connection) {
-    Connection.State state = connection.state();
-    boolean isFinished =
-        state.doing() == Connection.Doing.WORKING
-            && state.ageNanos() > interval.toNanos()
-            && connection.finishIfHeldUp(
-                state, state.sinceNanos() + limits.toTakeAnswer().toNanos());
-    if (!isFinished && isTooSlow(state)) {
-      connection.close();
-    }
-  }
-
   private synchronized boolean areAllGone(ConnectionRegistry registry) {
     if (registry.all().isEmpty()) {
       watch = null;
     }
     return watch == null;
+  }
+
+  private void lookAt(Connection connection) {
+    ConnectionState state = connection.state();
+    boolean isSeenTo =
+        state instanceof HeldUp
+            || state instanceof Streaming
+            || state instanceof Working working && answersIfHeldUp(connection, working);
+    Duration limit =
+        state instanceof AwaitingRequest ? limits.toSendRequest() : limits.toTakeAnswer();
+    if (!isSeenTo && state.isOlderThan(limit.toNanos())) {
+      connection.close();
+    }
+  }
+
+  /**
+   * Sees to an answer if a device holds up the handler; unless that comes back in time, and answers
+   * by itself.
+   */
+  private boolean answersIfHeldUp(Connection connection, Working working) {
+    Optional<Work> work = working.work().filter(Work::isHeldUp);
+    HeldUp heldUp = new HeldUp(working.sinceNanos());
+    if (work.isEmpty()
+        || !working.isOlderThan(interval.toNanos())
+        || !connection.change(working, heldUp)) {
+      return false;
+    }
+    long latestNanos = working.sinceNanos() + limits.toTakeAnswer().toNanos();
+    // The others' devices may take their time, and the client may not take the answer.
+    Thread.ofVirtual()
+        .start(
+            () ->
+                work.get()
+                    .finish(latestNanos)
+                    .ifPresentOrElse(
+                        response -> answer(connection, heldUp, response),
+                        () -> connection.change(heldUp, working)));
+    return true;
+  }
+
+  private static void answer(Connection connection, HeldUp heldUp, byte[] response) {
+    GivenUp givenUp = new GivenUp(System.nanoTime(), new CompletableFuture<>());
+    if (connection.change(heldUp, givenUp)) {
+      try {
+        connection.channel().write(ByteBuffer.wrap(response));
+      } catch (IOException e) {
+        // The client has left.
+      } finally {
+        connection.close();
+        givenUp.ended().complete(null);
+      }
+    }
   }
 }

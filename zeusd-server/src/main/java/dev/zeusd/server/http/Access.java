@@ -1,11 +1,17 @@
 package dev.zeusd.server.http;
 
+import dev.zeusd.ffm.posix.PeerProcess;
 import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.auth.Caller;
 import dev.zeusd.server.auth.Claims;
 import dev.zeusd.server.auth.InvalidTokenException;
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Rights;
 import dev.zeusd.server.auth.Tokens;
+import dev.zeusd.server.connection.Connection;
+import dev.zeusd.server.connection.ConnectionRegistry;
+import dev.zeusd.server.connection.Peer;
+import dev.zeusd.server.connection.Shares;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
@@ -14,6 +20,8 @@ import io.helidon.webserver.http.ServerRequest;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * Who may call what: by tokens, where there is a key, and by grants, where there are any. It is
@@ -24,7 +32,8 @@ import java.util.Optional;
 public final class Access {
   private static final String SCHEME = "Bearer ";
 
-  private final Connections connections;
+  private final ConnectionRegistry registry;
+  private final Shares shares;
   private volatile Rules rules;
 
   /**
@@ -40,10 +49,16 @@ public final class Access {
     }
   }
 
-  /** By {@code rules}; tells {@code connections} whose tokens they have. */
-  public Access(Rules rules, Connections connections) {
+  /**
+   * By {@code rules}.
+   *
+   * @param registry has the connections of the requests
+   * @param shares learn from tokens whose connections they are
+   */
+  public Access(Rules rules, ConnectionRegistry registry, Shares shares) {
     this.rules = rules;
-    this.connections = connections;
+    this.registry = registry;
+    this.shares = shares;
   }
 
   /** Whether requests need a token; the same for ever. */
@@ -63,7 +78,7 @@ public final class Access {
       throw new IllegalArgumentException("tokens cannot become necessary, or cease to be");
     }
     rules = others;
-    return connections.endForbidden();
+    return registry.endForbidden();
   }
 
   /**
@@ -75,39 +90,45 @@ public final class Access {
     Rules now = rules;
     Optional<String> token = now.tokens.map(tokens -> token(request));
     Optional<Claims> claims = now.tokens.map(tokens -> verify(tokens, token.get()));
-    claims.ifPresent(good -> connections.hasToken(request, good.sub()));
-    return new Requester(this, request, token, claims, rights(now.policy, request, claims));
+    Connection connection = registry.get(request.socketId());
+    claims.ifPresent(good -> belongsTo(connection, good));
+    return new Requester(this, connection, token, claims, rights(now.policy, connection, claims));
   }
 
-  private Rights rights(Policy policy, ServerRequest request, Optional<Claims> claims) {
-    return policy.isOpen()
-        ? Rights.UNLIMITED
-        : policy.of(connections.caller(request, claims.map(Claims::sub)), name(request, claims));
+  private void belongsTo(Connection connection, Claims claims) {
+    shares.belongsTo(connection, new Peer.TokenUser(claims.sub()));
+  }
+
+  private static Rights rights(Policy policy, Connection connection, Optional<Claims> claims) {
+    if (policy.isOpen()) {
+      return Rights.UNLIMITED;
+    }
+    Optional<PeerProcess> peer = connection.peerProcess();
+    Caller caller =
+        new Caller(
+            peer.map(known -> OptionalInt.of(known.uid())).orElse(OptionalInt.empty()),
+            peer.map(PeerProcess::gids).orElse(Set.of()),
+            claims.map(Claims::sub));
+    return policy.of(caller, name(connection, claims));
   }
 
   /** Who it is, for people. */
-  String name(ServerRequest request, Optional<Claims> claims) {
-    return claims
-        .map(known -> "user '" + known.sub() + "'")
-        .orElseGet(() -> connections.peer(request));
+  static String name(Connection connection, Optional<Claims> claims) {
+    return claims.map(known -> "user '" + known.sub() + "'").orElseGet(connection::peerName);
   }
 
   /** What a request's sender may do by now; empty if the token is not taken any more. */
   Optional<Rights> rightsNow(
-      ServerRequest request, Optional<String> token, Optional<Claims> claims) {
+      Connection connection, Optional<String> token, Optional<Claims> claims) {
     Rules now = rules;
     try {
       if (token.isPresent() && now.tokens.isPresent()) {
         now.tokens.get().verify(token.get());
       }
-      return Optional.of(rights(now.policy, request, claims));
+      return Optional.of(rights(now.policy, connection, claims));
     } catch (InvalidTokenException e) {
       return Optional.empty();
     }
-  }
-
-  Connections connections() {
-    return connections;
   }
 
   private static String token(ServerRequest request) {
@@ -131,10 +152,10 @@ public final class Access {
   }
 
   /** If there is a good token, the request counts as its user's from here on. */
-  void recognize(ServerRequest request) {
+  void recognize(ServerRequest request, Connection connection) {
     if (needsToken() && request.headers().contains(HeaderNames.AUTHORIZATION)) {
       try {
-        connections.hasToken(request, verify(rules.tokens.orElseThrow(), token(request)).sub());
+        belongsTo(connection, verify(rules.tokens.orElseThrow(), token(request)));
       } catch (HttpException e) {
         // The route says so, if it needs one.
       }

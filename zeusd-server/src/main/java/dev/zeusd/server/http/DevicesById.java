@@ -44,7 +44,8 @@ public final class DevicesById<D> {
 
   /** The GPUs of {@code node}. */
   public static DevicesById<Gpu> gpus(Node node) {
-    return new DevicesById<>(node::gpus, gpu -> true, ApiGroup.GPU_READ, gpu -> Optional.of(gpu.info()));
+    return new DevicesById<>(
+        node::gpus, gpu -> true, ApiGroup.GPU_READ, gpu -> Optional.of(gpu.info()));
   }
 
   /** The CPUs; a zone that holds others is not one of all. */

@@ -2,6 +2,8 @@ package dev.zeusd.server.http;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.worker.Answer;
+import dev.zeusd.server.connection.Connection;
+import io.helidon.webserver.http.ServerRequest;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -89,6 +91,41 @@ final class FanOut<T> {
       start(place);
     }
     return outcome(deadlineNanos);
+  }
+
+  /**
+   * Asks the devices for a request that {@code connection} works on. Should one of them hold up the
+   * calling thread, the request is answered all the same: with what the others say, and an error
+   * for that one.
+   *
+   * @param body of the answer; throws {@link DeviceErrors} if there are failures
+   */
+  byte[] answer(ServerRequest request, Connection connection, Function<Outcome<T>, byte[]> body) {
+    connection.begin(new Answering<>(this, body, Routes.isHead(request)));
+    return body.apply(run());
+  }
+
+  private record Answering<T>(FanOut<T> devices, Function<Outcome<T>, byte[]> body, boolean isHead)
+      implements Connection.Work {
+    @Override
+    public boolean isHeldUp() {
+      return devices.isHeldUp();
+    }
+
+    @Override
+    public Optional<byte[]> finish(long latestNanos) {
+      devices.startRest();
+      Outcome<T> outcome = devices.outcome(latestNanos);
+      if (!devices.isHeldUp()) {
+        return Optional.empty();
+      }
+      try {
+        body.apply(outcome);
+        throw new IllegalStateException("a device that hangs has failed");
+      } catch (DeviceErrors e) {
+        return Optional.of(ErrorMapper.inPlaceOfHandler(e, isHead));
+      }
+    }
   }
 
   private void start(int place) {

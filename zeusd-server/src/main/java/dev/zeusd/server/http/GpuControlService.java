@@ -14,6 +14,7 @@ import dev.zeusd.core.settings.SettingValue.ClockRange;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.auth.Rights;
+import dev.zeusd.server.connection.QueuePlaces;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.TryLater;
 import io.helidon.http.BadRequestException;
@@ -42,14 +43,18 @@ public final class GpuControlService {
   private static final String MAX_CLOCK_MHZ = "max_clock_mhz";
 
   private final Node node;
-  private final Connections connections;
+  private final Shares shares;
   private final SettingRights rights;
   private final DevicesById<Gpu> gpus;
 
-  /** Sets the GPUs of {@code node} as the clients of {@code connections} want it. */
-  public GpuControlService(Node node, Connections connections, SettingRights rights) {
+  /**
+   * Sets the GPUs of {@code node}.
+   *
+   * @param shares say how many commands may wait
+   */
+  public GpuControlService(Node node, Shares shares, SettingRights rights) {
     this.node = node;
-    this.connections = connections;
+    this.shares = shares;
     this.rights = rights;
     this.gpus = DevicesById.gpus(node);
   }
@@ -195,13 +200,15 @@ public final class GpuControlService {
           Set<SettingKey> keys = writes.stream().map(Write::key).collect(Collectors.toSet());
           requireRight(requester, ids, writes);
           String user = requester.name();
-          SettingAccess access = rights.of(request, user, node.leases(), ids, keys);
+          SettingAccess access = rights.of(request, requester, node.leases(), ids, keys);
           Consumer<Gpu> action = gpu -> writeAll(access, requester.rights(), writes, gpu);
           Supplier<String> what =
               () -> "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
-          Shares.Places places = connections.enterQueues(request, ids);
+          QueuePlaces.Held places = shares.enterQueues(requester.connection(), ids);
           if (block) {
-            runAll(request, ids, action, places, what, startNanos, response);
+            runAll(request, requester, ids, action, places, what, startNanos);
+            response.send();
+            log(System.Logger.Level.INFO, what, "done", startNanos);
           } else {
             FanOut.all(ids, id -> queue(id, action, places, what, startNanos)).requireSuccess();
             response.send();
@@ -223,12 +230,12 @@ public final class GpuControlService {
 
   private void runAll(
       ServerRequest request,
+      Requester requester,
       Collection<Integer> ids,
       Consumer<Gpu> action,
-      Shares.Places places,
+      QueuePlaces.Held places,
       Supplier<String> what,
-      long startNanos,
-      ServerResponse response) {
+      long startNanos) {
     // Side by side: the calling thread can work for one of them only, while it waits for the rest.
     int last = Collections.max(ids);
     FanOut<Boolean> all =
@@ -243,9 +250,8 @@ public final class GpuControlService {
                       ? () -> gpu.runOrSubmit(doing(action))
                       : () -> gpu.submit(doing(action)));
             });
-    connections.ask(request, all, outcome -> requireSuccess(outcome, what, startNanos));
-    response.send();
-    log(System.Logger.Level.INFO, what, "done", startNanos);
+    all.answer(
+        request, requester.connection(), outcome -> requireSuccess(outcome, what, startNanos));
   }
 
   /** An empty body, and a line in the log where there is none. */
@@ -277,7 +283,7 @@ public final class GpuControlService {
 
   /** Starts a command that has a place, which it leaves when it is over. */
   private static CompletableFuture<Boolean> in(
-      Shares.Places places, int id, Supplier<CompletableFuture<Boolean>> start) {
+      QueuePlaces.Held places, int id, Supplier<CompletableFuture<Boolean>> start) {
     try {
       CompletableFuture<Boolean> running = start.get();
       running.whenComplete((done, failure) -> places.leave(id));
@@ -290,7 +296,11 @@ public final class GpuControlService {
 
   /** Done as soon as the command is queued; what becomes of it is only logged. */
   private CompletableFuture<Boolean> queue(
-      int id, Consumer<Gpu> action, Shares.Places places, Supplier<String> what, long startNanos) {
+      int id,
+      Consumer<Gpu> action,
+      QueuePlaces.Held places,
+      Supplier<String> what,
+      long startNanos) {
     in(places, id, () -> gpus.get(id).submit(doing(action)))
         .whenComplete(
             (done, failure) -> {

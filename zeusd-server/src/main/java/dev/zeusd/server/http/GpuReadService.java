@@ -17,13 +17,11 @@ public final class GpuReadService {
   private static final String GPU_IDS = "gpu_ids";
 
   private final Node node;
-  private final Connections connections;
   private final DevicesById<Gpu> gpus;
 
-  /** Reads the GPUs of {@code node} for the clients of {@code connections}. */
-  public GpuReadService(Node node, Connections connections) {
+  /** Reads the GPUs of {@code node}. */
+  public GpuReadService(Node node) {
     this.node = node;
-    this.connections = connections;
     this.gpus = DevicesById.gpus(node);
   }
 
@@ -56,7 +54,7 @@ public final class GpuReadService {
       IntFunction<CompletableFuture<T>> call, Function<SortedMap<Integer, T>, byte[]> json) {
     return (request, response, requester) -> {
       FanOut<T> all = new FanOut<>(wantedIds(request, requester), call);
-      byte[] body = connections.ask(request, all, outcome -> outcome.json(json));
+      byte[] body = all.answer(request, requester.connection(), outcome -> outcome.json(json));
       Routes.sendJson(request, response, body);
     };
   }

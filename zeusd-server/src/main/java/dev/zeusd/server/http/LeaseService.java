@@ -15,6 +15,7 @@ import dev.zeusd.core.settings.Restored;
 import dev.zeusd.core.settings.Setting;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.server.connection.Connection;
+import dev.zeusd.server.connection.Shares;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
@@ -39,14 +40,14 @@ public final class LeaseService implements AutoCloseable {
   private static final long MAX_WAIT_S = 3600;
 
   private final Node node;
-  private final Connections connections;
+  private final Shares shares;
   private final LeaseStreams streams;
   private final DevicesById<Gpu> gpus;
 
   /** Leases of {@code node}, of which at most {@code maxStreams} are kept by streams. */
-  public LeaseService(Node node, Connections connections, int maxStreams) {
+  public LeaseService(Node node, Shares shares, int maxStreams) {
     this.node = node;
-    this.connections = connections;
+    this.shares = shares;
     this.streams = new LeaseStreams(maxStreams);
     this.gpus = DevicesById.gpus(node);
   }
@@ -78,7 +79,7 @@ public final class LeaseService implements AutoCloseable {
       requester.onlyWhile(
           rights ->
               gpus.gpuInfos(ids).stream().allMatch(gpu -> rights.refusalOf(gpu, keys).isEmpty()));
-      lease = take(request, response, settings, how);
+      lease = take(requester.connection(), response, settings, how);
     } catch (LeaseException.Held e) {
       ErrorMapper.send(request, response, Status.CONFLICT_409, LeaseJson.held(e));
       return;
@@ -94,17 +95,17 @@ public final class LeaseService implements AutoCloseable {
   }
 
   private Lease take(
-      ServerRequest request, ServerResponse response, List<Setting> settings, LeaseRequest how) {
+      Connection connection, ServerResponse response, List<Setting> settings, LeaseRequest how) {
     if (how.patience().isZero()) {
       return node.leases().take(settings, how);
     }
     // Like a stream, it may take longer than other answers do.
     response.header(HeaderValues.CONNECTION_CLOSE);
-    Connection connection = connections.openStream(request);
+    shares.openStream(connection);
     try {
       return WaitingClient.serve(connection, () -> node.leases().take(settings, how));
     } finally {
-      connections.endStream(connection);
+      shares.closeStream(connection);
     }
   }
 
@@ -148,11 +149,12 @@ public final class LeaseService implements AutoCloseable {
 
   private void hold(ServerRequest request, ServerResponse response, Requester requester) {
     Lease lease = wanted(request);
-    Connection connection = connections.openStream(request);
+    Connection connection = requester.connection();
+    shares.openStream(connection);
     try {
       streams.keep(request, response, connection, lease, requester.acceptedUntil());
     } finally {
-      connections.endStream(connection);
+      shares.closeStream(connection);
     }
   }
 

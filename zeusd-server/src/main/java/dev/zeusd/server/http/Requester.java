@@ -7,8 +7,8 @@ import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
 import dev.zeusd.server.auth.Rights;
 import dev.zeusd.server.auth.Tokens;
+import dev.zeusd.server.connection.Connection;
 import io.helidon.http.HttpException;
-import io.helidon.webserver.http.ServerRequest;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.Optional;
@@ -18,19 +18,19 @@ import java.util.function.Predicate;
 /** Who sends a request, and what that one may do by the rules that were in force when it came. */
 public final class Requester {
   private final Access access;
-  private final ServerRequest request;
+  private final Connection connection;
   private final Optional<String> token;
   private final Optional<Claims> claims;
   private final Rights rights;
 
   Requester(
       Access access,
-      ServerRequest request,
+      Connection connection,
       Optional<String> token,
       Optional<Claims> claims,
       Rights rights) {
     this.access = access;
-    this.request = request;
+    this.connection = connection;
     this.token = token;
     this.claims = claims;
     this.rights = rights;
@@ -38,7 +38,12 @@ public final class Requester {
 
   /** For people: the token's user, or who is at the other end of the connection. */
   String name() {
-    return access.name(request, claims);
+    return Access.name(connection, claims);
+  }
+
+  /** That on which the request has come. */
+  public Connection connection() {
+    return connection;
   }
 
   /** What the token says, where one is needed. */
@@ -118,7 +123,8 @@ public final class Requester {
 
   /** Whether everybody's leases are this one's business; those of root on the socket are. */
   boolean isLeaseAdmin() {
-    return isGrantedLeaseAdmin() || access.connections().isRoot(request);
+    return isGrantedLeaseAdmin()
+        || connection.peerProcess().filter(process -> process.uid() == 0).isPresent();
   }
 
   /**
@@ -129,11 +135,8 @@ public final class Requester {
    */
   public void onlyWhile(Predicate<Rights> isAllowed) {
     boolean isStillAllowed =
-        access
-            .connections()
-            .onlyWhile(
-                request,
-                () -> access.rightsNow(request, token, claims).filter(isAllowed).isPresent());
+        connection.onlyWhile(
+            () -> access.rightsNow(connection, token, claims).filter(isAllowed).isPresent());
     if (!isStillAllowed) {
       throw Access.forbidden("what " + name() + " may do has changed this moment; ask again");
     }

@@ -35,7 +35,8 @@ public final class Routes {
    * Routes of which those of the groups {@code enabled} can be reached, by whom {@code access}
    * admits.
    */
-  public Routes(Set<ApiGroup> enabled, Access access, Connections connections, WebPages webPages) {
+  public Routes(
+      Set<ApiGroup> enabled, Access access, RequestFilter requestFilter, WebPages webPages) {
     this.enabled = enabled;
     this.access = access;
     ErrorMapper.addTo(routing);
@@ -60,12 +61,7 @@ public final class Routes {
             throw new CloseConnectionException("the client asked for it, or was told so");
           }
         });
-    routing.addFilter(connections);
-    routing.addFilter(
-        (chain, request, response) -> {
-          connections.awaitTurn(request, () -> access.recognize(request));
-          chain.proceed();
-        });
+    routing.addFilter(requestFilter);
     routing.addFilter(webPages);
   }
 

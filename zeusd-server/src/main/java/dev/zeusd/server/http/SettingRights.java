@@ -6,6 +6,7 @@ import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.settings.Leases;
 import dev.zeusd.core.settings.SettingAccess;
 import dev.zeusd.core.settings.SettingKey;
+import dev.zeusd.server.connection.Connection;
 import io.helidon.http.BadRequestException;
 import io.helidon.http.HeaderName;
 import io.helidon.http.HeaderNames;
@@ -21,17 +22,15 @@ import java.util.Set;
 public final class SettingRights {
   private static final HeaderName LEASE = HeaderNames.create("Zeusd-Lease");
 
-  private final Connections connections;
   private final boolean restoresOnProcessExit;
 
   /**
-   * Rights of the clients of {@code connections}.
+   * The same for all requests.
    *
    * @param restoresOnProcessExit whether what a process sets without a lease is its own until it
    *     ends
    */
-  public SettingRights(Connections connections, boolean restoresOnProcessExit) {
-    this.connections = connections;
+  public SettingRights(boolean restoresOnProcessExit) {
     this.restoresOnProcessExit = restoresOnProcessExit;
   }
 
@@ -39,13 +38,12 @@ public final class SettingRights {
    * The right of the lease that a request's header names or, without one, that of its process or of
    * everybody.
    *
-   * @param user who asks, in words that others may see
    * @throws BadRequestException for a header that makes no sense
    * @throws LeaseException if these settings may not be changed by it
    */
   SettingAccess of(
       ServerRequest request,
-      String user,
+      Requester requester,
       Leases leases,
       Collection<Integer> ids,
       Set<SettingKey> keys) {
@@ -55,7 +53,7 @@ public final class SettingRights {
       return lease;
     }
     if (restoresOnProcessExit) {
-      return leases.ofProcess(process(request), user, ids, keys);
+      return leases.ofProcess(process(requester.connection()), requester.name(), ids, keys);
     }
     if (leases.isInUse()) {
       leases.unleased().check(leases.knownSettings(ids, keys));
@@ -72,9 +70,9 @@ public final class SettingRights {
     return leases.find(parts[0], Long.parseLong(parts[1]));
   }
 
-  private ClientProcess process(ServerRequest request) {
+  private static ClientProcess process(Connection connection) {
     try {
-      return connections.process(request);
+      return ClientProcess.of(connection.channel(), connection.age());
     } catch (IOException e) {
       throw new HttpException(
           "settings are put back when the process that has set them ends, and this one cannot be"

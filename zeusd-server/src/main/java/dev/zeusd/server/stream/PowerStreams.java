@@ -6,7 +6,7 @@ import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.connection.Connection;
-import dev.zeusd.server.http.Connections;
+import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.http.DevicesById;
 import dev.zeusd.server.http.Query;
 import dev.zeusd.server.http.Routes;
@@ -24,14 +24,14 @@ public final class PowerStreams implements AutoCloseable {
 
   private final Node node;
   private final StreamFormat defaultFormat;
-  private final Connections connections;
+  private final Shares shares;
   private final StreamLoop loop = new StreamLoop();
 
   /** Streams of {@code node}, of {@code defaultFormat} unless a request asks for another one. */
-  public PowerStreams(Node node, StreamFormat defaultFormat, Connections connections) {
+  public PowerStreams(Node node, StreamFormat defaultFormat, Shares shares) {
     this.node = node;
     this.defaultFormat = defaultFormat;
-    this.connections = connections;
+    this.shares = shares;
   }
 
   /** Registers the endpoints. */
@@ -83,7 +83,8 @@ public final class PowerStreams implements AutoCloseable {
       StreamFormat format =
           query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
       requester.onlyWhile(devices.needed(ids));
-      Connection connection = connections.openStream(request);
+      Connection connection = requester.connection();
+      shares.openStream(connection);
       try {
         SseStream stream = new SseStream(connection, request, response, requester.acceptedUntil());
         if (Routes.isHead(request)) {
@@ -93,7 +94,7 @@ public final class PowerStreams implements AutoCloseable {
         loop.join(stream, now.power(), ids, format, dialects.of(format));
         stream.sleepUntilEnded();
       } finally {
-        connections.endStream(connection);
+        shares.closeStream(connection);
       }
     };
   }

@@ -1,0 +1,68 @@
+package dev.zeusd.server.http;
+
+import dev.zeusd.server.connection.Connection;
+import dev.zeusd.server.connection.ConnectionRegistry;
+import io.helidon.http.HeaderValues;
+import io.helidon.http.Status;
+import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.http.Filter;
+import io.helidon.webserver.http.FilterChain;
+import io.helidon.webserver.http.RoutingRequest;
+import io.helidon.webserver.http.RoutingResponse;
+import io.helidon.webserver.http.ServerRequest;
+import java.io.IOException;
+
+/**
+ * What each request begins and ends with: its connection notes what is being done, a body is
+ * refused, and it waits for its turn.
+ */
+public final class RequestFilter implements Filter {
+  private final ConnectionRegistry registry;
+  private final Access access;
+
+  /** For requests of the connections in {@code registry}. */
+  public RequestFilter(ConnectionRegistry registry, Access access) {
+    this.registry = registry;
+    this.access = access;
+  }
+
+  @Override
+  public void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
+    Connection connection = registry.get(request.socketId());
+    boolean hasBody = hasBody(request);
+    connection.beginRequest();
+    response.beforeSend(connection::beginAnswer);
+    try {
+      if (hasBody) {
+        refuseBody(request, response);
+      }
+      registry.awaitTurn(connection, () -> access.recognize(request, connection));
+      chain.proceed();
+    } finally {
+      connection.endRequest();
+    }
+  }
+
+  /** Reads an empty one to its end. */
+  private static boolean hasBody(ServerRequest request) {
+    if (!request.content().hasEntity()) {
+      return false;
+    }
+    try {
+      return request.content().inputStream().read() >= 0;
+    } catch (IOException | RuntimeException e) {
+      // More than nothing, or nothing that can be understood.
+      return true;
+    }
+  }
+
+  private static void refuseBody(RoutingRequest request, RoutingResponse response) {
+    response.header(HeaderValues.CONNECTION_CLOSE);
+    ErrorMapper.send(
+        request,
+        response,
+        Status.REQUEST_ENTITY_TOO_LARGE_413,
+        WireJson.error(ErrorMapper.BODY_REFUSED));
+    throw new CloseConnectionException("what comes next is the body");
+  }
+}
