@@ -3,7 +3,7 @@
 
 # What the command zeusd is built from, within $root.
 sources="pom.xml headers"
-for module in zeusd-ffm zeusd-core zeusd-server zeusd-cli; do
+for module in zeusd-ffm zeusd-core zeusd-client zeusd-server zeusd-cli; do
   sources="$sources $module/pom.xml $module/src/main"
 done
 

@@ -1,0 +1,136 @@
+package dev.zeusd.client;
+
+import jakarta.json.JsonObject;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Settings of GPUs that are this client's alone, until it ends. {@link #close} puts them back to
+ * what they were, and so does the daemon when nothing keeps the lease any more. May be used from
+ * any thread.
+ */
+public final class Lease implements AutoCloseable {
+  private static final int GONE = 410;
+
+  private final Http http;
+  private final LeaseRequest request;
+  private final String id;
+  private final long epoch;
+  private final boolean crashSafe;
+  private final GpuSettings settings;
+  private final LeaseKeeper keeper;
+
+  private Lease(Http http, LeaseRequest request, JsonObject taken) {
+    this.http = http;
+    this.request = request;
+    this.id = taken.getString("lease_id");
+    this.epoch = taken.getJsonNumber("epoch").longValue();
+    this.crashSafe = taken.getBoolean("crash_safe", false);
+    this.settings = new GpuSettings(http, Map.of("Zeusd-Lease", id + ":" + epoch), true);
+    this.keeper = new LeaseKeeper(http, id, request);
+  }
+
+  static Lease take(Http http, LeaseRequest request) {
+    Http.Text answer = http.postOnce(request.target(), request.patience().toMillis());
+    Lease lease = Json.understood(() -> new Lease(http, request, answer.json()));
+    lease.keeper.start();
+    return lease;
+  }
+
+  /** By which the daemon knows it; whoever has it can use the lease. */
+  public String id() {
+    return id;
+  }
+
+  /** Its number, which grows from lease to lease. */
+  public long epoch() {
+    return epoch;
+  }
+
+  /** What was asked for. */
+  public LeaseRequest request() {
+    return request;
+  }
+
+  /** Whether settings come back even if the daemon is killed and started again. */
+  public boolean isCrashSafe() {
+    return crashSafe;
+  }
+
+  /**
+   * Whether it has ended though nobody here has ended it: an admin has, or the daemon was away for
+   * too long. Its settings are somebody else's now.
+   */
+  public boolean isLost() {
+    return keeper.isLost();
+  }
+
+  /** Changes what the lease is of. */
+  public GpuSettings settings() {
+    return settings;
+  }
+
+  /**
+   * Lets it last for another TTL.
+   *
+   * @throws ZeusdException with the status 410 if it has ended
+   */
+  public void renew() {
+    keeper.renew();
+  }
+
+  /**
+   * Ends it, and puts the settings back.
+   *
+   * @return what became of each setting
+   * @throws ZeusdException if the daemon is not reached, which then puts them back when the TTL is
+   *     over; with the status 410 if it had ended before
+   */
+  public List<Restored> end() {
+    keeper.close();
+    Http.Text answer = http.post(Target.of("/lease/end").with("lease_id", id), Map.of());
+    List<Restored> all = new ArrayList<>();
+    JsonObject byGpu = answer.json().getJsonObject("gpus");
+    if (byGpu != null) {
+      byGpu.forEach(
+          (gpu, keys) ->
+              keys.asJsonObject()
+                  .forEach((key, result) -> all.add(Restored.of(gpu, key, result.asJsonObject()))));
+    }
+    return List.copyOf(all);
+  }
+
+  /**
+   * What became of a setting.
+   *
+   * @param gpu the GPU's id, or its UUID if it is gone
+   * @param key which setting, such as {@code power_limit}
+   * @param result {@code restored}, {@code unchanged}, {@code overridden}, {@code kept} or {@code
+   *     pending}
+   * @param error why it is {@code pending}
+   */
+  public record Restored(String gpu, String key, String result, Optional<String> error) {
+    private static Restored of(String gpu, String key, JsonObject json) {
+      return new Restored(
+          gpu, key, json.getString("result", "unknown"), Json.optionalString(json, "error"));
+    }
+  }
+
+  /**
+   * As {@link #end}, but a lease that has ended before is no failure.
+   *
+   * @throws ZeusdException if the daemon is not reached, or fails
+   */
+  @Override
+  public void close() {
+    try {
+      end();
+    } catch (ZeusdException e) {
+      if (e.status().orElse(0) != GONE) {
+        throw e;
+      }
+    }
+  }
+}

@@ -1,0 +1,92 @@
+package dev.zeusd.client;
+
+import java.time.Duration;
+import java.util.Collection;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * What to take a lease of, and how.
+ *
+ * @param gpuIds of which GPUs
+ * @param keys which of their settings
+ * @param ttl how long it lasts after its holder was last heard of, in whole seconds
+ * @param patience how long to wait for another holder to end its own, in whole seconds
+ * @param onEnd whether settings come back
+ * @param keeping what keeps it alive
+ */
+public record LeaseRequest(
+    List<Integer> gpuIds,
+    Set<SettingKey> keys,
+    Duration ttl,
+    Duration patience,
+    OnEnd onEnd,
+    Keeping keeping) {
+  private static final Duration DEFAULT_TTL = Duration.ofSeconds(30);
+
+  /** What becomes of the settings. */
+  public enum OnEnd {
+    /** They go back to what they were before. */
+    RESTORE,
+    /** They stay. */
+    KEEP
+  }
+
+  /** What keeps a lease alive. */
+  public enum Keeping {
+    /** An open stream, which also breaks when this process is killed. */
+    BY_STREAM,
+    /** A renewal after each third of the TTL. */
+    BY_RENEWING,
+    /** Nothing: it ends after its TTL, unless {@link Lease#renew} is called. */
+    NOT
+  }
+
+  /** Checks that something is asked for, for a second at least. */
+  public LeaseRequest {
+    gpuIds = List.copyOf(gpuIds);
+    if (gpuIds.isEmpty() || keys.isEmpty()) {
+      throw new IllegalArgumentException("a lease is of at least one setting of one GPU");
+    }
+    keys = Set.copyOf(EnumSet.copyOf(keys));
+    if (ttl.toSeconds() < 1 || patience.isNegative()) {
+      throw new IllegalArgumentException("a TTL is of a second at least, a patience of 0");
+    }
+  }
+
+  /** Put back at the end, kept by a stream, and for 30 s without it; no waiting for others. */
+  public static LeaseRequest of(Collection<Integer> gpuIds, Set<SettingKey> keys) {
+    return new LeaseRequest(
+        List.copyOf(gpuIds), keys, DEFAULT_TTL, Duration.ZERO, OnEnd.RESTORE, Keeping.BY_STREAM);
+  }
+
+  /** With this TTL. */
+  public LeaseRequest withTtl(Duration newTtl) {
+    return new LeaseRequest(gpuIds, keys, newTtl, patience, onEnd, keeping);
+  }
+
+  /** With this patience. */
+  public LeaseRequest withPatience(Duration newPatience) {
+    return new LeaseRequest(gpuIds, keys, ttl, newPatience, onEnd, keeping);
+  }
+
+  /** With this for the end. */
+  public LeaseRequest withOnEnd(OnEnd newOnEnd) {
+    return new LeaseRequest(gpuIds, keys, ttl, patience, newOnEnd, keeping);
+  }
+
+  /** Kept so. */
+  public LeaseRequest withKeeping(Keeping newKeeping) {
+    return new LeaseRequest(gpuIds, keys, ttl, patience, onEnd, newKeeping);
+  }
+
+  Target target() {
+    return Target.of("/lease")
+        .withIds("gpu_ids", gpuIds)
+        .with("keys", String.join(",", keys.stream().map(SettingKey::wireName).toList()))
+        .with("ttl_s", ttl.toSeconds())
+        .with("wait_s", patience.toSeconds())
+        .with("on_end", onEnd == OnEnd.KEEP ? "keep" : "restore");
+  }
+}
