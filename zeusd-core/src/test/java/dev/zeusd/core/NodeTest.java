@@ -412,7 +412,7 @@ class NodeTest {
   @Test
   void aGpuThatIsLostAtTheStartIsListedAndHeals() throws Exception {
     nvml.gpu(1).allErrors(15);
-    try (TestLog log = new TestLog("dev.zeusd.core.nvml.NvmlGpu");
+    try (TestLog log = new TestLog("dev.zeusd.core.driver.DriverGpu");
         Node node = Node.open(NVML)) {
       assertEquals(4, node.gpus().size());
       assertEquals(1, log.lines(Level.WARNING).size(), log.lines(Level.WARNING).toString());
@@ -486,7 +486,7 @@ class NodeTest {
     for (int gpu = 0; gpu < 4; gpu++) {
       nvml.gpu(gpu).error(FACTS.get(gpu).call, code);
     }
-    try (TestLog log = new TestLog("dev.zeusd.core.nvml.NvmlGpu");
+    try (TestLog log = new TestLog("dev.zeusd.core.driver.DriverGpu");
         Node node = Node.open(NVML)) {
       for (DeviceWorker<Gpu> gpu : node.gpus()) {
         Fact fact = FACTS.get(gpu.id());

@@ -6,6 +6,8 @@ import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.core.NodeException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.driver.Opener;
+import dev.zeusd.ffm.driver.DriverException;
 import dev.zeusd.ffm.nvml.NvmlException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -44,7 +46,8 @@ public final class NvmlBackend implements Backend<Gpu> {
   /** Guarded by this. */
   private boolean closed;
 
-  private final NvmlOpener opener = new NvmlOpener(this::goOnAfterUpgrade);
+  private final Opener<NvmlGpus> opener =
+      new Opener<>("NVML", () -> NvmlGpus.open(this::goOnAfterUpgrade));
 
   private NvmlBackend(NodeConfig config, Optional<Runnable> afterUpgrade) {
     this.config = config;
@@ -99,7 +102,7 @@ public final class NvmlBackend implements Backend<Gpu> {
           .gpuIdleRelease()
           .ifPresent(idle -> nvml.releaseWhenIdleFor(idle, () -> isKept.getAsBoolean()));
       keep(nvml);
-    } catch (NvmlException e) {
+    } catch (DriverException e) {
       if (isNeeded()) {
         throw new NodeException("NVML is not usable: " + e.getMessage(), e);
       }

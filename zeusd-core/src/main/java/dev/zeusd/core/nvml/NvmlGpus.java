@@ -1,6 +1,7 @@
 package dev.zeusd.core.nvml;
 
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.driver.Opener;
 import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
 import java.nio.file.Path;
@@ -17,7 +18,7 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /** All GPUs that NVML reports. Thread-safe. */
-final class NvmlGpus implements AutoCloseable {
+final class NvmlGpus implements Opener.Opened {
   private static final System.Logger LOG = System.getLogger(NvmlGpus.class.getName());
   private static final long RELEASE_SECONDS = 8;
 

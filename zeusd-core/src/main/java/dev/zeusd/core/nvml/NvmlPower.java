@@ -1,7 +1,7 @@
 package dev.zeusd.core.nvml;
 
 import dev.zeusd.core.device.PowerScope;
-import dev.zeusd.ffm.nvml.BackOff;
+import dev.zeusd.ffm.driver.BackOff;
 import dev.zeusd.ffm.nvml.NvmlDevice;
 import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;

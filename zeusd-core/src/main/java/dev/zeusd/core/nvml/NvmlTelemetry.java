@@ -4,6 +4,8 @@ import dev.zeusd.core.device.GpuDriver;
 import dev.zeusd.core.device.GpuTelemetry;
 import dev.zeusd.core.device.GpuTelemetry.Reading;
 import dev.zeusd.core.device.ThrottleReason;
+import dev.zeusd.core.driver.Question;
+import dev.zeusd.ffm.driver.DriverException;
 import dev.zeusd.ffm.nvml.ClocksEventReason;
 import dev.zeusd.ffm.nvml.NvmlDevice;
 import dev.zeusd.ffm.nvml.NvmlException;
@@ -26,7 +28,7 @@ final class NvmlTelemetry {
 
   // Of the question that is being asked.
   private final Map<Reading, Long> readings = new EnumMap<>(Reading.class);
-  private NvmlException failure;
+  private DriverException failure;
 
   NvmlTelemetry(NvmlLibrary library, NvmlDevice device) {
     this.library = library;
@@ -37,9 +39,9 @@ final class NvmlTelemetry {
   /**
    * Asks; what the GPU does not tell is missing.
    *
-   * @throws NvmlException if it cannot be reached, or fails and tells nothing at all
+   * @throws DriverException if it cannot be reached, or fails and tells nothing at all
    */
-  GpuTelemetry read() throws NvmlException {
+  GpuTelemetry read() throws DriverException {
     readings.clear();
     failure = null;
     put(Reading.TEMPERATURE_C, sensors::temperatureC);
@@ -93,16 +95,16 @@ final class NvmlTelemetry {
     }
   }
 
-  private void put(Reading reading, Question<Long> question) throws NvmlException {
+  private void put(Reading reading, Question<Long> question) throws DriverException {
     ask(question).ifPresent(value -> readings.put(reading, value));
   }
 
   /** A GPU that cannot be reached is not asked any further. */
-  private <T> Optional<T> ask(Question<T> question) throws NvmlException {
+  private <T> Optional<T> ask(Question<T> question) throws DriverException {
     try {
       return Optional.of(question.ask());
-    } catch (NvmlException e) {
-      if (NvmlDevice.isGone(e.result())) {
+    } catch (DriverException e) {
+      if (e.kind() == DriverException.Kind.GONE) {
         throw e;
       }
       failure = failure == null ? e : failure;

@@ -12,7 +12,8 @@ import java.util.Optional;
  * One loaded library: its functions, looked up in this file and in no other, and the way to call
  * them. A function that it lacks is an {@link NvmlException}.
  *
- * <p>Thread-safe. Calls that may run while {@link #close} does are kept away by {@link CallGate}.
+ * <p>Thread-safe. Calls that may run while {@link #close} does are kept away by {@link
+ * dev.zeusd.ffm.driver.CallGate}.
  */
 final class NvmlCalls implements AutoCloseable {
   /**

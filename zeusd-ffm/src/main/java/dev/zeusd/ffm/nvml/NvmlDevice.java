@@ -3,6 +3,7 @@ package dev.zeusd.ffm.nvml;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.zeusd.ffm.driver.CallGate;
 import dev.zeusd.ffm.nvml.raw.Nvml;
 import dev.zeusd.ffm.nvml.raw.nvmlPciInfo_t;
 import java.lang.foreign.Arena;

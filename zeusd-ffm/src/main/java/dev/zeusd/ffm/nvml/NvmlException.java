@@ -1,7 +1,9 @@
 package dev.zeusd.ffm.nvml;
 
+import dev.zeusd.ffm.driver.DriverException;
+
 /** An NVML call that did not succeed; the message says in words what was done and what to do. */
-public final class NvmlException extends Exception {
+public final class NvmlException extends DriverException {
   private static final long serialVersionUID = 1L;
 
   private final NvmlReturn result;
@@ -39,5 +41,23 @@ public final class NvmlException extends Exception {
   /** What NVML returned; never {@link NvmlReturn#SUCCESS}. */
   public NvmlReturn result() {
     return result;
+  }
+
+  @Override
+  public Kind kind() {
+    return switch (result) {
+      case INVALID_ARGUMENT, FREQ_NOT_SUPPORTED -> Kind.INVALID_ARGUMENT;
+      case NOT_SUPPORTED, FUNCTION_NOT_FOUND -> Kind.NOT_SUPPORTED;
+      case NO_PERMISSION -> Kind.NO_PERMISSION;
+      default -> NvmlDevice.isGone(result) ? Kind.GONE : Kind.FAILED;
+    };
+  }
+
+  @Override
+  public boolean isLasting() {
+    return switch (result) {
+      case NOT_SUPPORTED, FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH, DEPRECATED -> true;
+      default -> false;
+    };
   }
 }

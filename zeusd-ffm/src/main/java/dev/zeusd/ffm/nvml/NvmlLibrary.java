@@ -3,6 +3,8 @@ package dev.zeusd.ffm.nvml;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import dev.zeusd.ffm.driver.BackOff;
+import dev.zeusd.ffm.driver.CallGate;
 import dev.zeusd.ffm.nvml.raw.Nvml;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -1,5 +1,7 @@
 package dev.zeusd.ffm.nvml;
 
+import dev.zeusd.ffm.driver.BackOff;
+import dev.zeusd.ffm.driver.CallGate;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.function.Predicate;

@@ -1,18 +1,20 @@
-package dev.zeusd.core.nvml;
+package dev.zeusd.core.driver;
 
-import dev.zeusd.ffm.nvml.NvmlException;
+import dev.zeusd.ffm.driver.DriverException;
 import java.util.Optional;
 
 /** One thing that a GPU tells of itself, or does not. For one thread at a time. */
-final class NvmlFact<T> {
+final class Fact<T> {
   private final String name;
+  private final Question<T> question;
   private Optional<T> value = Optional.empty();
   private boolean settled;
   private boolean complained;
 
   /** A fact, by its name in the log. */
-  NvmlFact(String name) {
+  Fact(String name, Question<T> question) {
     this.name = name;
+    this.question = question;
   }
 
   Optional<T> value() {
@@ -29,7 +31,7 @@ final class NvmlFact<T> {
    *
    * @return what there is to complain about, the first time that it fails
    */
-  Optional<String> ask(Question<T> question) {
+  Optional<String> ask() {
     if (settled) {
       return Optional.empty();
     }
@@ -37,19 +39,12 @@ final class NvmlFact<T> {
       value = Optional.of(question.ask());
       settled = true;
       return Optional.empty();
-    } catch (NvmlException e) {
-      settled = isLasting(e);
+    } catch (DriverException e) {
+      settled = e.isLasting();
       Optional<String> complaint =
           complained ? Optional.empty() : Optional.of("no " + name + ": " + e.getMessage());
       complained = true;
       return complaint;
     }
-  }
-
-  private static boolean isLasting(NvmlException e) {
-    return switch (e.result()) {
-      case NOT_SUPPORTED, FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH, DEPRECATED -> true;
-      default -> false;
-    };
   }
 }

@@ -1,4 +1,4 @@
-package dev.zeusd.ffm.nvml;
+package dev.zeusd.ffm.driver;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -6,14 +6,14 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * Lets calls of different callers run side by side, and holds them back while NVML is opened anew.
- * Knows for how long each has been running, so that one that hangs need not be waited for.
+ * Lets calls of different callers run side by side, and holds them back while the library is opened
+ * anew. Knows for how long each has been running, so that one that hangs need not be waited for.
  *
  * <p>Thread-safe. Entering and leaving allocates nothing.
  */
-final class CallGate {
+public final class CallGate {
   /** Who makes one call at a time. */
-  static final class Caller {
+  public static final class Caller {
     private long enteredNanos;
   }
 
@@ -26,7 +26,7 @@ final class CallGate {
   private long lastEnteredNanos = System.nanoTime();
 
   /** Waits while calls are held back; not reentrant. */
-  void enter(Caller caller) {
+  public void enter(Caller caller) {
     lock.lock();
     try {
       while (held) {
@@ -39,7 +39,7 @@ final class CallGate {
     }
   }
 
-  void leave(Caller caller) {
+  public void leave(Caller caller) {
     lock.lock();
     try {
       inside.remove(caller);
@@ -56,7 +56,7 @@ final class CallGate {
    *
    * @return false, and nothing is held, if somebody else has been holding for {@code limitNanos}
    */
-  boolean hold(long limitNanos) {
+  public boolean hold(long limitNanos) {
     lock.lock();
     try {
       long left = limitNanos;
@@ -77,7 +77,7 @@ final class CallGate {
    *
    * @return whether all have ended
    */
-  boolean awaitEmpty(long limitNanos) {
+  public boolean awaitEmpty(long limitNanos) {
     lock.lock();
     try {
       long left = longestLeft(limitNanos);
@@ -92,7 +92,7 @@ final class CallGate {
   }
 
   /** How long ago the last call began. */
-  long quietNanos() {
+  public long quietNanos() {
     lock.lock();
     try {
       return System.nanoTime() - lastEnteredNanos;
@@ -102,7 +102,7 @@ final class CallGate {
   }
 
   /** Whether a call has been running for {@code limitNanos}. */
-  boolean hasOlderThan(long limitNanos) {
+  public boolean hasOlderThan(long limitNanos) {
     lock.lock();
     try {
       long now = System.nanoTime();
@@ -132,7 +132,7 @@ final class CallGate {
   }
 
   /** Lets calls in again. */
-  void release() {
+  public void release() {
     lock.lock();
     try {
       held = false;

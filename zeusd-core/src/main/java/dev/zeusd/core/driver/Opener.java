@@ -1,53 +1,66 @@
-package dev.zeusd.core.nvml;
+package dev.zeusd.core.driver;
 
 import dev.zeusd.core.NodeException;
-import dev.zeusd.ffm.nvml.NvmlException;
-import dev.zeusd.ffm.nvml.NvmlLibrary;
-import java.nio.file.Path;
+import dev.zeusd.ffm.driver.DriverException;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Predicate;
 
 /**
- * Opens NVML on a thread of its own: a driver that hangs must not keep its caller, and is not
- * called twice, however often it is tried.
+ * Opens a driver's library on a thread of its own: a driver that hangs must not keep its caller,
+ * and is not called twice, however often it is tried.
  *
  * <p>Thread-safe.
+ *
+ * @param <G> what comes of it
  */
-final class NvmlOpener implements AutoCloseable {
-  private final Predicate<Path> afterUpgrade;
+public final class Opener<G extends Opener.Opened> implements AutoCloseable {
+  private final String library;
+  private final Question<G> source;
 
   // Guarded by this.
   /** Whose end nobody has seen, or null. */
-  private CompletableFuture<NvmlGpus> opening;
+  private CompletableFuture<G> opening;
 
   private boolean closed;
 
-  /** Opens nothing yet; what it opens is told of an upgrade as {@link NvmlGpus#open} says. */
-  NvmlOpener(Predicate<Path> afterUpgrade) {
-    this.afterUpgrade = afterUpgrade;
+  /** What was opened; closing it throws nothing. */
+  public interface Opened extends AutoCloseable {
+    @Override
+    void close();
   }
 
   /**
-   * As {@link NvmlGpus#open}.
+   * Opens nothing yet.
    *
+   * @param library its name, for people
+   * @param source opens it, on a thread that it may keep
+   */
+  public Opener(String library, Question<G> source) {
+    this.library = library;
+    this.source = source;
+  }
+
+  /**
+   * Opens it.
+   *
+   * @throws DriverException if that fails
    * @throws NodeException if this JVM may not call native code
    * @throws TimeoutException if that is not over within {@code wait}, or the calling thread is
    *     interrupted; the next call waits for the same. Also after {@link #close}
    */
-  NvmlGpus open(Duration wait) throws NvmlException, TimeoutException {
-    CompletableFuture<NvmlGpus> current = startOrJoin();
+  public G open(Duration wait) throws DriverException, TimeoutException {
+    CompletableFuture<G> current = startOrJoin();
     try {
-      NvmlGpus gpus = current.get(wait.toNanos(), TimeUnit.NANOSECONDS);
+      G opened = current.get(wait.toNanos(), TimeUnit.NANOSECONDS);
       take(current);
-      return gpus;
+      return opened;
     } catch (ExecutionException e) {
       take(current);
       switch (e.getCause()) {
-        case NvmlException cause -> throw cause;
+        case DriverException cause -> throw cause;
         case IllegalCallerException cause -> throw denied(cause);
         case RuntimeException cause -> throw cause;
         case Error cause -> throw cause;
@@ -59,17 +72,19 @@ final class NvmlOpener implements AutoCloseable {
     }
   }
 
-  private static NodeException denied(IllegalCallerException cause) {
-    Module caller = NvmlLibrary.class.getModule();
+  private NodeException denied(IllegalCallerException cause) {
+    Module caller = DriverException.class.getModule();
     return new NodeException(
-        "NVML is not usable: this Java is not allowed to call native code; start it with"
+        library
+            + " is not usable: this Java is not allowed to call native code; start it with"
             + " --enable-native-access="
             + (caller.isNamed() ? caller.getName() : "ALL-UNNAMED")
-            + ", or open a node without NVML",
+            + ", or open a node without "
+            + library,
         cause);
   }
 
-  private synchronized CompletableFuture<NvmlGpus> startOrJoin() throws TimeoutException {
+  private synchronized CompletableFuture<G> startOrJoin() throws TimeoutException {
     failIfClosed();
     if (opening == null) {
       opening = start();
@@ -78,7 +93,7 @@ final class NvmlOpener implements AutoCloseable {
   }
 
   /** From here on the caller is responsible for what it came to. */
-  private synchronized void take(CompletableFuture<NvmlGpus> over) throws TimeoutException {
+  private synchronized void take(CompletableFuture<G> over) throws TimeoutException {
     failIfClosed();
     if (opening == over) {
       opening = null;
@@ -96,25 +111,25 @@ final class NvmlOpener implements AutoCloseable {
   public synchronized void close() {
     closed = true;
     if (opening != null) {
-      opening.thenAccept(NvmlGpus::close);
+      opening.thenAccept(Opened::close);
     }
   }
 
   /** Whether it is under way, or nobody has taken what came of it. */
-  synchronized boolean isOpening() {
+  public synchronized boolean isOpening() {
     return opening != null;
   }
 
-  private CompletableFuture<NvmlGpus> start() {
-    CompletableFuture<NvmlGpus> opening = new CompletableFuture<>();
+  private CompletableFuture<G> start() {
+    CompletableFuture<G> opening = new CompletableFuture<>();
     Thread.ofPlatform()
         .daemon()
-        .name("open NVML")
+        .name("open " + library)
         .start(
             () -> {
               try {
-                opening.complete(NvmlGpus.open(afterUpgrade));
-              } catch (NvmlException | RuntimeException | Error e) {
+                opening.complete(source.ask());
+              } catch (DriverException | RuntimeException | Error e) {
                 opening.completeExceptionally(e);
               }
             });

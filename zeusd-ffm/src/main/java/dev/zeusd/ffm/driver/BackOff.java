@@ -1,4 +1,4 @@
-package dev.zeusd.ffm.nvml;
+package dev.zeusd.ffm.driver;
 
 /**
  * When to try again what fails: a few times at once, and then after times that double.

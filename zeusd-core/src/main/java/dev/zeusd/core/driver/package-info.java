@@ -1,0 +1,2 @@
+/** What GPUs behind the libraries of all vendors have in common. */
+package dev.zeusd.core.driver;
