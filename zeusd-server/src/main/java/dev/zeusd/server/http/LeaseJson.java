@@ -22,7 +22,7 @@ import java.util.TreeMap;
 import java.util.function.BiConsumer;
 
 /** What clients see of leases. GPUs are shown by their ids, which requests know them by. */
-final class LeaseJson {
+public final class LeaseJson {
   /** What to do where a lease has ended. */
   static final String TAKE_ANOTHER = "; take another one with POST /lease";
 
@@ -125,7 +125,7 @@ final class LeaseJson {
   }
 
   /** An event of the stream that keeps a lease. */
-  static byte[] event(Lease lease, String state) {
+  public static byte[] event(Lease lease, String state) {
     return bytes(
         json()
             .createObjectBuilder()

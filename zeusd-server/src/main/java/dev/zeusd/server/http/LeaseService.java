@@ -16,6 +16,7 @@ import dev.zeusd.core.settings.Setting;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.server.connection.Connection;
 import dev.zeusd.server.connection.Shares;
+import dev.zeusd.server.stream.LeaseStreams;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
@@ -48,7 +49,7 @@ public final class LeaseService implements AutoCloseable {
   public LeaseService(Node node, Shares shares, int maxStreams) {
     this.node = node;
     this.shares = shares;
-    this.streams = new LeaseStreams(maxStreams);
+    this.streams = new LeaseStreams(shares, maxStreams);
     this.gpus = DevicesById.gpus(node);
   }
 
@@ -148,14 +149,7 @@ public final class LeaseService implements AutoCloseable {
   }
 
   private void hold(ServerRequest request, ServerResponse response, Requester requester) {
-    Lease lease = wanted(request);
-    Connection connection = requester.connection();
-    shares.openStream(connection);
-    try {
-      streams.keep(request, response, connection, lease, requester.acceptedUntil());
-    } finally {
-      shares.closeStream(connection);
-    }
+    streams.keep(request, response, requester, wanted(request));
   }
 
   private void end(ServerRequest request, ServerResponse response) {

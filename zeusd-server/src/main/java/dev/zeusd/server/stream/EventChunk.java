@@ -31,6 +31,12 @@ final class EventChunk {
     return content.limit(content.limit() - END_OF_LINE.length);
   }
 
+  /** A whole chunk that says nothing but that the daemon is there. */
+  static ByteBuffer comment() {
+    byte[] chunk = ascii("3\r\n:\n\n\r\n");
+    return ByteBuffer.allocateDirect(chunk.length).put(chunk).flip();
+  }
+
   /** Constant text for {@link #text}. */
   static byte[] ascii(String text) {
     return text.getBytes(StandardCharsets.US_ASCII);

@@ -3,9 +3,9 @@ package dev.zeusd.server.stream;
 import dev.zeusd.core.DeviceSet;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.sampling.PowerSample;
+import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.StreamFormat;
-import dev.zeusd.server.connection.Connection;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.http.DevicesById;
 import dev.zeusd.server.http.Query;
@@ -25,7 +25,7 @@ public final class PowerStreams implements AutoCloseable {
   private final Node node;
   private final StreamFormat defaultFormat;
   private final Shares shares;
-  private final StreamLoop loop = new StreamLoop();
+  private final StreamLoop loop = new StreamLoop("power streams");
 
   /** Streams of {@code node}, of {@code defaultFormat} unless a request asks for another one. */
   public PowerStreams(Node node, StreamFormat defaultFormat, Shares shares) {
@@ -83,20 +83,33 @@ public final class PowerStreams implements AutoCloseable {
       StreamFormat format =
           query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
       requester.onlyWhile(devices.needed(ids));
-      Connection connection = requester.connection();
-      shares.openStream(connection);
-      try {
-        SseStream stream = new SseStream(connection, request, response, requester.acceptedUntil());
-        if (Routes.isHead(request)) {
-          stream.sendHeadOnly();
-        }
-        connection.beginStream(stream);
-        loop.join(stream, now.power(), ids, format, dialects.of(format));
-        stream.sleepUntilEnded();
-      } finally {
-        shares.closeStream(connection);
-      }
+      SseStream.serve(
+          shares,
+          request,
+          response,
+          requester,
+          stream -> {
+            join(stream, now.power(), ids, format, dialects.of(format));
+            stream.sleepUntilEnded();
+          });
     };
+  }
+
+  /** What streams have in common that get the same bytes. */
+  private record Key(PowerSampler<?, ?> sampler, List<Integer> ids, StreamFormat format) {}
+
+  private <S extends PowerSample> void join(
+      SseStream stream,
+      PowerSampler<?, S> sampler,
+      List<Integer> ids,
+      StreamFormat format,
+      Dialect<S> dialect) {
+    loop.join(
+        new Key(sampler, ids, format),
+        stream,
+        () ->
+            new PowerGroup<>(
+                stream, onNews -> sampler.subscribe(ids, onNews), dialect, loop::wake));
   }
 
   private static StreamFormat format(Query query, String text) {

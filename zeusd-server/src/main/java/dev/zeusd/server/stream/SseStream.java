@@ -1,6 +1,8 @@
 package dev.zeusd.server.stream;
 
 import dev.zeusd.server.connection.Connection;
+import dev.zeusd.server.connection.Shares;
+import dev.zeusd.server.http.Requester;
 import dev.zeusd.server.http.ResponseHead;
 import dev.zeusd.server.http.Routes;
 import io.helidon.webserver.CloseConnectionException;
@@ -11,12 +13,13 @@ import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 
 /**
  * One client's stream of server-sent events.
  *
  * <p>The thread of the request sleeps until the stream ends. All that the client gets, from the
- * status line on, is written by the thread of the {@link StreamGroup}: the same bytes for every
+ * status line on, is written by the thread of its {@link StreamGroup}: the same bytes for every
  * client, and without waiting for anybody. They are chunks of a chunked body or, for clients that
  * speak HTTP/1.0, what is in the chunks.
  */
@@ -50,7 +53,7 @@ final class SseStream implements Connection.Stream {
    *
    * @param acceptedUntil by the wall clock, when the client's right to it ends
    */
-  SseStream(
+  private SseStream(
       Connection connection,
       ServerRequest request,
       ServerResponse response,
@@ -61,8 +64,33 @@ final class SseStream implements Connection.Stream {
     this.head = ResponseHead.ofEvents(response, chunked);
   }
 
+  /**
+   * Answers a request by a stream. Throws when that is over, since nothing can follow.
+   *
+   * @param action what is done with it, until it is over
+   */
+  static void serve(
+      Shares shares,
+      ServerRequest request,
+      ServerResponse response,
+      Requester requester,
+      Consumer<SseStream> action) {
+    Connection connection = requester.connection();
+    shares.openStream(connection);
+    try {
+      SseStream stream = new SseStream(connection, request, response, requester.acceptedUntil());
+      if (Routes.isHead(request)) {
+        stream.sendHeadOnly();
+      }
+      connection.beginStream(stream);
+      action.accept(stream);
+    } finally {
+      shares.closeStream(connection);
+    }
+  }
+
   /** Sends what comes before the events, and nothing else, as the answer to a HEAD. */
-  void sendHeadOnly() {
+  private void sendHeadOnly() {
     writeWithHead(ByteBuffer.allocate(0));
     throw new CloseConnectionException("nothing follows");
   }

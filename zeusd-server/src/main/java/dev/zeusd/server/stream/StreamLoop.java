@@ -1,18 +1,15 @@
 package dev.zeusd.server.stream;
 
-import dev.zeusd.core.sampling.PowerSample;
-import dev.zeusd.core.sampling.PowerSampler;
-import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.connection.TryLater;
 import io.helidon.http.Status;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 
 /**
- * The thread that serves all streams, and the groups that they are in. There is one while there are
+ * A thread that writes streams, and the groups that they are in. It is there while there are
  * streams.
  *
  * <p>Thread-safe.
@@ -23,34 +20,32 @@ final class StreamLoop implements AutoCloseable {
 
   private static final System.Logger LOG = System.getLogger(StreamLoop.class.getName());
 
-  private final Map<Key, StreamGroup<?>> groups = new ConcurrentHashMap<>();
+  private final String name;
+  private final Map<Object, StreamGroup> groups = new ConcurrentHashMap<>();
   private volatile boolean closed;
 
   /** Null while there are no streams. */
   private volatile Thread server;
 
-  /** What streams have in common that get the same bytes. */
-  private record Key(PowerSampler<?, ?> sampler, List<Integer> ids, StreamFormat format) {}
+  /** No streams yet; {@code name} is that of the thread. */
+  StreamLoop(String name) {
+    this.name = name;
+  }
 
-  /** Adds a stream of some devices of {@code sampler}; {@code dialect} is that of the format. */
-  <S extends PowerSample> void join(
-      SseStream stream,
-      PowerSampler<?, S> sampler,
-      List<Integer> ids,
-      StreamFormat format,
-      Dialect<S> dialect) {
+  /**
+   * Adds a stream to the group with this key, or to a new one.
+   *
+   * @param newGroup of this stream alone
+   */
+  void join(Object key, SseStream stream, Supplier<StreamGroup> newGroup) {
     groups.compute(
-        new Key(sampler, ids, format),
+        key,
         (same, group) -> {
           if (closed) {
             throw TryLater.refusal(
                 Status.SERVICE_UNAVAILABLE_503, "the daemon is stopping", RESTART);
           }
-          if (group != null && group.join(stream)) {
-            return group;
-          }
-          return new StreamGroup<>(
-              stream, onNews -> sampler.subscribe(ids, onNews), dialect, this::wake);
+          return group != null && group.join(stream) ? group : newGroup.get();
         });
     startOrWake();
   }
@@ -59,13 +54,14 @@ final class StreamLoop implements AutoCloseable {
     if (server == null) {
       // A platform thread: it is woken for every tick, which takes a virtual one twice as long, and
       // writes to thousands of clients in one go.
-      server = Thread.ofPlatform().name("power streams").daemon().start(this::serve);
+      server = Thread.ofPlatform().name(name).daemon().start(this::serve);
     } else {
       wake();
     }
   }
 
-  private void wake() {
+  /** Has it look at once what is due. */
+  void wake() {
     LockSupport.unpark(server);
   }
 
@@ -81,7 +77,7 @@ final class StreamLoop implements AutoCloseable {
 
   private long stepAll() {
     long pauseNanos = Long.MAX_VALUE;
-    for (Map.Entry<Key, StreamGroup<?>> entry : groups.entrySet()) {
+    for (Map.Entry<Object, StreamGroup> entry : groups.entrySet()) {
       pauseNanos = Math.min(pauseNanos, step(entry.getValue()));
       if (entry.getValue().isOver()) {
         groups.remove(entry.getKey(), entry.getValue());
@@ -92,7 +88,7 @@ final class StreamLoop implements AutoCloseable {
     return pauseNanos;
   }
 
-  private static long step(StreamGroup<?> group) {
+  private static long step(StreamGroup group) {
     try {
       return group.step();
     } catch (RuntimeException e) {
@@ -121,5 +117,6 @@ final class StreamLoop implements AutoCloseable {
   public void close() {
     closed = true;
     groups.values().forEach(StreamGroup::close);
+    wake();
   }
 }
