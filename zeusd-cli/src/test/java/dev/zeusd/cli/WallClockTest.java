@@ -17,6 +17,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -125,6 +127,58 @@ class WallClockTest {
         setBy(7200);
         assertEquals(System.currentTimeMillis() + 2 * HOUR_MS, get(address, "/time"), 5_000);
       }
+    }
+  }
+
+  private static String ask(UnixDomainSocketAddress address, String method, String target)
+      throws IOException {
+    try (RawConnection connection = RawConnection.open(address)) {
+      connection.send(RawConnection.request(method, target));
+      return connection.readResponse().body();
+    }
+  }
+
+  private static String take(UnixDomainSocketAddress address, int gpu, int ttlSeconds)
+      throws IOException {
+    return ask(address, "POST", "/lease?gpu_ids=" + gpu + "&keys=power_limit&ttl_s=" + ttlSeconds);
+  }
+
+  private static long number(String name, String json) {
+    Matcher matcher = Pattern.compile("\"" + name + "\":(\\d+)").matcher(json);
+    assertTrue(matcher.find(), json);
+    return Long.parseLong(matcher.group(1));
+  }
+
+  @Test
+  @Timeout(60)
+  void leasesLastAsLongAsTheyShouldWhateverTheWallClockDoes() throws Exception {
+    assumeTrue(ZeusdProcess.IMAGE.isEmpty());
+    Path socket = directory.resolve("zeusd.sock");
+    UnixDomainSocketAddress address = UnixDomainSocketAddress.of(socket);
+    try (ZeusdProcess zeusd =
+        ZeusdProcess.start(
+            directory,
+            environment(),
+            "serve",
+            "--simulate",
+            "--socket-path=" + socket,
+            "--state-dir=" + directory.resolve("kept"))) {
+      zeusd.awaitListening();
+      String lasting = take(address, 0, 600);
+      setBy(48 * 3600);
+      long leftMs = number("expires_in_ms", ask(address, "GET", "/leases"));
+      assertTrue(leftMs > 0 && leftMs <= 600_000, "" + leftMs);
+      String brief = take(address, 1, 2);
+      setBy(-48 * 3600);
+      // Epochs grow even so; and what is over soon is over soon.
+      String after = take(address, 2, 600);
+      assertTrue(number("epoch", brief) > number("epoch", lasting), brief);
+      assertTrue(number("epoch", after) > number("epoch", brief), after);
+      while (!take(address, 1, 1).contains("lease_id")) {
+        Thread.sleep(20);
+      }
+      String left = ask(address, "GET", "/leases");
+      assertTrue(left.contains("\"gpu_ids\":[0]") && left.contains("\"gpu_ids\":[2]"), left);
     }
   }
 }

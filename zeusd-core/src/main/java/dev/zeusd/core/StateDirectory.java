@@ -55,16 +55,34 @@ public final class StateDirectory {
   private static final long LOCK_RETRY_MILLIS = 20;
 
   /** Those of this process, by real path, for as long as it runs. */
-  private static final Map<Path, FileChannel> LOCKED = new HashMap<>();
+  private static final Map<Path, Lock> LOCKED = new HashMap<>();
 
   /** More than any of these files needs. */
-  private static final long MAX_BYTES = 1 << 20;
+  private static final int MAX_BYTES = 1 << 23;
 
   private final Path dir;
+  private final Path realDir;
   private final String bootId;
 
-  private StateDirectory(Path dir, String bootId) {
+  /**
+   * A lock that this process has.
+   *
+   * @param channel of its file, which gives the lock back when it is closed
+   * @param key which file that is, so that another one in its place is noticed
+   */
+  private record Lock(FileChannel channel, Object key) {
+    boolean isStillOf(Path file) {
+      try {
+        return key.equals(facts(file).fileKey());
+      } catch (IOException e) {
+        return false;
+      }
+    }
+  }
+
+  private StateDirectory(Path dir, Path realDir, String bootId) {
     this.dir = dir;
+    this.realDir = realDir;
     this.bootId = bootId;
   }
 
@@ -76,16 +94,26 @@ public final class StateDirectory {
    */
   public static Optional<StateDirectory> open(Path dir, String without) {
     try {
-      return Optional.of(openOn(bootId(), dir));
+      return Optional.of(open(dir));
     } catch (IOException e) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "the state directory {0} cannot be used ({1}), so {2}",
-          dir,
-          FileFacts.reason(e),
-          without);
+      LOG.log(System.Logger.Level.WARNING, whyNot(dir, e, without));
       return Optional.empty();
     }
+  }
+
+  /**
+   * The same, for those who try again later.
+   *
+   * @throws IOException if it cannot be used now
+   */
+  public static StateDirectory open(Path dir) throws IOException {
+    return openOn(bootId(), dir);
+  }
+
+  /** For people: why one cannot be used, and what cannot be had {@code without} it. */
+  public static String whyNot(Path dir, IOException failure, String without) {
+    return "the state directory %s cannot be used (%s), so %s"
+        .formatted(dir, FileFacts.reason(failure), without);
   }
 
   private static String bootId() throws IOException {
@@ -109,8 +137,9 @@ public final class StateDirectory {
     if (!Files.isWritable(dir)) {
       throw new AccessDeniedException(dir.toString());
     }
-    lock(dir.toRealPath());
-    return new StateDirectory(dir, bootId);
+    Path realDir = dir.toRealPath();
+    lock(realDir);
+    return new StateDirectory(dir, realDir, bootId);
   }
 
   private static void refuse(Optional<String> stranger) throws IOException {
@@ -123,45 +152,68 @@ public final class StateDirectory {
   }
 
   private static void lock(Path dir) throws IOException {
+    Path file = dir.resolve(LOCK);
     synchronized (LOCKED) {
-      if (LOCKED.containsKey(dir)) {
+      Lock known = LOCKED.get(dir);
+      if (known != null && known.isStillOf(file)) {
         return;
       }
-      // Not closed: any closing of this file would give the lock back.
       FileChannel channel =
           FileChannel.open(
-              dir.resolve(LOCK),
+              file,
               Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE, NOFOLLOW_LINKS),
               ONLY_OURS);
-      long deadline = System.nanoTime() + LOCK_PATIENCE.toNanos();
-      while (channel.tryLock() == null) {
-        if (System.nanoTime() > deadline) {
-          channel.close();
-          throw new IOException("another process uses it");
-        }
-        try {
-          Thread.sleep(LOCK_RETRY_MILLIS);
-        } catch (InterruptedException e) {
-          channel.close();
-          throw new InterruptedIOException("interrupted");
-        }
+      try {
+        awaitLock(channel);
+        LOCKED.put(dir, new Lock(channel, facts(file).fileKey()));
+      } catch (IOException | RuntimeException e) {
+        channel.close();
+        throw e;
       }
-      LOCKED.put(dir, channel);
+      if (known != null) {
+        // Of a file that is gone. Any closing of one that is there would give its lock back.
+        known.channel.close();
+      }
     }
+  }
+
+  private static void awaitLock(FileChannel channel) throws IOException {
+    long deadline = System.nanoTime() + LOCK_PATIENCE.toNanos();
+    while (channel.tryLock() == null) {
+      if (System.nanoTime() > deadline) {
+        throw new IOException("another process uses it");
+      }
+      try {
+        Thread.sleep(LOCK_RETRY_MILLIS);
+      } catch (InterruptedException e) {
+        throw new InterruptedIOException("interrupted");
+      }
+    }
+  }
+
+  /** Whether it is locked by this process: somebody may have removed the lock's file. */
+  public boolean isLocked() {
+    synchronized (LOCKED) {
+      Lock known = LOCKED.get(realDir);
+      return known != null && known.isStillOf(realDir.resolve(LOCK));
+    }
+  }
+
+  private static BasicFileAttributes facts(Path file) throws IOException {
+    return Files.readAttributes(file, BasicFileAttributes.class, NOFOLLOW_LINKS);
   }
 
   /** The lines of a file that {@link #write} has written on this boot; empty if there is none. */
   public synchronized Optional<List<String>> read(String name) {
     Path file = dir.resolve(name);
     try {
-      BasicFileAttributes facts =
-          Files.readAttributes(file, BasicFileAttributes.class, NOFOLLOW_LINKS);
+      BasicFileAttributes facts = facts(file);
       if (!facts.isRegularFile() || facts.size() > MAX_BYTES) {
         throw new IOException("it is not a file of this program");
       }
       String text;
       try (InputStream in = Files.newInputStream(file, NOFOLLOW_LINKS)) {
-        text = new String(in.readNBytes((int) MAX_BYTES), StandardCharsets.UTF_8);
+        text = new String(in.readNBytes(MAX_BYTES), StandardCharsets.UTF_8);
       }
       return parse(text);
     } catch (NoSuchFileException e) {
@@ -206,7 +258,7 @@ public final class StateDirectory {
   }
 
   /**
-   * Replaces a file, or makes it.
+   * Replaces a file, or makes it; and locks the directory again, should its lock have been removed.
    *
    * @throws IOException if that fails; what was there before still is
    */
@@ -214,11 +266,16 @@ public final class StateDirectory {
     StringBuilder body = new StringBuilder();
     lines.forEach(line -> body.append(line).append('\n'));
     String head = FORMAT + " " + bootId + " " + checksum(bootId, body.toString()) + "\n";
+    byte[] text = (head + body).getBytes(StandardCharsets.UTF_8);
+    if (text.length > MAX_BYTES) {
+      throw new IOException("it would be too long to be read again");
+    }
     Path temporary = dir.resolve("." + name + ".new");
     // What a process left that was killed while writing.
     Files.deleteIfExists(temporary);
     try {
-      writeAndForce(temporary, head + body);
+      lock(realDir);
+      writeAndForce(temporary, text);
       Files.move(temporary, dir.resolve(name), StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
       removeAfter(e, temporary);
@@ -242,11 +299,11 @@ public final class StateDirectory {
     }
   }
 
-  private static void writeAndForce(Path file, String text) throws IOException {
+  private static void writeAndForce(Path file, byte[] text) throws IOException {
     try (FileChannel channel =
         FileChannel.open(
             file, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE), ONLY_OURS)) {
-      ByteBuffer bytes = StandardCharsets.UTF_8.encode(text);
+      ByteBuffer bytes = ByteBuffer.wrap(text);
       while (bytes.hasRemaining()) {
         channel.write(bytes);
       }

@@ -15,6 +15,8 @@ import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.Subscription;
+import dev.zeusd.core.settings.Lease;
+import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.ffm.fake.ChildJvm;
 import dev.zeusd.ffm.fake.FakeGpu;
@@ -25,6 +27,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.logging.Level;
@@ -286,6 +289,21 @@ class NodeTest {
     assertEquals(nvml.calls(INIT), nvml.calls(SHUTDOWN));
     assertThrows(
         IllegalArgumentException.class, () -> NVML.withGpuIdleRelease(Duration.ofMillis(999)));
+  }
+
+  @Test
+  void anIdleDriverIsKeptWhileALeaseHoldsASetting() throws Exception {
+    try (Node node = Node.open(NVML.withGpuIdleRelease(Duration.ofSeconds(1)))) {
+      long limitMw = node.gpus().get(0).call(Gpu::powerLimitMw);
+      try (Lease lease = node.lease(List.of(0), Set.of(SettingKey.POWER_LIMIT))) {
+        lease.setPowerLimit(limitMw - 50_000);
+        Thread.sleep(2500);
+        assertEquals(0, nvml.calls(SHUTDOWN), "the driver might forget it");
+        assertEquals(Node.Release.LEASED, node.releaseGpus());
+      }
+      assertEquals(limitMw, nvml.gpu(0).powerLimitMw());
+      Await.until("it is let go of", () -> nvml.calls(SHUTDOWN) == 1);
+    }
   }
 
   @Test

@@ -186,6 +186,28 @@ class StateDirectoryTest {
   }
 
   @Test
+  void aLockThatIsRemovedIsNoticedAndTakenAgain() throws Exception {
+    StateDirectory state = open();
+    assertTrue(state.isLocked());
+    Files.delete(dir.resolve(".lock"));
+    assertTrue(!state.isLocked());
+    state.write("state", LINES);
+    assertTrue(state.isLocked());
+    ChildJvm.Result child = ChildJvm.run(OtherProcess.class, Map.of(), "-Dstate.dir=" + dir);
+    assertTrue(child.output().contains("another process uses it"), child.output());
+  }
+
+  @Test
+  void nothingIsWrittenThatIsTooLongToBeRead() throws IOException {
+    StateDirectory state = open();
+    state.write("state", List.of("x".repeat(2 << 20)));
+    assertTrue(state.read("state").isPresent());
+    List<String> tooLong = List.of("x".repeat(9 << 20));
+    assertThrows(IOException.class, () -> state.write("state", tooLong));
+    assertTrue(state.read("state").isPresent());
+  }
+
+  @Test
   void aWriteThatFailsLeavesWhatWasThere() throws IOException {
     StateDirectory state = open();
     state.write("state", LINES);

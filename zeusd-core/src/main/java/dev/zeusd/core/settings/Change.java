@@ -21,6 +21,11 @@ record Change(SettingValue before, Written written, int driverGeneration, Option
     return new Change(before, values, driverGeneration, lease);
   }
 
+  /** The same, of a setting that goes back to something else. */
+  Change backTo(SettingValue value) {
+    return new Change(value, written, driverGeneration, by);
+  }
+
   /** After the last write was taken by a driver of this generation. */
   Change succeeded(int generation) {
     return new Change(before, written.succeeded(), generation, by);

@@ -25,7 +25,9 @@ public final class Lease implements SettingAccess, AutoCloseable {
   private final String id;
   private final long epoch;
   private final LeaseRequest request;
-  private final List<Setting> settings;
+
+  /** Replaced as a whole, under the table's lock. */
+  private volatile List<Setting> settings;
 
   /** Guarded by the table's lock. */
   private final LeaseTerm term;
@@ -268,14 +270,25 @@ public final class Lease implements SettingAccess, AutoCloseable {
     table.leases.put(id, this);
   }
 
+  /** Does without one of its settings from now on, and ends with the last of them. */
+  void letGoOf(Setting setting) {
+    settings = settings.stream().filter(each -> !each.equals(setting)).toList();
+    table
+        .known(setting)
+        .filter(state -> state.holder.equals(Optional.of(this)))
+        .ifPresent(SettingState::letGo);
+    table.changed(List.of(setting));
+    if (settings.isEmpty() && isActive()) {
+      release();
+    }
+  }
+
   /** Lets go of the settings; what it has changed is not put back by that. */
   void release() {
     term.end();
     table.leases.remove(id);
     for (Setting setting : settings) {
-      SettingState state = table.states.get(setting);
-      state.holder = Optional.empty();
-      state.found = Optional.empty();
+      table.states.get(setting).letGo();
     }
     table.changed(settings);
   }

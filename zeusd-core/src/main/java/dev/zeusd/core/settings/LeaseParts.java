@@ -40,7 +40,7 @@ record LeaseParts(
       Runnable wake) {
     SettingTable table = new SettingTable();
     LockedClocks clocks = new LockedClocks();
-    SavedSettings saved = new SavedSettings(stateDir, table, clocks);
+    SavedSettings saved = new SavedSettings(stateDir, table, clocks, nanoTime);
     BaselineKeeper keeper = new BaselineKeeper(gpuList, table, baseline);
     return new LeaseParts(gpuList, table, clocks, saved, keeper, nanoTime, wake);
   }

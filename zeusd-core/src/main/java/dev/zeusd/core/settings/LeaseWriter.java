@@ -47,10 +47,7 @@ final class LeaseWriter {
     try {
       value.writeTo(gpu);
     } catch (DeviceException e) {
-      // Whoever has changed it before is still the one to put it back.
-      Optional<Lease> by = earlier.isPresent() ? earlier.get().by() : Optional.of(lease);
-      table.locked(
-          () -> noteOutcome(lease, setting, change -> change.with(change.written().failed(), by)));
+      table.locked(() -> noteFailure(lease, setting, earlier, e));
       saved.tryAppend(table.locked(() -> saved.nextLine(setting, lease, Optional.empty())));
       throw e;
     }
@@ -93,11 +90,37 @@ final class LeaseWriter {
     return saved.nextLine(setting, lease, Optional.of(value));
   }
 
+  private void noteFailure(
+      Lease lease, Setting setting, Optional<Change> earlier, DeviceException failure) {
+    if (isRefusal(failure)) {
+      if (table.isChangedBy(lease, setting)) {
+        table.states.get(setting).change = earlier;
+      }
+    } else {
+      // Whoever has changed it before is still the one to put it back.
+      Optional<Lease> by = earlier.isPresent() ? earlier.get().by() : Optional.of(lease);
+      noteOutcome(lease, setting, change -> change.with(change.written().failed(), by));
+    }
+  }
+
+  /** Whether nothing can have been set; of other failures, nobody knows. */
+  private static boolean isRefusal(DeviceException failure) {
+    return switch (failure) {
+      case DeviceException.InvalidArgument _ -> true;
+      case DeviceException.NotSupported _ -> true;
+      case DeviceException.NoPermission _ -> true;
+      case DeviceException.HeldByLease _ -> true;
+      case DeviceException.LeaseEnded _ -> true;
+      case DeviceException.Unavailable _ -> false;
+      case DeviceException.Failed _ -> false;
+    };
+  }
+
   /** Does nothing if the lease has ended meanwhile. */
   private void noteOutcome(Lease lease, Setting setting, UnaryOperator<Change> outcome) {
-    table
-        .known(setting)
-        .filter(state -> state.change.flatMap(Change::by).equals(Optional.of(lease)))
-        .ifPresent(state -> state.change = state.change.map(outcome));
+    if (table.isChangedBy(lease, setting)) {
+      SettingState state = table.states.get(setting);
+      state.change = state.change.map(outcome);
+    }
   }
 }

@@ -84,10 +84,6 @@ public final class Leases implements AutoCloseable {
     watch = new LeaseWatch(parts, ends, restorer);
     processes = new ProcessLeases(this, ends);
     parts.saved().recover(this);
-    table.locked(() -> List.copyOf(table.leases.values())).forEach(processes::goOnAfterRestart);
-    if (!parts.clocks().isEmpty()) {
-      parts.clocks().adopt(parts.gpus());
-    }
   }
 
   /** Whether leases, and what they have to put back, outlive this process; once there was one. */
@@ -298,6 +294,14 @@ public final class Leases implements AutoCloseable {
 
   // ---- For this package ----
 
+  /** After these were found in what an earlier process has left. */
+  void goOn(List<Lease> recovered) {
+    recovered.forEach(processes::goOnAfterRestart);
+    if (!parts.clocks().isEmpty()) {
+      parts.clocks().adopt(parts.gpus());
+    }
+  }
+
   LeaseParts parts() {
     return parts;
   }
@@ -305,6 +309,11 @@ public final class Leases implements AutoCloseable {
   /** How many wait for leases of others to end. */
   int waiting() {
     return desk.waiting();
+  }
+
+  /** Nobody waits for the ends of processes any more, as if this one was killed. */
+  void leaveProcesses() {
+    processes.close();
   }
 
   LeaseWriter writer() {

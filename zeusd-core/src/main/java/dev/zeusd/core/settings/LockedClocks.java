@@ -82,18 +82,23 @@ final class LockedClocks {
     return unsaved;
   }
 
+  /** What there is now is saved, or is not to be. */
+  void noteSaved() {
+    unsaved = false;
+  }
+
   /** All that are known, to be saved. */
   Map<Setting, SettingValue> values() {
-    unsaved = false;
+    noteSaved();
     Map<Setting, SettingValue> values = new TreeMap<>();
     bySetting.forEach((setting, known) -> values.put(setting, known.value));
     return values;
   }
 
-  /** What an earlier process has locked. */
+  /** What an earlier process has locked, if this one has not. */
   void recover(Setting setting, SettingValue value) {
     if (isClock(setting.key())) {
-      bySetting.put(setting, new Known(value, Change.UNKNOWN));
+      bySetting.putIfAbsent(setting, new Known(value, Change.UNKNOWN));
     }
   }
 

@@ -58,6 +58,9 @@ final class ProcessLeases {
     /** One request of a process at a time takes leases: others would find what they need held. */
     final ReentrantLock taking = new ReentrantLock();
 
+    /** How many writes of each are still to come. Guarded by the table's lock. */
+    final Map<Setting, Integer> expected = new HashMap<>();
+
     /** How many requests are at it. Guarded by the outer class. */
     int users;
 
@@ -81,6 +84,7 @@ final class ProcessLeases {
             Lease lease = leases.take(missing, request);
             lease.keep();
             missing.forEach(setting -> held.put(setting, lease));
+            table.locked(() -> expect(Set.copyOf(missing)));
             break;
           } catch (LeaseException.Unreadable e) {
             // The other GPUs' work is done even so.
@@ -95,7 +99,34 @@ final class ProcessLeases {
         taking.unlock();
         endIfOver();
       }
-      return new Access(held, failures);
+      return new Access(this, held, failures);
+    }
+
+    /**
+     * No other request lets go of these before this one has written them; under the table's lock.
+     */
+    private void expect(Set<Setting> wanted) {
+      wanted.forEach(setting -> expected.merge(setting, 1, Integer::sum));
+    }
+
+    /** What was not set after all, and no other request is about to set, is anybody's again. */
+    void written(Lease lease, Setting setting) {
+      boolean isOver =
+          table.locked(
+              () -> {
+                expected.computeIfPresent(setting, (key, count) -> count > 1 ? count - 1 : null);
+                if (!lease.isActive()
+                    || expected.containsKey(setting)
+                    || table.isChangedBy(lease, setting)) {
+                  return false;
+                }
+                lease.letGoOf(setting);
+                return !lease.isActive();
+              });
+      if (isOver) {
+        LOG.log(System.Logger.Level.INFO, "{0}: ended, since nothing was set", lease);
+        leases.wake();
+      }
     }
 
     /** Of these settings, those that the process has; also by a lease of before a restart. */
@@ -114,6 +145,7 @@ final class ProcessLeases {
             held.values().stream()
                 .filter(lease -> !lease.term().isKept())
                 .forEach(lease -> lease.term().keep(leases.parts().now()));
+            expect(held.keySet());
             return held;
           });
     }
@@ -145,10 +177,11 @@ final class ProcessLeases {
   /**
    * What a request of a process may change.
    *
+   * @param client the process
    * @param held by which leases
    * @param failures GPUs whose settings cannot be lent, by id
    */
-  record Access(Map<Setting, Lease> held, Map<Integer, DeviceException> failures)
+  record Access(Client client, Map<Setting, Lease> held, Map<Integer, DeviceException> failures)
       implements SettingAccess {
     @Override
     public void check(List<Setting> wanted) {
@@ -161,7 +194,13 @@ final class ProcessLeases {
       if (failure != null) {
         throw failure;
       }
-      held.get(new Setting(gpu.info().uuid().orElse(""), value.key())).write(gpu, value);
+      Setting setting = new Setting(gpu.info().uuid().orElse(""), value.key());
+      Lease lease = held.get(setting);
+      try {
+        lease.write(gpu, value);
+      } finally {
+        client.written(lease, setting);
+      }
     }
   }
 
@@ -279,7 +318,7 @@ final class ProcessLeases {
   private void ended(long key) {
     Optional<Client> client;
     synchronized (this) {
-      client = Optional.ofNullable(clientsByKey.get(key));
+      client = closed ? Optional.empty() : Optional.ofNullable(clientsByKey.get(key));
     }
     if (client.isPresent()) {
       client.get().ended = true;
@@ -298,9 +337,12 @@ final class ProcessLeases {
     return waiting.isEmpty();
   }
 
-  /** Leases go on. */
+  /** Nobody waits for processes any more; their leases go on. Idempotent. */
   synchronized void close() {
     closed = true;
-    forgetIdle();
+    clients.values().forEach(client -> client.process.close());
+    clients.clear();
+    clientsByKey.clear();
+    waiting.ifPresent(ProcessEnds::wakeUp);
   }
 }

@@ -10,10 +10,11 @@ import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 
 /**
  * Reads what {@link SavedSettings} has written: leases that were there when the process died go on,
- * and what they had changed is known again. All of it under the table's lock.
+ * and what they had changed is known again.
  */
 final class Recovery {
   private static final int LEASE_PARTS = 8;
@@ -23,7 +24,14 @@ final class Recovery {
   private final Leases leases;
   private final SettingTable table;
   private final LockedClocks clocks;
+
+  // What was read; nobody else knows of it before it is installed.
+  private long lastEpoch;
+  private long lines;
   private final Map<String, Lease> byId = new HashMap<>();
+  private final List<Lease> active = new ArrayList<>();
+  private final Map<Setting, SettingState> states = new TreeMap<>();
+  private final Map<Setting, SettingValue> lockedClocks = new HashMap<>();
 
   /** Who had changed a setting before the last value was asked for. */
   private final Map<Setting, Optional<Lease>> changedBefore = new HashMap<>();
@@ -34,27 +42,20 @@ final class Recovery {
     clocks = leases.parts().clocks();
   }
 
-  /** Undoes what {@link #read} has done before it failed. */
-  void forget() {
-    table.states.clear();
-    table.leases.clear();
-    table.changed(List.of());
-  }
-
   /**
-   * Fills the table from the lines of the file.
+   * Reads the lines of the file.
    *
    * @throws IllegalArgumentException or {@link IndexOutOfBoundsException} or {@link
-   *     NoSuchElementException} for a line that makes no sense; {@link #forget} has to follow
+   *     NoSuchElementException} for a line that makes no sense; it is of no use then
    */
-  void read(List<String> lines) {
+  void read(List<String> text) {
     List<String[]> settings = new ArrayList<>();
     List<String[]> leaseLines = new ArrayList<>();
-    for (String line : lines) {
+    for (String line : text) {
       String[] parts = line.split(" ");
       switch (parts[0]) {
-        case "epoch" -> table.lastEpoch = Long.parseLong(parts[1]);
-        case "lines" -> table.lines = Long.parseLong(parts[1]);
+        case "epoch" -> lastEpoch = Long.parseLong(parts[1]);
+        case "lines" -> lines = Long.parseLong(parts[1]);
         case "lease" -> leaseLines.add(checked(parts, LEASE_PARTS));
         case "clocks" -> readClocks(checked(parts, CLOCKS_PARTS));
         case "setting" -> settings.add(checked(parts, SETTING_PARTS));
@@ -63,7 +64,6 @@ final class Recovery {
     }
     leaseLines.forEach(parts -> readLease(parts, settings));
     settings.forEach(this::readSetting);
-    table.changed(List.of());
   }
 
   private static String[] checked(String[] parts, int count) {
@@ -89,15 +89,15 @@ final class Recovery {
     Lease lease = new Lease(leases, id, Long.parseLong(parts[2]), request, held);
     byId.put(id, lease);
     if (parts[5].equals("active")) {
-      lease.goOn();
+      active.add(lease);
     } else {
-      lease.release();
+      lease.term().end();
     }
   }
 
   private void readClocks(String[] parts) {
     Setting setting = setting(parts);
-    clocks.recover(setting, SettingValue.parse(setting.key(), parts[3]));
+    lockedClocks.put(setting, SettingValue.parse(setting.key(), parts[3]));
   }
 
   private static Setting setting(String[] parts) {
@@ -106,7 +106,7 @@ final class Recovery {
 
   private void readSetting(String[] parts) {
     Setting setting = setting(parts);
-    SettingState state = table.stateOf(setting);
+    SettingState state = states.computeIfAbsent(setting, SettingState::new);
     state.holder = lease(parts[3]);
     state.found = value(setting, parts[4]);
     Written written =
@@ -137,19 +137,18 @@ final class Recovery {
   }
 
   /** What was written after the file was. */
-  void replay(List<WriteLog.Line> lines) {
-    long saved = table.lines;
+  void replay(List<WriteLog.Line> writes) {
+    long saved = lines;
     Set<Setting> replayed = new HashSet<>();
-    for (WriteLog.Line line : lines) {
+    for (WriteLog.Line line : writes) {
       if (line.number() > saved) {
         replayed.add(line.setting());
-        table.known(line.setting()).ifPresent(state -> replay(state, line));
-        table.lines = Math.max(table.lines, line.number());
+        Optional.ofNullable(states.get(line.setting())).ifPresent(state -> replay(state, line));
+        lines = Math.max(lines, line.number());
       }
     }
-    table.states.values().forEach(state -> recoverClocks(state, replayed.contains(state.setting)));
-    table.states.values().forEach(Recovery::doubtWhatWasUnderWay);
-    table.changed(List.of());
+    states.values().forEach(state -> recoverClocks(state, replayed.contains(state.setting)));
+    states.values().forEach(Recovery::doubtWhatWasUnderWay);
   }
 
   /** Nobody knows whether the driver got the value that was being written at the end. */
@@ -166,7 +165,7 @@ final class Recovery {
     written
         .flatMap(Written::asked)
         .or(() -> written.filter(each -> isNewer).flatMap(Written::sure))
-        .ifPresent(value -> clocks.recover(state.setting, value));
+        .ifPresent(value -> lockedClocks.put(state.setting, value));
   }
 
   private void replay(SettingState state, WriteLog.Line line) {
@@ -187,5 +186,37 @@ final class Recovery {
               change.written().failed(), changedBefore.getOrDefault(line.setting(), holder));
     }
     state.change = Optional.of(change);
+  }
+
+  /**
+   * Adds all of it to the table, under its lock. Where the file could not be read at the start,
+   * some settings may have been lent by now; they stay so, and inherit what they go back to.
+   *
+   * @return the leases that go on
+   */
+  List<Lease> install() {
+    table.lastEpoch = Math.max(table.lastEpoch, lastEpoch);
+    table.lines = Math.max(table.lines, lines);
+    lockedClocks.forEach(clocks::recover);
+    for (SettingState state : states.values()) {
+      Optional<SettingState> known = table.known(state.setting);
+      known.ifPresent(present -> handOn(state, present));
+      if (known.isEmpty()) {
+        table.add(state);
+      }
+    }
+    active.removeIf(lease -> lease.settings().isEmpty());
+    active.forEach(Lease::goOn);
+    table.changed(List.of());
+    return active;
+  }
+
+  private static void handOn(SettingState from, SettingState to) {
+    from.holder.ifPresent(lease -> lease.letGoOf(from.setting));
+    if (from.change.isPresent()) {
+      SettingValue before = from.change.get().before();
+      to.found = to.found.map(value -> before);
+      to.change = to.change.map(change -> change.backTo(before)).or(() -> from.change);
+    }
   }
 }

@@ -54,13 +54,13 @@ final class Restorer {
 
   private void start(
       String uuid, List<Setting> settings, Map<Setting, CompletableFuture<Restored>> results) {
-    Optional<DeviceWorker<Gpu>> worker = new GpusByUuid(parts.gpus()).find(uuid);
-    if (worker.isEmpty()) {
-      fail(settings, results, "the GPU " + uuid + " is not there");
-      return;
-    }
-    settings.forEach(setting -> tried(setting, worker.get().device()));
     try {
+      Optional<DeviceWorker<Gpu>> worker = new GpusByUuid(parts.gpus()).find(uuid);
+      if (worker.isEmpty()) {
+        fail(settings, results, "the GPU " + uuid + " is not there");
+        return;
+      }
+      settings.forEach(setting -> tried(setting, worker.get().device()));
       worker
           .get()
           .submit(
@@ -74,8 +74,9 @@ final class Restorer {
                   fail(settings, results, failure.getMessage());
                 }
               });
-    } catch (DeviceException e) {
-      fail(settings, results, e.getMessage());
+    } catch (RuntimeException e) {
+      // Whatever it is: what is claimed is not to stay so.
+      fail(settings, results, String.valueOf(e.getMessage()));
     }
   }
 

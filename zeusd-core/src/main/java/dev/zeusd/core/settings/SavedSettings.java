@@ -11,7 +11,9 @@ import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 
 /**
@@ -25,12 +27,16 @@ final class SavedSettings {
   private static final System.Logger LOG = System.getLogger(Leases.class.getName());
   private static final String FILE = "leases";
 
+  /** How long after a directory could not be used that is tried again. */
+  private static final long OPEN_PAUSE_NANOS = TimeUnit.SECONDS.toNanos(10);
+
   /** What is not there. */
   static final String NONE = "-";
 
   private final Optional<Path> dir;
   private final SettingTable table;
   private final LockedClocks clocks;
+  private final LongSupplier nanoTime;
 
   /** Held while the file is written, so that one writing serves all who wait for it. */
   private final ReentrantLock saving = new ReentrantLock();
@@ -46,17 +52,28 @@ final class SavedSettings {
   /** Whether files were removed, and what they said could not be written anew yet. */
   private volatile boolean removed;
 
-  private boolean triedToOpen;
-  private boolean logTurned;
+  private volatile boolean triedToOpen;
+  private long triedNanos;
+
+  /**
+   * Whether the log before the newest is in the file with the next saving; so is an earlier
+   * process's.
+   */
+  private boolean logTurned = true;
+
+  /** Get what an earlier process has left, whenever that can be read first. */
+  private Optional<Leases> leases = Optional.empty();
 
   /** The directory that is used, and the log in it. */
   private record Opened(StateDirectory directory, WriteLog log) {}
 
-  /** Nothing is done yet. */
-  SavedSettings(Optional<Path> dir, SettingTable table, LockedClocks clocks) {
+  /** Nothing is done yet; {@code nanoTime} is the clock of all leases. */
+  SavedSettings(
+      Optional<Path> dir, SettingTable table, LockedClocks clocks, LongSupplier nanoTime) {
     this.dir = dir;
     this.table = table;
     this.clocks = clocks;
+    this.nanoTime = nanoTime;
   }
 
   /** Whether what leases hold outlives the process; known once something was saved. */
@@ -64,25 +81,42 @@ final class SavedSettings {
     return opened.isPresent();
   }
 
-  private void open() {
-    if (!triedToOpen && dir.isPresent()) {
-      opened =
-          StateDirectory.open(
-                  dir.get(), "what leases have changed does not come back if zeusd is killed")
-              .map(state -> new Opened(state, new WriteLog(state.dir())));
+  /**
+   * Opens it, unless that was done or was tried just now: what is wrong with it may be mended, or
+   * another process may be about to leave it.
+   *
+   * @return whether that was done
+   */
+  private boolean open() {
+    boolean isTime = !triedToOpen || nanoTime.getAsLong() - triedNanos >= OPEN_PAUSE_NANOS;
+    if (opened.isPresent() || dir.isEmpty() || !isTime) {
+      return false;
     }
     triedToOpen = true;
+    triedNanos = nanoTime.getAsLong();
+    try {
+      StateDirectory state = StateDirectory.open(dir.get());
+      WriteLog log = new WriteLog(state.dir());
+      recover(state, log);
+      opened = Optional.of(new Opened(state, log));
+    } catch (IOException e) {
+      String without = "what leases have changed does not come back if zeusd is killed";
+      warn(StateDirectory.whyNot(dir.get(), e, without));
+    }
+    return opened.isPresent();
   }
 
   // ---- Writing ----
 
-  /** Whether something is not in the file. */
+  /** Whether something that matters is not in the file. */
   boolean isDirty() {
-    return savedVersion < table.locked(() -> table.version);
+    boolean isUsable = !triedToOpen || opened.isPresent() || dir.isEmpty();
+    return savedVersion < table.locked(() -> table.version)
+        && (isUsable || !table.isEmpty() || clocks.isUnsaved());
   }
 
   /**
-   * Returns when all that is in the table is on the disk.
+   * Returns when all that is in the table is on the disk, if there is one to be used.
    *
    * @throws IOException if that cannot be; what was there before still is
    */
@@ -90,13 +124,14 @@ final class SavedSettings {
     long wanted = table.locked(() -> table.version);
     saving.lock();
     try {
-      if (savedVersion >= wanted && !isLogLong()) {
+      boolean isNew = open();
+      if (!isNew && savedVersion >= wanted && !isLogLong()) {
         return;
       }
-      open();
       if (opened.isPresent()) {
         savedVersion = save(opened.get());
-      } else {
+      } else if (dir.isEmpty()) {
+        clocks.noteSaved();
         savedVersion = wanted;
       }
     } finally {
@@ -123,15 +158,16 @@ final class SavedSettings {
   void trySave() {
     try {
       save();
-      problem = "";
+      if (opened.isPresent()) {
+        problem = "";
+      }
     } catch (IOException e) {
-      warn(e);
+      warn(cannotSave(e));
     }
   }
 
   /** Once, as long as it is the same. */
-  private void warn(IOException e) {
-    String text = cannotSave(e);
+  private void warn(String text) {
     if (!text.equals(problem)) {
       LOG.log(System.Logger.Level.WARNING, text);
     }
@@ -185,7 +221,10 @@ final class SavedSettings {
   }
 
   private boolean areThere(Opened to) {
-    return !removed && to.log.isThere() && Files.exists(to.directory.dir().resolve(FILE));
+    return !removed
+        && to.log.isThere()
+        && to.directory.isLocked()
+        && Files.exists(to.directory.dir().resolve(FILE));
   }
 
   /** As {@link #append}, where a missing line does no harm. */
@@ -193,7 +232,7 @@ final class SavedSettings {
     try {
       append(line);
     } catch (IOException e) {
-      warn(e);
+      warn(cannotSave(e));
     }
   }
 
@@ -264,35 +303,27 @@ final class SavedSettings {
 
   // ---- Reading ----
 
-  /** Fills the table, which is empty, with what an earlier process has left. */
-  void recover(Leases leases) {
-    if (dir.isEmpty() || !Files.exists(dir.get().resolve(FILE))) {
-      return;
+  /** Has the leases go on with what an earlier process has left; later, if that is not readable. */
+  void recover(Leases into) {
+    leases = Optional.of(into);
+    if (dir.isPresent() && Files.exists(dir.get().resolve(FILE))) {
+      trySave();
     }
-    open();
-    opened.ifPresent(from -> recover(leases, from));
   }
 
-  private void recover(Leases leases, Opened from) {
-    Optional<List<String>> lines = from.directory.read(FILE);
-    if (lines.isEmpty()) {
+  private void recover(StateDirectory state, WriteLog log) throws IOException {
+    Optional<List<String>> lines = state.read(FILE);
+    if (lines.isEmpty() || leases.isEmpty()) {
       return;
     }
-    Recovery recovery = new Recovery(leases);
+    Recovery recovery = new Recovery(leases.get());
     try {
-      table.locked(() -> recovery.read(lines.get()));
+      recovery.read(lines.get());
     } catch (IllegalArgumentException | IndexOutOfBoundsException | NoSuchElementException e) {
-      table.locked(recovery::forget);
-      from.directory.setAside(FILE, "a line of it makes no sense");
+      state.setAside(FILE, "a line of it makes no sense");
       return;
     }
-    try {
-      List<WriteLog.Line> writes = from.log.read();
-      table.locked(() -> recovery.replay(writes));
-      save();
-      from.log.clear();
-    } catch (IOException e) {
-      LOG.log(System.Logger.Level.WARNING, cannotSave(e));
-    }
+    recovery.replay(log.read());
+    leases.get().goOn(table.locked(recovery::install));
   }
 }

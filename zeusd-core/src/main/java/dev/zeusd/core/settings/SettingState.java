@@ -64,6 +64,12 @@ final class SettingState {
     return isPending() && !restoring && (isNew || retryNanos - nowNanos <= 0);
   }
 
+  /** Its holder does not have it any more. */
+  void letGo() {
+    holder = Optional.empty();
+    found = Optional.empty();
+  }
+
   void settled() {
     change = Optional.empty();
     failure = Optional.empty();

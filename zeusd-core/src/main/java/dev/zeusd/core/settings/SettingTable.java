@@ -74,6 +74,12 @@ final class SettingTable {
     return states.computeIfAbsent(setting, SettingState::new);
   }
 
+  /** One that was not known. */
+  void add(SettingState state) {
+    empty = false;
+    states.put(state.setting, state);
+  }
+
   /** Of those that are had, and have not ended, these. */
   List<Lease> activeLeases(Predicate<Lease> which) {
     return leases.values().stream().filter(lease -> lease.isActive() && which.test(lease)).toList();
@@ -85,6 +91,13 @@ final class SettingTable {
 
   boolean hasChange(Setting setting) {
     return known(setting).flatMap(state -> state.change).isPresent();
+  }
+
+  /** Whether it is what this lease has written, or may be. */
+  boolean isChangedBy(Lease lease, Setting setting) {
+    return known(setting)
+        .filter(state -> state.change.flatMap(Change::by).equals(Optional.of(lease)))
+        .isPresent();
   }
 
   /** After a change that outlives the process; forgets what is over, and lets others have it. */

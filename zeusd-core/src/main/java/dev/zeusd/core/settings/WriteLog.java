@@ -8,9 +8,10 @@ import java.net.URLEncoder;
 import java.nio.channels.Channels;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -26,13 +27,14 @@ import java.util.zip.CRC32;
  * of the machine ends what was set as well.
  *
  * <p>Each line has a checksum, and begins on a fresh line, so that one that is cut costs only
- * itself. There are two files, one of which is begun anew when all that it says is saved elsewhere.
+ * itself. Files are numbered; those before the newest are removed when all that they say is saved
+ * elsewhere.
  *
  * <p>Thread-safe.
  */
 final class WriteLog {
   private static final System.Logger LOG = System.getLogger(Leases.class.getName());
-  private static final List<String> FILES = List.of("lease-writes-0", "lease-writes-1");
+  private static final String PREFIX = "lease-writes-";
   private static final int LONG_BYTES = 1 << 16;
 
   /** Far more than is written while a long one is replaced. */
@@ -92,8 +94,10 @@ final class WriteLog {
     }
   }
 
-  WriteLog(Path dir) {
+  /** Nothing is done yet but to find out which files are there: what follows goes into the next. */
+  WriteLog(Path dir) throws IOException {
     this.dir = dir;
+    current = files().stream().mapToInt(file -> file + 1).max().orElse(0);
   }
 
   /** A text without blanks and line ends. */
@@ -111,20 +115,38 @@ final class WriteLog {
     return Long.toHexString(sum.getValue());
   }
 
-  /** All lines that are whole, in the order in which they were numbered. */
-  List<Line> read() throws IOException {
+  /** All lines of earlier processes that are whole, in the order in which they were numbered. */
+  synchronized List<Line> read() throws IOException {
     List<Line> lines = new ArrayList<>();
-    for (String name : FILES) {
-      try {
+    for (int file : files()) {
+      if (file != current) {
         // Whatever the bytes are: damaged lines need not be UTF-8.
-        String text = new String(end(dir.resolve(name)), StandardCharsets.ISO_8859_1);
+        String text = new String(end(path(file)), StandardCharsets.ISO_8859_1);
         text.lines().map(Line::parse).flatMap(Optional::stream).forEach(lines::add);
-      } catch (NoSuchFileException e) {
-        // Nothing was written.
       }
     }
     lines.sort(Comparator.comparingLong(Line::number));
     return lines;
+  }
+
+  private Path path(int file) {
+    return dir.resolve(PREFIX + file);
+  }
+
+  /** The numbers of those that there are. */
+  private List<Integer> files() throws IOException {
+    List<Integer> numbers = new ArrayList<>();
+    try (DirectoryStream<Path> found = Files.newDirectoryStream(dir, PREFIX + "[0-9]*")) {
+      for (Path file : found) {
+        String number = file.getFileName().toString().substring(PREFIX.length());
+        if (number.matches("[0-9]{1,9}")) {
+          numbers.add(Integer.parseInt(number));
+        }
+      }
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
+    }
+    return numbers;
   }
 
   /** All of a file, or the end of one that is not as this program leaves it. */
@@ -151,7 +173,7 @@ final class WriteLog {
   }
 
   private OutputStream open(int file) throws IOException {
-    Path path = dir.resolve(FILES.get(file));
+    Path path = path(file);
     Files.deleteIfExists(path);
     Files.createFile(
         path, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
@@ -159,8 +181,7 @@ final class WriteLog {
   }
 
   private Object key(int file) throws IOException {
-    Path path = dir.resolve(FILES.get(file));
-    return Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+    return Files.readAttributes(path(file), BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
         .fileKey();
   }
 
@@ -175,7 +196,11 @@ final class WriteLog {
 
   /** Goes on in a fresh file. */
   synchronized void beginAnew() throws IOException {
-    close();
+    if (out != null) {
+      out.close();
+      out = null;
+      bytes = 0;
+    }
   }
 
   /** Whether it is time to {@link #turn}. */
@@ -183,34 +208,21 @@ final class WriteLog {
     return bytes > LONG_BYTES;
   }
 
-  /** Lets what follows go into the other file; what is there is for {@link #forget}. */
+  /** Lets what follows go into the next file; what is there is for {@link #forget}. */
   synchronized void turn() throws IOException {
-    OutputStream next = open(1 - current);
-    close();
+    OutputStream next = open(current + 1);
+    beginAnew();
     out = next;
-    current = 1 - current;
+    current++;
     outKey = key(current);
-    bytes = 0;
   }
 
-  /** Drops what was written before the last {@link #turn}. */
+  /** Drops what was written before the last {@link #turn}, and by earlier processes. */
   synchronized void forget() throws IOException {
-    Files.deleteIfExists(dir.resolve(FILES.get(1 - current)));
-  }
-
-  /** Drops all; what is appended next begins anew. */
-  synchronized void clear() throws IOException {
-    close();
-    for (String name : FILES) {
-      Files.deleteIfExists(dir.resolve(name));
-    }
-  }
-
-  private void close() throws IOException {
-    if (out != null) {
-      out.close();
-      out = null;
-      bytes = 0;
+    for (int file : files()) {
+      if (file != current) {
+        Files.deleteIfExists(path(file));
+      }
     }
   }
 }

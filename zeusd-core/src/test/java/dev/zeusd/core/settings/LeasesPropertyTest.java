@@ -3,6 +3,7 @@ package dev.zeusd.core.settings;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.settings.LeaseRequest.OnEnd;
@@ -14,6 +15,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -31,10 +33,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /**
- * Clients that take, write, renew, keep, end and die; GPUs that fail, are lost and reloaded; other
- * tools; a baseline; a daemon that is stopped and killed, in the middle of a write and at any byte
- * of what it saves. However they interleave: every setting ends where it belongs, or is shown as
- * pending, and nothing is ever held twice.
+ * Clients that take, write, renew, keep, end and die; processes that know nothing of leases, and
+ * end; GPUs that fail, are lost and reloaded; other tools; a baseline; a daemon that is stopped and
+ * killed, in the middle of a write and at any byte of what it saves. However they interleave: every
+ * setting ends where it belongs, or is shown as pending, and nothing is ever held twice.
  */
 @Timeout(300)
 class LeasesPropertyTest {
@@ -52,6 +54,7 @@ class LeasesPropertyTest {
   private final AtomicLong nanos = new AtomicLong();
   private final List<Mine> clients = new ArrayList<>();
   private final Map<String, Lease.Keeper> keepers = new HashMap<>();
+  private final List<Process> processes = new ArrayList<>();
 
   /** Settings that a baseline is about: they belong to what it says, sooner or later. */
   private Map<Setting, SettingValue> baseline = Map.of();
@@ -114,7 +117,7 @@ class LeasesPropertyTest {
   }
 
   @Test
-  void everySettingEndsWhereItBelongs() throws IOException {
+  void everySettingEndsWhereItBelongs() throws Exception {
     long first = Long.getLong("leases.seed", System.nanoTime());
     for (int run = 0; run < RUNS; run++) {
       run(first + run);
@@ -122,7 +125,7 @@ class LeasesPropertyTest {
     DeviceWorker.closeAll(gpus);
   }
 
-  private void run(long seed) throws IOException {
+  private void run(long seed) throws Exception {
     random = new Random(seed);
     clear();
     clients.clear();
@@ -147,6 +150,9 @@ class LeasesPropertyTest {
       }
       models.forEach(LeasesPropertyTest::heal);
       keepers.values().forEach(Lease.Keeper::close);
+      while (!processes.isEmpty()) {
+        story.add(endProcess());
+      }
       story.add("the end");
       for (int look = 0; look < 4; look++) {
         nanos.addAndGet(LONG.toNanos());
@@ -165,8 +171,13 @@ class LeasesPropertyTest {
       sync();
       baseline.forEach(
           (setting, value) -> assertEquals(value.text(), actual(setting), "" + setting));
+      assertEquals(List.of(), List.copyOf(processes));
     } catch (AssertionError | RuntimeException e) {
       throw new AssertionError("seed " + seed + ": " + String.join("\n", story), e);
+    } finally {
+      processes.forEach(Process::destroyForcibly);
+      processes.clear();
+      leases.leaveProcesses();
     }
   }
 
@@ -184,6 +195,9 @@ class LeasesPropertyTest {
   private Leases open() {
     // Those who kept leases have lost them with the daemon.
     keepers.clear();
+    if (leases != null) {
+      leases.leaveProcesses();
+    }
     List<Baseline.Entry> entries = new ArrayList<>();
     baseline.forEach(
         (setting, value) ->
@@ -200,8 +214,8 @@ class LeasesPropertyTest {
 
   // ---- What may happen ----
 
-  private void step(List<String> story) throws IOException {
-    int what = random.nextInt(22);
+  private void step(List<String> story) throws Exception {
+    int what = random.nextInt(27);
     switch (what) {
       case 0, 1, 2, 3 -> story.add("take " + take());
       case 4, 5, 6, 7 -> story.add("write " + write());
@@ -229,6 +243,9 @@ class LeasesPropertyTest {
       case 20 ->
           // The log becomes long enough to be begun anew.
           story.add(random.nextInt(4) == 0 ? "write often " + writeOften() : "nothing");
+      case 21, 22, 23 -> story.add("a process " + setByProcess());
+      case 24 -> story.add("a process " + setInVainByProcess());
+      case 25 -> story.add(endProcess());
       default ->
           story.add(random.nextInt(3) == 0 ? stop() : "kill while saving " + killWhileSaving());
     }
@@ -271,31 +288,114 @@ class LeasesPropertyTest {
     Mine mine = any(clients);
     Setting setting = any(mine.settings);
     SettingValue value = anyValue(setting.key());
-    String result = "done";
     try {
-      call(leases.find(mine.id, mine.epoch), setting, value);
-      touched(mine, setting);
-    } catch (DeviceException.Failed e) {
-      if (e.getMessage().contains("does not take it") || !canBeReplayed(setting)) {
-        tried(mine, setting);
-      }
-      result = e.toString();
-    } catch (DeviceException | LeaseException | Killed e) {
-      result = e.toString();
+      return mine.epoch + " " + write(leases.find(mine.id, mine.epoch), mine.id, setting, value);
+    } catch (LeaseException e) {
+      return e.getMessage();
     }
-    return mine.epoch + " " + setting + " " + value + " " + result;
   }
 
-  private void touched(Mine mine, Setting setting) {
+  private String write(SettingAccess access, String who, Setting setting, SettingValue value) {
+    String result = "done";
+    try {
+      call(access, setting, value);
+      touched(who, setting);
+    } catch (DeviceException.Failed e) {
+      if (e.getMessage().contains("does not take it") || !canBeReplayed(setting)) {
+        tried(who, setting);
+      }
+      result = e.toString();
+    } catch (DeviceException | LeaseException e) {
+      result = e.toString();
+    }
+    return setting + " " + value + " " + result;
+  }
+
+  // ---- Processes that know nothing of leases ----
+
+  private Process anyProcess() throws IOException {
+    if (processes.size() < 3 && random.nextBoolean() || processes.isEmpty()) {
+      processes.add(new ProcessBuilder("sleep", "600").start());
+    }
+    return any(processes);
+  }
+
+  private static String name(Process process) {
+    return "process " + process.pid();
+  }
+
+  /** One setting of some GPUs, by one request. */
+  private String setByProcess() throws IOException {
+    Process process = anyProcess();
+    SettingKey key = any(List.of(SettingKey.values()));
+    List<Integer> ids =
+        models.stream().map(gpu -> gpu.info().id()).filter(id -> random.nextBoolean()).toList();
+    SettingAccess access;
+    try {
+      access = access(process, ids, key);
+    } catch (LeaseException.Held | LeaseException.Unreadable e) {
+      return e.getMessage();
+    }
+    StringBuilder result = new StringBuilder(name(process));
+    for (Setting setting : leases.knownSettings(ids, Set.of(key))) {
+      result.append(", ").append(write(access, name(process), setting, anyValue(key)));
+    }
+    return result.toString();
+  }
+
+  private SettingAccess access(Process process, List<Integer> ids, SettingKey key)
+      throws IOException {
+    ClientProcess client = ClientProcess.find(process.pid()).orElseThrow();
+    return leases.ofProcess(client, name(process), ids, Set.of(key));
+  }
+
+  /** What a driver refuses is nobody's. */
+  private String setInVainByProcess() throws IOException {
+    Process process = anyProcess();
+    Setting setting = new Setting("GPU-" + any(models).info().id(), SettingKey.POWER_LIMIT);
+    boolean wasHeld = heldOnes().contains(setting);
+    try {
+      List<Integer> ids = List.of(gpuOf(setting).id());
+      call(
+          access(process, ids, setting.key()),
+          setting,
+          new SettingValue.PowerLimit(ModelGpu.MAX_LIMIT_MW + 1));
+    } catch (DeviceException.InvalidArgument e) {
+      assertTrue(wasHeld || !heldOnes().contains(setting), "held for nothing");
+    } catch (DeviceException | LeaseException e) {
+      return e.getMessage();
+    }
+    return name(process) + " " + setting + " in vain";
+  }
+
+  private String endProcess() throws InterruptedException {
+    if (processes.isEmpty()) {
+      return "nothing";
+    }
+    Process process = processes.remove(random.nextInt(processes.size()));
+    process.destroyForcibly().onExit().join();
+    // Another thread learns of it.
+    Await.until(
+        "its leases end", () -> leases.list().stream().noneMatch(each -> goesOn(each, process)));
+    return "the end of " + name(process);
+  }
+
+  /** Whether its end has not come to a lease, or not to what that has to put back. */
+  private static boolean goesOn(LeaseInfo lease, Process process) {
+    return lease.process().filter(id -> id.pid() == process.pid()).isPresent()
+        && (lease.state() == LeaseState.KEPT || lease.problems().containsValue("not tried yet"));
+  }
+
+  private void touched(String who, Setting setting) {
     belongs.put(
-        setting, new Belongs(belongs.get(setting).home, Optional.of(mine.id), Optional.empty()));
+        setting, new Belongs(belongs.get(setting).home, Optional.of(who), Optional.empty()));
   }
 
   /** A driver may have taken what it says it has not. */
-  private void tried(Mine mine, Setting setting) {
+  private void tried(String who, Setting setting) {
     Belongs there = belongs.get(setting);
     if (there.touchedBy.isEmpty()) {
-      belongs.put(setting, new Belongs(there.home, Optional.of(mine.id), Optional.empty()));
+      belongs.put(setting, new Belongs(there.home, Optional.of(who), Optional.empty()));
     }
   }
 
@@ -446,6 +546,9 @@ class LeasesPropertyTest {
 
   /** One of limit and persistence, since the others do not tell the value. */
   private String write(boolean reaches) throws IOException {
+    if (random.nextInt(3) == 0) {
+      return writeByProcess(reaches);
+    }
     List<Mine> able =
         clients.stream()
             // Of one that keeps, nobody can tell whether it has got as far as that.
@@ -458,19 +561,40 @@ class LeasesPropertyTest {
     Mine mine = any(able);
     Setting setting =
         any(mine.settings.stream().filter(LeasesPropertyTest::canBeReplayed).toList());
+    try {
+      return writeAndDie(leases.find(mine.id, mine.epoch), mine.id, setting, reaches);
+    } catch (LeaseException e) {
+      return e.toString();
+    }
+  }
+
+  private String writeByProcess(boolean reaches) throws IOException {
+    Process process = anyProcess();
+    Setting setting =
+        any(belongs.keySet().stream().filter(LeasesPropertyTest::canBeReplayed).toList());
+    try {
+      SettingAccess access = access(process, List.of(gpuOf(setting).id()), setting.key());
+      return name(process) + " " + writeAndDie(access, name(process), setting, reaches);
+    } catch (LeaseException e) {
+      return e.toString();
+    }
+  }
+
+  private String writeAndDie(SettingAccess access, String who, Setting setting, boolean reaches)
+      throws IOException {
     ModelGpu gpu = models.get(gpuOf(setting).id());
     SettingValue value = anyValue(setting.key());
     try {
-      call(leases.find(mine.id, mine.epoch), setting, value);
+      call(access, setting, value);
       return "not reached";
     } catch (Killed e) {
       if (reaches && !gpu.lost && !gpu.failsToWrite) {
-        touched(mine, setting);
+        touched(who, setting);
       } else if (reaches || cutLastLine()) {
-        tried(mine, setting);
+        tried(who, setting);
       }
       return setting + " " + value;
-    } catch (DeviceException | LeaseException e) {
+    } catch (DeviceException e) {
       return e.toString();
     }
   }
@@ -481,12 +605,15 @@ class LeasesPropertyTest {
 
   /** Whether it still says all. */
   private boolean cutLastLine() throws IOException {
-    Path newest = null;
-    for (String name : List.of("lease-writes-0", "lease-writes-1")) {
-      Path file = dir.resolve(name);
-      if (Files.exists(file) && Files.size(file) > 0) {
-        newest = file;
-      }
+    Path newest;
+    try (var files = Files.list(dir)) {
+      newest =
+          files
+              .filter(file -> file.getFileName().toString().startsWith("lease-writes-"))
+              .max(
+                  Comparator.comparingInt(
+                      file -> Integer.parseInt(file.toString().replaceAll(".*-", ""))))
+              .orElseThrow();
     }
     byte[] bytes = Files.readAllBytes(newest);
     int start = bytes.length - 1;

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.StateDirectory;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.settings.LeaseRequest.OnEnd;
@@ -17,6 +18,7 @@ import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadInfo;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -376,11 +378,18 @@ class LeasesTest {
       while (bytes > 1 << 17) {
         Thread.sleep(10);
         bytes = 0;
-        for (String name : List.of("lease-writes-0", "lease-writes-1")) {
-          Path file = dir.resolve(name);
+        for (Path file : logs()) {
           bytes += Files.exists(file) ? Files.size(file) : 0;
         }
       }
+    }
+  }
+
+  private List<Path> logs() throws IOException {
+    try (Stream<Path> files = Files.list(dir)) {
+      return files
+          .filter(file -> file.getFileName().toString().startsWith("lease-writes-"))
+          .toList();
     }
   }
 
@@ -441,6 +450,90 @@ class LeasesTest {
     for (ModelGpu gpu : models) {
       assertEquals(ModelGpu.DEFAULT_LIMIT_MW, gpu.limitMw);
     }
+  }
+
+  /** A start may find it with another zeusd that has not ended yet, or with the wrong owner. */
+  @Test
+  void aStateDirectoryThatCouldNotBeOpenedIsTriedAgainAndWhatIsThereIsKnownThen() throws Exception {
+    Lease before = take(open(), LIMIT, 0, 1);
+    write(before, 0, limit(150_000));
+    write(before, 1, limit(150_000));
+    Files.setPosixFilePermissions(dir, PosixFilePermissions.fromString("rwxrwxrwx"));
+    Leases leases = open();
+    assertFalse(leases.isCrashSafe());
+    Lease lease = take(leases, ALL, 0);
+    write(lease, 0, limit(160_000));
+    for (int second = 0; second < 12; second++) {
+      pass(Duration.ofSeconds(1));
+      step(leases);
+      assertFalse(leases.isCrashSafe());
+    }
+    Files.setPosixFilePermissions(dir, PosixFilePermissions.fromString("rwx------"));
+    pass(Duration.ofSeconds(10));
+    step(leases);
+    assertTrue(leases.isCrashSafe());
+    // The lease of before goes on with what nobody has taken; the other inherits the original.
+    assertEquals(List.of(setting(1, SettingKey.POWER_LIMIT)), leases.find(before.id()).settings());
+    write(lease, 0, limit(170_000));
+    Leases next = open();
+    pass(TTL);
+    step(next);
+    for (ModelGpu gpu : models) {
+      assertEquals(ModelGpu.DEFAULT_LIMIT_MW, gpu.limitMw);
+    }
+    assertEquals(List.of(), next.list());
+  }
+
+  @Test
+  void aLockThatIsRemovedIsTakenAgainBeforeTheNextWrite() throws Exception {
+    Lease lease = take(open(), LIMIT, 0);
+    write(lease, 0, limit(150_000));
+    Files.delete(dir.resolve(".lock"));
+    write(lease, 0, limit(160_000));
+    assertTrue(Files.exists(dir.resolve(".lock")));
+    assertTrue(StateDirectory.open(dir).isLocked());
+  }
+
+  @Test
+  void whatTheDriverRefusesHasChangedNothing() {
+    Leases leases = open();
+    Lease lease = take(leases, LIMIT, 0, 1);
+    write(lease, 1, limit(200_000));
+    for (int gpu = 0; gpu < 2; gpu++) {
+      int id = gpu;
+      SettingValue refused = limit(ModelGpu.MAX_LIMIT_MW + 1);
+      assertThrows(DeviceException.InvalidArgument.class, () -> write(lease, id, refused));
+    }
+    Map<Setting, Restored> results = lease.end();
+    assertEquals(Outcome.UNCHANGED, results.get(setting(0, SettingKey.POWER_LIMIT)).outcome());
+    assertEquals(Outcome.RESTORED, results.get(setting(1, SettingKey.POWER_LIMIT)).outcome());
+  }
+
+  @Test
+  void tenThousandLeasesLeaveNothingBehind() throws IOException {
+    Path memory = Path.of("/dev/shm");
+    if (Files.isWritable(memory)) {
+      // None of them waits for a disk.
+      dir = Files.createTempDirectory(memory, "leases");
+    }
+    Leases leases = open();
+    for (int i = 0; i < 10_000; i++) {
+      try (Lease lease = take(leases, ALL, i % 2)) {
+        write(lease, i % 2, limit(100_000 + i));
+      }
+    }
+    step(leases);
+    assertEquals(List.of(), leases.list());
+    assertFalse(leases.isInUse());
+    assertTrue(Files.size(dir.resolve("leases")) < 1000);
+    for (Path log : logs()) {
+      assertTrue(Files.size(log) < 1 << 17, log + " is long");
+    }
+    assertEquals(List.of(), open().list());
+    try (Stream<Path> files = Files.list(dir)) {
+      files.forEach(file -> assertTrue(file.toFile().delete()));
+    }
+    assertTrue(dir.toFile().delete());
   }
 
   @Test
@@ -539,8 +632,7 @@ class LeasesTest {
   }
 
   private String permissions(String file) throws IOException {
-    return java.nio.file.attribute.PosixFilePermissions.toString(
-        Files.getPosixFilePermissions(dir.resolve(file)));
+    return PosixFilePermissions.toString(Files.getPosixFilePermissions(dir.resolve(file)));
   }
 
   @Test

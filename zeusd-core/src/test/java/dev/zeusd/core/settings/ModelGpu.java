@@ -11,6 +11,7 @@ import java.util.function.Consumer;
 /** A GPU whose settings are fields: it may be lost, fail, be reloaded, or hang. */
 final class ModelGpu implements Gpu {
   static final long DEFAULT_LIMIT_MW = 300_000;
+  static final long MAX_LIMIT_MW = 1_000_000;
 
   private final GpuInfo info;
   volatile long limitMw = DEFAULT_LIMIT_MW;
@@ -93,7 +94,7 @@ final class ModelGpu implements Gpu {
 
   @Override
   public PowerLimitConstraints powerLimitConstraints() {
-    return new PowerLimitConstraints(0, 1_000_000);
+    return new PowerLimitConstraints(0, MAX_LIMIT_MW);
   }
 
   @Override
@@ -104,6 +105,10 @@ final class ModelGpu implements Gpu {
 
   @Override
   public void setPowerLimit(long powerLimitMw) {
+    if (powerLimitMw > MAX_LIMIT_MW) {
+      read();
+      throw new DeviceException.InvalidArgument("GPU " + info.id() + " does not offer it");
+    }
     write("limit " + powerLimitMw, () -> limitMw = powerLimitMw);
   }
 

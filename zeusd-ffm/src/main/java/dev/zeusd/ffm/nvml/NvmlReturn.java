@@ -26,7 +26,7 @@ public enum NvmlReturn {
   GPU_IS_LOST(
       15, "the GPU is lost, it does not answer on the bus; dmesg may tell why, a reboot may help"),
   RESET_REQUIRED(
-      16, "the GPU has to be reset; POST /gpu/release lets go of it, then nvidia-smi --gpu-reset"),
+      16, "the GPU has to be reset; have zeusd release the driver, then nvidia-smi --gpu-reset"),
   OPERATING_SYSTEM(
       17, "the operating system does not allow it; dmesg or the container's rules may tell why"),
   LIB_RM_VERSION_MISMATCH(

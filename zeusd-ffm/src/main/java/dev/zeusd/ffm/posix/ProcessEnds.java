@@ -24,7 +24,16 @@ public final class ProcessEnds implements AutoCloseable {
 
   private static final long EVENT_BYTES = KEY_OFFSET + 8;
 
+  // sys/eventfd.h
+  private static final int EFD_CLOEXEC = 02000000;
+
+  /** What {@link #await} says when it was woken up. */
+  private static final long NOBODY = 0;
+
   private final int descriptor;
+
+  /** Of an event that has happened. */
+  private int wake = -1;
 
   private static final class Calls {
     static final MethodHandle CREATE = Libc.function("epoll_create1", Libc.INT_OF_INT);
@@ -34,6 +43,11 @@ public final class ProcessEnds implements AutoCloseable {
     static final MethodHandle WAIT =
         Libc.function(
             "epoll_wait", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT));
+  }
+
+  private static final class Wakes {
+    static final MethodHandle EVENT =
+        Libc.function("eventfd", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
   }
 
   /** Without any processes yet. */
@@ -51,32 +65,50 @@ public final class ProcessEnds implements AutoCloseable {
   /**
    * Adds one, until it is closed; it may have ended already.
    *
-   * @param key what {@link #await} says when it ends
+   * @param key what {@link #await} says when it ends, not 0
    */
   public void add(PidFd process, long key) {
-    int failed;
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment event = arena.allocate(EVENT_BYTES, Long.BYTES);
-      event.set(JAVA_INT, 0, EPOLLIN | EPOLLONESHOT);
-      event.set(JAVA_LONG_UNALIGNED, KEY_OFFSET, key);
-      failed =
-          (int) Calls.CONTROL.invokeExact(descriptor, EPOLL_CTL_ADD, process.descriptor(), event);
-    } catch (Throwable e) {
-      throw Libc.unexpected(e);
-    }
-    if (failed != 0) {
+    if (add(process.descriptor(), key) != 0) {
       throw new IllegalStateException("a process cannot be watched");
     }
   }
 
-  /** The key of one that has ended; empty if none has within {@code limit}. Each is told once. */
+  /** Has whoever is in {@link #await}, or comes there next, return. Idempotent. */
+  public synchronized void wakeUp() {
+    if (wake >= 0) {
+      return;
+    }
+    try {
+      wake = (int) Wakes.EVENT.invokeExact(1, EFD_CLOEXEC);
+    } catch (Throwable e) {
+      throw Libc.unexpected(e);
+    }
+    if (wake >= 0) {
+      add(wake, NOBODY);
+    }
+  }
+
+  private int add(int file, long key) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment event = arena.allocate(EVENT_BYTES, Long.BYTES);
+      event.set(JAVA_INT, 0, EPOLLIN | EPOLLONESHOT);
+      event.set(JAVA_LONG_UNALIGNED, KEY_OFFSET, key);
+      return (int) Calls.CONTROL.invokeExact(descriptor, EPOLL_CTL_ADD, file, event);
+    } catch (Throwable e) {
+      throw Libc.unexpected(e);
+    }
+  }
+
+  /**
+   * The key of one that has ended; empty if none has within {@code limit}, or this was woken up.
+   * Each is told once.
+   */
   public OptionalLong await(Duration limit) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment event = arena.allocate(EVENT_BYTES, Long.BYTES);
       int count = (int) Calls.WAIT.invokeExact(descriptor, event, 1, (int) limit.toMillis());
-      return count == 1
-          ? OptionalLong.of(event.get(JAVA_LONG_UNALIGNED, KEY_OFFSET))
-          : OptionalLong.empty();
+      long key = count == 1 ? event.get(JAVA_LONG_UNALIGNED, KEY_OFFSET) : NOBODY;
+      return key == NOBODY ? OptionalLong.empty() : OptionalLong.of(key);
     } catch (Throwable e) {
       throw Libc.unexpected(e);
     }
@@ -84,7 +116,10 @@ public final class ProcessEnds implements AutoCloseable {
 
   /** Nobody may be waiting. */
   @Override
-  public void close() {
+  public synchronized void close() {
+    if (wake >= 0) {
+      Descriptors.close(wake);
+    }
     Descriptors.close(descriptor);
   }
 }
