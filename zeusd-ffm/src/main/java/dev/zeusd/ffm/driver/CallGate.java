@@ -15,6 +15,9 @@ public final class CallGate {
   /** Who makes one call at a time. */
   public static final class Caller {
     private long enteredNanos;
+
+    /** A caller who is not calling now. */
+    public Caller() {}
   }
 
   private final ReentrantLock lock = new ReentrantLock();
@@ -24,6 +27,9 @@ public final class CallGate {
   private final List<Caller> inside = new ArrayList<>();
   private boolean held;
   private long lastEnteredNanos = System.nanoTime();
+
+  /** An open gate. */
+  public CallGate() {}
 
   /** Waits while calls are held back; not reentrant. */
   public void enter(Caller caller) {
