@@ -71,7 +71,7 @@ def packages(command, _):
 
 def benchmark(command, _):
     """Its options and the benchmarks that it names are in the sources."""
-    sources = shell("cat zeusd-bench/run $(find zeusd-bench/src/main/java -name '*.java')").stdout
+    sources = shell("cat zeusd-bench/run $(find zeusd-bench/src/main -name '*.java' -o -name '*.py')").stdout
     options = [f'"{word}"' for word in shlex.split(command) if word.startswith("--")]
     names = shlex.split(command)[2:] if " jmh" in command else []
     unknown = [word for word in options + names if word not in sources]

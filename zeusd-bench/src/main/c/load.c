@@ -1,28 +1,34 @@
 /*
  * The load generator: one thread, the same for every daemon.
  *
- *   load [OPTIONS] MODE ADDRESS REQUEST [HEADER...]
+ *   load [OPTIONS] MODE ADDRESS REQUEST...
  *
- * ADDRESS is /path/of/a/socket or 127.0.0.1:4938, REQUEST is such as "GET /time", HEADER such as
- * "Authorization: Bearer x". The modes:
+ * ADDRESS is /path/of/a/socket or 127.0.0.1:4938, REQUEST is such as "GET /time"; of several, each
+ * connection sends them in turn. The modes:
+ *   first    one request to a daemon that need not listen yet: connecting is tried anew every half
+ *            millisecond
  *   serial   one keep-alive connection, one request after the other
  *   connect  the same with a new connection for each request; connecting counts
- *   paced    one keep-alive connection, RATE requests a second on a fixed schedule; a request's time
- *            counts from when it was due, so a daemon that stalls cannot hide what it held up
+ *   paced    CONNS keep-alive connections in turn, RATE requests a second on a fixed schedule; a
+ *            request's time counts from when it was due, so a daemon that stalls cannot hide what it
+ *            held up
  *   many     CONNS keep-alive connections, each with one request under way at any time
  *   stream   CONNS streams of server-sent events; what is timed is the arrival of each event minus
  *            the timestamp_ms in it
  *
- *   -c CONNS    connections of many and stream (1)
+ *   -c CONNS    connections of paced, many and stream (1)
  *   -n COUNT    end after so many requests or events
- *   -s SECONDS  end after this time, but not without an answer; one of the two must be given
+ *   -s SECONDS  end after this time, but not without an answer
+ *   -i          stream: print "ready" when each stream has had an event, and end when stdin does
+ *               (one of these three must be given, but for first)
  *   -w SECONDS  stream: events of the first SECONDS are not counted (0)
  *   -z RATE     paced: requests a second (100)
+ *   -H HEADER   a line of each request, such as "Authorization: Bearer x"
  *   -p PID      the daemon, whose CPU time and memory are read
  *
  * Prints one line: count, seconds, per_second, p50_us, p90_us, p99_us, max_us, bytes (of one response;
- * of a stream: per event), and with -p cpu_us (the daemon's per request or event). stream adds
- * events_per_read, and with -p rss_before_kib (before the first connection) and rss_after_kib (at the
+ * of a stream: per event), and with -p cpu_us (the daemon's per request or event). first prints only
+ * answered_ns, when that was by CLOCK_MONOTONIC. stream adds events_per_read, and with -p rss_before_kib (before the first connection) and rss_after_kib (at the
  * end, all streams open). Anything but a 200 ends it with status 1.
  */
 #define _GNU_SOURCE
@@ -44,8 +50,14 @@
 
 #define NS_PER_S 1000000000ull
 
+struct request {
+    size_t len;
+    char text[8192];
+};
+
 struct conn {
-    int fd, len, has_head;
+    int fd, len, has_head, has_event;
+    unsigned sent; /* how many requests */
     uint64_t sent_ns;
     char buf[16384];
 };
@@ -54,9 +66,10 @@ static const char *mode, *address;
 static int conns = 1, pid;
 static long max_count;
 static double max_seconds, warm_seconds, rate = 100;
+static int until_stdin_ends, stdin_has_ended, awaits_start;
 
-static char request[8192];
-static size_t request_len;
+static struct request *requests;
+static unsigned request_count;
 static int response_len;
 
 /* What was timed, in microseconds. */
@@ -128,9 +141,10 @@ static int dial_unix(void) {
     strcpy(to.sun_path, address);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     while (connect(fd, (struct sockaddr *)&to, sizeof to)) {
-        if (errno != EAGAIN) /* the daemon's backlog is full */
+        int is_absent = errno == ENOENT || errno == ECONNREFUSED;
+        if (errno != EAGAIN /* the daemon's backlog is full */ && !(awaits_start && is_absent))
             fail_errno("connect");
-        usleep(1000);
+        usleep(500);
     }
     return fd;
 }
@@ -155,8 +169,9 @@ static int dial(void) {
     return address[0] == '/' ? dial_unix() : dial_tcp();
 }
 
-static void send_request(int fd) {
-    if (write(fd, request, request_len) != (ssize_t)request_len)
+static void send_request(struct conn *c) {
+    const struct request *next = &requests[c->sent++ % request_count];
+    if (write(c->fd, next->text, next->len) != (ssize_t)next->len)
         fail_errno("write");
 }
 
@@ -175,10 +190,10 @@ static int receive(struct conn *c) {
     return (int)got;
 }
 
-static void check_status(const char *head) {
+static void check_status(const struct conn *c, const char *head) {
     if (strncmp(head, "HTTP/1.1 200", 12)) {
-        fprintf(stderr, "load: %s %s: %.*s: %.300s\n", mode, address, (int)strcspn(request, "\r"), request,
-                head);
+        const char *text = requests[(c->sent - 1) % request_count].text;
+        fprintf(stderr, "load: %s %s: %.*s: %.300s\n", mode, address, (int)strcspn(text, "\r"), text, head);
         exit(1);
     }
 }
@@ -192,7 +207,7 @@ static int take_response(struct conn *c) {
     int total = (int)(end + 4 - c->buf) + (length && length < end ? atoi(length + 17) : 0);
     if (c->len < total)
         return 0;
-    check_status(c->buf);
+    check_status(c, c->buf);
     response_len = total;
     c->len = 0;
     return 1;
@@ -212,7 +227,7 @@ static void start_clock(void) {
 /* Not before there is something to report. */
 static int is_over(void) {
     return count
-        && ((max_count && count >= (size_t)max_count)
+        && (stdin_has_ended || (max_count && count >= (size_t)max_count)
             || (max_seconds > 0 && now_ns() - start_ns >= (uint64_t)(max_seconds * 1e9)));
 }
 
@@ -240,10 +255,18 @@ static void report(double bytes_each) {
 }
 
 static void exchange(struct conn *c) {
-    send_request(c->fd);
+    send_request(c);
     do {
         receive(c);
     } while (!take_response(c));
+}
+
+static void run_first(void) {
+    static struct conn c;
+    awaits_start = 1;
+    c.fd = dial();
+    exchange(&c);
+    printf("answered_ns=%llu", (unsigned long long)now_ns());
 }
 
 static void run_serial(void) {
@@ -256,6 +279,13 @@ static void run_serial(void) {
         add_time((double)(now_ns() - t) / 1e3);
     }
     report(response_len);
+}
+
+static struct conn *new_conns(void) {
+    struct conn *all = calloc((size_t)conns, sizeof *all);
+    if (!all)
+        fail_errno("memory");
+    return all;
 }
 
 static void run_connect(void) {
@@ -272,8 +302,9 @@ static void run_connect(void) {
 }
 
 static void run_paced(void) {
-    static struct conn c;
-    c.fd = dial();
+    struct conn *all = new_conns();
+    for (int i = 0; i < conns; i++)
+        all[i].fd = dial();
     start_clock();
     uint64_t period_ns = (uint64_t)(1e9 / rate), due_ns = start_ns;
     while (!is_over()) {
@@ -281,7 +312,7 @@ static void run_paced(void) {
         struct timespec until = {(time_t)(due_ns / NS_PER_S), (long)(due_ns % NS_PER_S)};
         while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
         }
-        exchange(&c);
+        exchange(&all[count % (size_t)conns]);
         add_time((double)(now_ns() - due_ns) / 1e3);
     }
     report(response_len);
@@ -289,9 +320,7 @@ static void run_paced(void) {
 
 /* Opens all connections, to be waited for together. */
 static struct conn *dial_all(int epoll) {
-    struct conn *all = calloc((size_t)conns, sizeof *all);
-    if (!all || epoll < 0)
-        fail_errno("start");
+    struct conn *all = new_conns();
     for (int i = 0; i < conns; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &all[i]};
         all[i].fd = dial();
@@ -303,7 +332,7 @@ static struct conn *dial_all(int epoll) {
 
 static void start_request(struct conn *c) {
     c->sent_ns = now_ns();
-    send_request(c->fd);
+    send_request(c);
 }
 
 static void run_many(void) {
@@ -326,6 +355,8 @@ static void run_many(void) {
     report(response_len);
 }
 
+static int streams_ready;
+
 /* Takes the complete lines out of the buffer, and times the events among them. */
 static void take_events(struct conn *c) {
     double arrival_ms = wall_ms();
@@ -333,7 +364,7 @@ static void take_events(struct conn *c) {
     while ((end = strchr(line, '\n'))) {
         *end = 0;
         if (!c->has_head) {
-            check_status(line);
+            check_status(c, line);
             c->has_head = 1;
         }
         if (!strncmp(line, "data: ", 6)) {
@@ -341,6 +372,8 @@ static void take_events(struct conn *c) {
             if (!stamp)
                 fail("an event has no timestamp_ms");
             add_time((arrival_ms - strtod(stamp + 15, NULL)) * 1e3);
+            streams_ready += !c->has_event;
+            c->has_event = 1;
         }
         line = end + 1;
     }
@@ -354,7 +387,10 @@ static void run_stream(void) {
     long rss_before_kib = pid ? daemon_rss_kib() : 0;
     struct conn *all = dial_all(epoll);
     for (int i = 0; i < conns; i++)
-        send_request(all[i].fd);
+        send_request(&all[i]);
+    struct epoll_event stdin_event = {.events = EPOLLIN, .data.ptr = NULL};
+    if (until_stdin_ends && epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &stdin_event))
+        fail_errno("stdin");
     uint64_t warm_until_ns = now_ns() + (uint64_t)(warm_seconds * 1e9);
     int warm = 1;
     double bytes = 0, reads = 0;
@@ -368,10 +404,21 @@ static void run_stream(void) {
         int ready = epoll_wait(epoll, events, 256, 100);
         for (int i = 0; i < ready; i++) {
             struct conn *c = events[i].data.ptr;
-            int got = receive(c);
-            bytes += got;
+            if (!c) {
+                char ignored[64];
+                stdin_has_ended = read(STDIN_FILENO, ignored, sizeof ignored) <= 0;
+                if (stdin_has_ended && !count)
+                    fail("no event before the end of stdin");
+                continue;
+            }
+            int had_all = streams_ready == conns;
+            bytes += receive(c);
             reads++;
             take_events(c);
+            if (until_stdin_ends && !had_all && streams_ready == conns) {
+                printf("ready\n");
+                fflush(stdout);
+            }
         }
     }
     long rss_after_kib = pid ? daemon_rss_kib() : 0;
@@ -384,66 +431,65 @@ static void run_stream(void) {
 /* ---- The command line ---- */
 
 static void usage(void) {
-    fprintf(stderr, "load: usage: load [-c CONNS] [-n COUNT] [-s SECONDS] [-w SECONDS] [-z RATE] [-p PID]"
-                    " serial|connect|paced|many|stream ADDRESS REQUEST [HEADER...]\n");
+    fprintf(stderr, "load: usage: load [-c CONNS] [-n COUNT] [-s SECONDS] [-i] [-w SECONDS] [-z RATE] [-p PID]"
+                    " [-H HEADER]... first|serial|connect|paced|many|stream ADDRESS REQUEST...\n");
     exit(2);
 }
 
-static void append(const char *text) {
-    size_t length = strlen(text);
-    if (request_len + length + 2 > sizeof request)
-        fail("the request is too long");
-    memcpy(request + request_len, text, length);
-    memcpy(request + request_len + length, "\r\n", 2);
-    request_len += length + 2;
-}
-
-static void make_request(char **parts) {
-    char line[4096];
-    snprintf(line, sizeof line, "%s HTTP/1.1", parts[0]);
-    append(line);
-    append("Host: localhost");
-    if (!strncmp(parts[0], "POST ", 5))
-        append("Content-Length: 0");
-    for (char **header = parts + 1; *header; header++)
-        append(*header);
-    append("");
+static void make_request(struct request *request, const char *line, const char *headers) {
+    int length = snprintf(request->text, sizeof request->text, "%s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n",
+                          line, strncmp(line, "POST ", 5) ? "" : "Content-Length: 0\r\n", headers);
+    if (length >= (int)sizeof request->text)
+        fail("a request is too long");
+    request->len = (size_t)length;
 }
 
 int main(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*run)(void);
-    } modes[] = {{"serial", run_serial}, {"connect", run_connect}, {"paced", run_paced},
-                 {"many", run_many}, {"stream", run_stream}};
+    } modes[] = {{"first", run_first}, {"serial", run_serial}, {"connect", run_connect},
+                 {"paced", run_paced}, {"many", run_many}, {"stream", run_stream}};
+    static char headers[8192];
     int option;
-    while ((option = getopt(argc, argv, "+c:n:s:w:z:p:")) != -1) {
+    size_t used = 0, chosen = 0;
+    while ((option = getopt(argc, argv, "+c:n:s:iw:z:p:H:")) != -1) {
         switch (option) {
         case 'c': conns = atoi(optarg); break;
         case 'n': max_count = atol(optarg); break;
         case 's': max_seconds = atof(optarg); break;
+        case 'i': until_stdin_ends = 1; break;
         case 'w': warm_seconds = atof(optarg); break;
         case 'z': rate = atof(optarg); break;
         case 'p': pid = atoi(optarg); break;
+        case 'H':
+            used += (size_t)snprintf(headers + used, sizeof headers - used, "%s\r\n", optarg);
+            if (used >= sizeof headers)
+                usage();
+            break;
         default: usage();
         }
     }
-    if (argc - optind < 3 || conns < 1 || rate <= 0 || (max_count <= 0 && max_seconds <= 0))
+    if (argc - optind < 3 || conns < 1 || rate <= 0)
         usage();
     mode = argv[optind];
     address = argv[optind + 1];
-    make_request(argv + optind + 2);
+    while (chosen < sizeof modes / sizeof *modes && strcmp(mode, modes[chosen].name))
+        chosen++;
+    if (chosen == sizeof modes / sizeof *modes
+        || (modes[chosen].run != run_first && max_count <= 0 && max_seconds <= 0 && !until_stdin_ends))
+        usage();
+    request_count = (unsigned)(argc - optind - 2);
+    requests = calloc(request_count, sizeof *requests);
+    if (!requests)
+        fail_errno("memory");
+    for (unsigned i = 0; i < request_count; i++)
+        make_request(&requests[i], argv[optind + 2 + (int)i], headers);
     signal(SIGPIPE, SIG_IGN);
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        if (!strcmp(mode, modes[i].name)) {
-            modes[i].run();
-            printf("\n");
-            return 0;
-        }
-    }
-    usage();
+    modes[chosen].run();
+    printf("\n");
 }

@@ -1,4 +1,2 @@
-/**
- * Measures daemons: this one, the Rust one, and the commit before, in turns on the same fake GPUs.
- */
+/** What the benchmarks of the pieces have in common. Daemons are compared in src/main/python. */
 package dev.zeusd.bench;
