@@ -249,9 +249,7 @@ final class ConfigReader {
     if (values.isEmpty()) {
       section.refuse("a baseline needs a setting, such as power_limit_w = 300");
     }
-    Set<String> names =
-        gpus.stream().map(GpuSelector::toString).collect(Collectors.toUnmodifiableSet());
-    return new Baseline.Entry(names.isEmpty() ? Optional.empty() : Optional.of(names), values);
+    return new Baseline.Entry(gpus, values);
   }
 
   private static ClockRange clocks(double[] mhz) {

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * What a {@link Node} opens.
@@ -98,116 +99,72 @@ public record NodeConfig(
     return defaults().withGpuBackend(GpuBackend.SIMULATED).withCpuBackend(CpuBackend.SIMULATED);
   }
 
+  /** The same, to be changed. */
+  private final class Copy {
+    GpuBackend gpuBackend = NodeConfig.this.gpuBackend;
+    int gpuPowerPollHz = NodeConfig.this.gpuPowerPollHz;
+    Optional<Duration> gpuIdleRelease = NodeConfig.this.gpuIdleRelease;
+    CpuBackend cpuBackend = NodeConfig.this.cpuBackend;
+    int cpuPowerPollHz = NodeConfig.this.cpuPowerPollHz;
+    List<Path> raplDirs = NodeConfig.this.raplDirs;
+    Optional<Path> stateDir = NodeConfig.this.stateDir;
+    Baseline baseline = NodeConfig.this.baseline;
+    int carriers = NodeConfig.this.carriers;
+  }
+
+  private NodeConfig with(Consumer<Copy> change) {
+    Copy copy = new Copy();
+    change.accept(copy);
+    return new NodeConfig(
+        copy.gpuBackend,
+        copy.gpuPowerPollHz,
+        copy.gpuIdleRelease,
+        copy.cpuBackend,
+        copy.cpuPowerPollHz,
+        copy.raplDirs,
+        copy.stateDir,
+        copy.baseline,
+        copy.carriers);
+  }
+
   /** The same with another source of GPUs. */
   public NodeConfig withGpuBackend(GpuBackend backend) {
-    return new NodeConfig(
-        backend,
-        gpuPowerPollHz,
-        gpuIdleRelease,
-        cpuBackend,
-        cpuPowerPollHz,
-        raplDirs,
-        stateDir,
-        baseline,
-        carriers);
+    return with(copy -> copy.gpuBackend = backend);
   }
 
   /** The same with another rate for GPUs, in Hz. */
   public NodeConfig withGpuPowerPollHz(int pollHz) {
-    return new NodeConfig(
-        gpuBackend,
-        pollHz,
-        gpuIdleRelease,
-        cpuBackend,
-        cpuPowerPollHz,
-        raplDirs,
-        stateDir,
-        baseline,
-        carriers);
+    return with(copy -> copy.gpuPowerPollHz = pollHz);
   }
 
   /** The same, letting go of the GPUs' driver after this time without a call, a second or more. */
   public NodeConfig withGpuIdleRelease(Duration idle) {
-    return new NodeConfig(
-        gpuBackend,
-        gpuPowerPollHz,
-        Optional.of(idle),
-        cpuBackend,
-        cpuPowerPollHz,
-        raplDirs,
-        stateDir,
-        baseline,
-        carriers);
+    return with(copy -> copy.gpuIdleRelease = Optional.of(idle));
   }
 
   /** The same with another source of CPUs. */
   public NodeConfig withCpuBackend(CpuBackend backend) {
-    return new NodeConfig(
-        gpuBackend,
-        gpuPowerPollHz,
-        gpuIdleRelease,
-        backend,
-        cpuPowerPollHz,
-        raplDirs,
-        stateDir,
-        baseline,
-        carriers);
+    return with(copy -> copy.cpuBackend = backend);
   }
 
   /** The same with another rate for CPUs, in Hz. */
   public NodeConfig withCpuPowerPollHz(int pollHz) {
-    return new NodeConfig(
-        gpuBackend,
-        gpuPowerPollHz,
-        gpuIdleRelease,
-        cpuBackend,
-        pollHz,
-        raplDirs,
-        stateDir,
-        baseline,
-        carriers);
+    return with(copy -> copy.cpuPowerPollHz = pollHz);
   }
 
   /** The same with {@code dir} as the only directory that may hold RAPL zones. */
   public NodeConfig withRaplDir(Path dir) {
-    return new NodeConfig(
-        gpuBackend,
-        gpuPowerPollHz,
-        gpuIdleRelease,
-        cpuBackend,
-        cpuPowerPollHz,
-        List.of(dir),
-        stateDir,
-        baseline,
-        carriers);
+    return with(copy -> copy.raplDirs = List.of(dir));
   }
 
   /** The same with a directory for what must outlive the process. */
   public NodeConfig withStateDir(Path dir) {
-    return new NodeConfig(
-        gpuBackend,
-        gpuPowerPollHz,
-        gpuIdleRelease,
-        cpuBackend,
-        cpuPowerPollHz,
-        raplDirs,
-        Optional.of(dir),
-        baseline,
-        carriers);
+    return with(copy -> copy.stateDir = Optional.of(dir));
   }
 
   /** The same with so many carriers of virtual threads. */
   public NodeConfig withCarriers(int count) {
-    return new NodeConfig(
-        gpuBackend,
-        gpuPowerPollHz,
-        gpuIdleRelease,
-        cpuBackend,
-        cpuPowerPollHz,
-        raplDirs,
-        stateDir,
-        baseline,
-        count);
+    return with(copy -> copy.carriers = count);
   }
 
   /** Whether a zone in {@link #raplDirs} has a counter that this process may read. */
@@ -217,15 +174,6 @@ public record NodeConfig(
 
   /** The same with other settings of GPUs that leases go back to. */
   public NodeConfig withBaseline(Baseline settings) {
-    return new NodeConfig(
-        gpuBackend,
-        gpuPowerPollHz,
-        gpuIdleRelease,
-        cpuBackend,
-        cpuPowerPollHz,
-        raplDirs,
-        stateDir,
-        settings,
-        carriers);
+    return with(copy -> copy.baseline = settings);
   }
 }

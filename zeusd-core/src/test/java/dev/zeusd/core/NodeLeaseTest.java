@@ -14,7 +14,6 @@ import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -27,9 +26,7 @@ class NodeLeaseTest {
   void aLeaseOfANodeGoesBackToTheBaseline(@TempDir Path dir) throws InterruptedException {
     Baseline baseline =
         new Baseline(
-            List.of(
-                new Baseline.Entry(
-                    Optional.empty(), List.of(new SettingValue.PowerLimit(500_000)))));
+            List.of(new Baseline.Entry(List.of(), List.of(new SettingValue.PowerLimit(500_000)))));
     NodeConfig config = NodeConfig.simulated().withStateDir(dir).withBaseline(baseline);
     try (Node node = Node.open(config)) {
       DeviceWorker<Gpu> gpu = node.gpus().getFirst();

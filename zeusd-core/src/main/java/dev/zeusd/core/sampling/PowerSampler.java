@@ -41,9 +41,10 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   private volatile Board<S> board;
   private volatile boolean closed;
 
+  private volatile int wantedDevices;
+
   // Guarded by the lock.
   private List<Subscription<S>> subscriptions = List.of();
-  private int wantedDevices;
 
   private PowerSampler(
       String kind,
@@ -118,7 +119,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   public Subscription<S> subscribe(Collection<Integer> ids, Runnable onNews) {
     int[] indices = ids.stream().distinct().mapToInt(devices::indexOf).sorted().toArray();
     Subscription<S> subscription =
-        new Subscription<>(this::board, periodNanos, indices, onNews, this::unsubscribe);
+        new Subscription<>(() -> board, periodNanos, indices, onNews, this::unsubscribe);
     if (!add(subscription)) {
       subscription.close();
     }
@@ -145,7 +146,8 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
 
   private void join(int index) {
     if (devices.at(index).join()) {
-      if (wantedDevices++ == 0) {
+      wantedDevices = wantedDevices + 1;
+      if (wantedDevices == 1) {
         ticker.start();
       } else {
         ticker.passNow();
@@ -164,7 +166,8 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       for (int index : subscription.devices()) {
         if (devices.at(index).leave()) {
           board = board.without(index);
-          if (--wantedDevices == 0) {
+          wantedDevices = wantedDevices - 1;
+          if (wantedDevices == 0) {
             ticker.stop();
           }
         }
@@ -174,18 +177,9 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     }
   }
 
-  private Board<S> board() {
-    return board;
-  }
-
   /** Whether anybody is subscribed to a device. */
   public boolean isSubscribed() {
-    lock.lock();
-    try {
-      return wantedDevices > 0;
-    } finally {
-      lock.unlock();
-    }
+    return wantedDevices > 0;
   }
 
   /** Closes all subscriptions: whoever polls returns at once. So do readings that take time. */
@@ -250,14 +244,12 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
    */
   public CompletableFuture<S> read(int id) {
     int index = devices.indexOf(id);
-    Sampled<D, S> device = devices.at(index);
-    return differences
-        .map(
-            reads ->
-                board
-                    .current(index)
-                    .map(CompletableFuture::completedFuture)
-                    .orElseGet(() -> reads.read(device)))
-        .orElseGet(device::readOnce);
+    if (differences.isEmpty()) {
+      return devices.at(index).readOnce();
+    }
+    return board
+        .current(index)
+        .map(CompletableFuture::completedFuture)
+        .orElseGet(() -> differences.get().read(devices.at(index)));
   }
 }

@@ -1,9 +1,9 @@
 package dev.zeusd.core.settings;
 
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.device.GpuSelector;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 
 /**
  * What settings of GPUs are to be when nobody has a lease of them: they are set when the GPUs are
@@ -20,22 +20,18 @@ public record Baseline(List<Entry> entries) {
   /**
    * Settings of some GPUs.
    *
-   * @param gpus their ids, in decimal, or UUIDs; empty for all GPUs
+   * @param gpus which; all, if empty
    * @param values what to set; of settings that are not among them, nothing is said
    */
-  public record Entry(Optional<Set<String>> gpus, List<SettingValue> values) {
+  public record Entry(List<GpuSelector> gpus, List<SettingValue> values) {
     /** Takes copies. */
     public Entry {
-      gpus = gpus.map(Set::copyOf);
+      gpus = List.copyOf(gpus);
       values = List.copyOf(values);
     }
 
     private boolean isOf(GpuInfo gpu) {
-      return gpus.isEmpty() || gpus.get().stream().anyMatch(name -> isNameOf(name, gpu));
-    }
-
-    private static boolean isNameOf(String name, GpuInfo gpu) {
-      return name.equals(Integer.toString(gpu.id())) || gpu.uuid().equals(Optional.of(name));
+      return gpus.isEmpty() || gpus.stream().anyMatch(each -> each.matches(gpu));
     }
   }
 
@@ -53,14 +49,12 @@ public record Baseline(List<Entry> entries) {
         .reduce((earlier, later) -> later);
   }
 
-  /** The ids and UUIDs in it that none of these GPUs has. */
-  List<String> namesOfNone(List<GpuInfo> gpus) {
+  /** What it names in place of one of these GPUs. */
+  List<GpuSelector> selectorsOfNone(List<GpuInfo> gpus) {
     return entries.stream()
         .flatMap(entry -> entry.gpus.stream())
-        .flatMap(Set::stream)
-        .filter(name -> gpus.stream().noneMatch(gpu -> Entry.isNameOf(name, gpu)))
+        .filter(each -> gpus.stream().noneMatch(each::matches))
         .distinct()
-        .sorted()
         .toList();
   }
 

@@ -63,13 +63,13 @@ final class BaselineKeeper {
     List<DeviceWorker<Gpu>> present = gpus.get();
     if (now != checked && !present.isEmpty()) {
       checked = now;
-      now.namesOfNone(present.stream().map(gpu -> gpu.device().info()).toList())
+      now.selectorsOfNone(present.stream().map(gpu -> gpu.device().info()).toList())
           .forEach(
-              name ->
+              selector ->
                   LOG.log(
                       System.Logger.Level.WARNING,
                       "the baseline is about GPU {0}, which is not there",
-                      name));
+                      selector));
     }
     present.forEach(gpu -> look(gpu.device(), now));
   }

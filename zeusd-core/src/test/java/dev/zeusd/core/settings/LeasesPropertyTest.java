@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.zeusd.core.Await;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuSelector;
 import dev.zeusd.core.settings.LeaseRequest.OnEnd;
 import dev.zeusd.core.settings.SettingValue.ClockRange;
 import dev.zeusd.core.worker.DeviceWorker;
@@ -202,7 +203,8 @@ class LeasesPropertyTest {
     baseline.forEach(
         (setting, value) ->
             entries.add(
-                new Baseline.Entry(Optional.of(Set.of(setting.gpuUuid())), List.of(value))));
+                new Baseline.Entry(
+                    List.of(new GpuSelector.Uuid(setting.gpuUuid())), List.of(value))));
     return new Leases(() -> gpus, Optional.of(dir), new Baseline(entries), nanos::get, false);
   }
 

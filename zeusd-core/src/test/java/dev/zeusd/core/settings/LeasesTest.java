@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.zeusd.core.StateDirectory;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuSelector;
 import dev.zeusd.core.settings.LeaseRequest.OnEnd;
 import dev.zeusd.core.settings.Restored.Outcome;
 import dev.zeusd.core.worker.Answer;
@@ -730,11 +731,7 @@ class LeasesTest {
   @Test
   void aBaselineIsSetAtStartAndAfterAReloadAndIsWhatLeasesGoBackTo() {
     Setting limit = setting(0, SettingKey.POWER_LIMIT);
-    Leases leases =
-        open(
-            new Baseline(
-                List.of(
-                    new Baseline.Entry(Optional.of(Set.of("GPU-0")), List.of(limit(240_000))))));
+    Leases leases = open(new Baseline(List.of(of(new GpuSelector.Uuid("gpu-0"), limit(240_000)))));
     step(leases);
     assertEquals(240_000, models.get(0).limitMw);
     write(leases.unleased(), 0, limit(230_000));
@@ -752,12 +749,12 @@ class LeasesTest {
     assertEquals(240_000, models.get(0).limitMw);
   }
 
-  private static Baseline.Entry of(String gpu, SettingValue... values) {
-    return new Baseline.Entry(Optional.of(Set.of(gpu)), List.of(values));
+  private static Baseline.Entry of(GpuSelector gpu, SettingValue... values) {
+    return new Baseline.Entry(List.of(gpu), List.of(values));
   }
 
   private static Baseline.Entry ofAll(SettingValue... values) {
-    return new Baseline.Entry(Optional.empty(), List.of(values));
+    return new Baseline.Entry(List.of(), List.of(values));
   }
 
   @Test
@@ -767,7 +764,9 @@ class LeasesTest {
     Leases leases =
         open(
             new Baseline(
-                List.of(ofAll(limit(240_000), clocks), of("1", limit(250_000), limit(260_000)))));
+                List.of(
+                    ofAll(limit(240_000), clocks),
+                    of(new GpuSelector.Index(1), limit(250_000), limit(260_000)))));
     step(leases);
     assertEquals(240_000, models.get(0).limitMw);
     assertEquals(260_000, models.get(1).limitMw);

@@ -57,7 +57,7 @@ public final class LeaseService implements AutoCloseable {
   public void addTo(Routes routes) {
     routes.post(GPU_CONTROL, "/lease", this::take);
     routes.post(GPU_CONTROL, "/lease/renew", this::renew);
-    routes.stream(GPU_CONTROL, "/lease/hold", this::hold);
+    routes.get(GPU_CONTROL, "/lease/hold", this::hold);
     routes.postOfLeases(
         GPU_CONTROL, "/lease/end", (request, response, requester) -> end(request, response));
     routes.getOfLeases(GPU_CONTROL, "/leases", this::list);

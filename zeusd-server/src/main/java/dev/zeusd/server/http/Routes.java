@@ -115,7 +115,7 @@ public final class Routes {
   }
 
   /** An endpoint of a group that tells something. */
-  void get(ApiGroup group, String path, Endpoint endpoint) {
+  public void get(ApiGroup group, String path, Endpoint endpoint) {
     add(Method.GET, path, group, ofGroup(group, endpoint));
   }
 
@@ -126,20 +126,6 @@ public final class Routes {
 
   private Handler ofGroup(ApiGroup group, Endpoint endpoint) {
     return (request, response) -> endpoint.handle(request, response, access.admit(request, group));
-  }
-
-  /**
-   * An endpoint of a group whose answer lasts: it ends when the token does, or the group may not be
-   * used any more.
-   */
-  public void stream(ApiGroup group, String path, Endpoint endpoint) {
-    get(
-        group,
-        path,
-        (request, response, requester) -> {
-          requester.onlyWhile(rights -> rights.refusalOf(group).isEmpty());
-          endpoint.handle(request, response, requester);
-        });
   }
 
   /** An endpoint that tells about leases: for the group's users, and for admins of leases. */

@@ -1,6 +1,7 @@
 package dev.zeusd.server.stream;
 
 import dev.zeusd.core.settings.Lease;
+import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.Limits;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.TryLater;
@@ -43,7 +44,13 @@ public final class LeaseStreams implements AutoCloseable {
                 + " streams that keep leases, and no more at a time; use POST /lease/renew",
             Limits.LATER);
       }
-      SseStream.serve(shares, request, response, requester, stream -> keep(lease, stream));
+      SseStream.serve(
+          shares,
+          request,
+          response,
+          requester,
+          rights -> rights.refusalOf(ApiGroup.GPU_CONTROL).isEmpty(),
+          stream -> keep(lease, stream));
     } finally {
       open.decrementAndGet();
     }

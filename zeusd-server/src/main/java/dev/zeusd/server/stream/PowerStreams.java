@@ -36,7 +36,7 @@ public final class PowerStreams implements AutoCloseable {
 
   /** Registers the endpoints. */
   public void addTo(Routes routes) {
-    routes.stream(
+    routes.get(
         ApiGroup.GPU_READ,
         "/gpu/stream_power",
         handler(
@@ -44,7 +44,7 @@ public final class PowerStreams implements AutoCloseable {
             DevicesById.gpus(node),
             node::gpuSet,
             new Dialects<>(SampleJson::gpu, WireJson::gpuPower)));
-    routes.stream(
+    routes.get(
         ApiGroup.CPU_READ,
         "/cpu/stream_power",
         handler(
@@ -82,12 +82,12 @@ public final class PowerStreams implements AutoCloseable {
           List.copyOf(devices.wanted(query, idsParameter, now.devices(), requester));
       StreamFormat format =
           query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
-      requester.onlyWhile(devices.needed(ids));
       SseStream.serve(
           shares,
           request,
           response,
           requester,
+          devices.needed(ids),
           stream -> {
             join(stream, now.power(), ids, format, dialects.of(format));
             stream.sleepUntilEnded();

@@ -1,5 +1,6 @@
 package dev.zeusd.server.stream;
 
+import dev.zeusd.server.auth.Rights;
 import dev.zeusd.server.connection.Connection;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.http.Requester;
@@ -14,6 +15,7 @@ import java.time.Instant;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 
 /**
  * One client's stream of server-sent events.
@@ -65,8 +67,10 @@ final class SseStream implements Connection.Stream {
   }
 
   /**
-   * Answers a request by a stream. Throws when that is over, since nothing can follow.
+   * Answers a request by a stream. Throws when that is over, since nothing can follow; also when
+   * the token ends, or rules change and do not allow it any more.
    *
+   * @param isAllowed what the stream needs
    * @param action what is done with it, until it is over
    */
   static void serve(
@@ -74,7 +78,9 @@ final class SseStream implements Connection.Stream {
       ServerRequest request,
       ServerResponse response,
       Requester requester,
+      Predicate<Rights> isAllowed,
       Consumer<SseStream> action) {
+    requester.onlyWhile(isAllowed);
     Connection connection = requester.connection();
     shares.openStream(connection);
     try {
