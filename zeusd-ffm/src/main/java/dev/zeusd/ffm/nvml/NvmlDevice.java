@@ -3,7 +3,6 @@ package dev.zeusd.ffm.nvml;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.zeusd.ffm.driver.CallGate;
 import dev.zeusd.ffm.nvml.raw.Nvml;
 import dev.zeusd.ffm.nvml.raw.nvmlPciInfo_t;
 import java.lang.foreign.Arena;
@@ -17,9 +16,6 @@ import java.util.Arrays;
  * allocates nothing. Errors of NVML come as {@link NvmlException}, and so does what the driver
  * leaves untouched and, but for the energy, what has all bits set. NVML counts in {@code unsigned
  * int}; here all values are {@code long} and not negative, but for the energy counter.
- *
- * <p>After NVML was initialised anew, such as after a reload of the driver, the GPU is looked for
- * where it was, and then everywhere, because indices may have changed.
  */
 public final class NvmlDevice {
   private static final int MAX_CLOCKS = 1024;
@@ -27,25 +23,16 @@ public final class NvmlDevice {
   /** No energy that a counter shows by itself. */
   private static final long UNTOUCHED = 0x5EED_5EED_5EED_5EEDL;
 
-  private final NvmlLibrary library;
   private final NvmlPlace place;
-  private final CallGate.Caller caller = new CallGate.Caller();
+  private final NvmlHandle handle;
   private final MemorySegment words = Arena.ofAuto().allocate(JAVA_LONG, 2);
   private final PowerField power = new PowerField();
-  private final NvmlSensors sensors = new NvmlSensors(this);
+  private final NvmlSensors sensors;
 
-  private MemorySegment handle = MemorySegment.NULL;
-  private int handleGeneration = -1;
-  private int calledGeneration;
-
-  private volatile long answeredNanos;
-
-  /** Whether it has never answered, or was gone the last time. */
-  private volatile boolean gone = true;
-
-  NvmlDevice(NvmlLibrary library, int index, String uuid) {
-    this.library = library;
-    this.place = new NvmlPlace(index, uuid);
+  NvmlDevice(NvmlPlace place, NvmlHandle handle) {
+    this.place = place;
+    this.handle = handle;
+    this.sensors = new NvmlSensors(handle);
   }
 
   // ---- What it is ----
@@ -65,7 +52,7 @@ public final class NvmlDevice {
   private String text(NvmlFunction function, int size) throws NvmlException {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment text = call.allocate(size);
-      run(function, (calls, device) -> calls.call(function, device, text, size));
+      handle.run(function, (calls, device) -> calls.call(function, device, text, size));
       return NvmlText.read(function, text);
     }
   }
@@ -79,7 +66,7 @@ public final class NvmlDevice {
   public PciAddress pciAddress() throws NvmlException {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment pci = PciAddress.untouched(call);
-      run(
+      handle.run(
           NvmlFunction.GET_PCI_INFO,
           (calls, device) -> calls.call(NvmlFunction.GET_PCI_INFO, device, pci));
       PciAddress address = PciAddress.of(pci);
@@ -111,13 +98,13 @@ public final class NvmlDevice {
 
   /** The power that the GPU draws at this moment, in mW ({@code NVML_FI_DEV_POWER_INSTANT}). */
   public long instantPowerMw() throws NvmlException {
-    run(NvmlFunction.GET_FIELD_VALUES, this::askForGpuPower);
+    handle.run(NvmlFunction.GET_FIELD_VALUES, this::askForGpuPower);
     return power.powerMw();
   }
 
   /** The same of the module that carries it, with its CPU and memory (Grace Hopper). */
   public long modulePowerMw() throws NvmlException {
-    run(NvmlFunction.GET_FIELD_VALUES, this::askForModulePower);
+    handle.run(NvmlFunction.GET_FIELD_VALUES, this::askForModulePower);
     return power.powerMw();
   }
 
@@ -140,7 +127,7 @@ public final class NvmlDevice {
   /** Energy since the driver was loaded, in mJ, as unsigned 64 bits. */
   public long totalEnergyMj() throws NvmlException {
     words.set(JAVA_LONG, 0, UNTOUCHED);
-    run(
+    handle.run(
         NvmlFunction.GET_TOTAL_ENERGY,
         (calls, device) -> calls.call(NvmlFunction.GET_TOTAL_ENERGY, device, words));
     long energyMj = words.get(JAVA_LONG, 0);
@@ -167,7 +154,7 @@ public final class NvmlDevice {
     words.set(JAVA_LONG, 0, -1);
     NvmlFunction function = NvmlFunction.GET_POWER_LIMIT_CONSTRAINTS;
     MemorySegment second = words.asSlice(JAVA_INT.byteSize());
-    run(function, (calls, device) -> calls.call(function, device, words, second));
+    handle.run(function, (calls, device) -> calls.call(function, device, words, second));
     return new Range(toldWord(function, 0), toldWord(function, 1));
   }
 
@@ -186,7 +173,7 @@ public final class NvmlDevice {
 
   /** Sets the power limit, in mW (an {@code unsigned int}). Needs root. */
   public void setPowerLimitMw(long limitMw) throws NvmlException {
-    run(
+    handle.run(
         NvmlFunction.SET_POWER_LIMIT,
         (calls, device) -> calls.call(NvmlFunction.SET_POWER_LIMIT, device, (int) limitMw));
   }
@@ -194,12 +181,12 @@ public final class NvmlDevice {
   /** Sets the persistence mode. Needs root. */
   public void setPersistenceMode(boolean enabled) throws NvmlException {
     int mode = enabled ? Nvml.NVML_FEATURE_ENABLED() : Nvml.NVML_FEATURE_DISABLED();
-    run(
+    handle.run(
         NvmlFunction.SET_PERSISTENCE_MODE,
         (calls, device) -> calls.call(NvmlFunction.SET_PERSISTENCE_MODE, device, mode));
     if (!enabled) {
       // NVIDIA's reference: on a GPU that is coherent with the CPU, this ends the handle.
-      handleGeneration = -1;
+      handle.renew();
     }
   }
 
@@ -214,19 +201,20 @@ public final class NvmlDevice {
   }
 
   private void lockClocks(NvmlFunction function, long minMhz, long maxMhz) throws NvmlException {
-    run(function, (calls, device) -> calls.call(function, device, (int) minMhz, (int) maxMhz));
+    handle.run(
+        function, (calls, device) -> calls.call(function, device, (int) minMhz, (int) maxMhz));
   }
 
   /** Gives the graphics clock back to the driver. Needs root. */
   public void resetGpuLockedClocks() throws NvmlException {
-    run(
+    handle.run(
         NvmlFunction.RESET_GPU_LOCKED_CLOCKS,
         (calls, device) -> calls.call(NvmlFunction.RESET_GPU_LOCKED_CLOCKS, device));
   }
 
   /** Gives the memory clock back to the driver. Needs root. */
   public void resetMemoryLockedClocks() throws NvmlException {
-    run(
+    handle.run(
         NvmlFunction.RESET_MEM_LOCKED_CLOCKS,
         (calls, device) -> calls.call(NvmlFunction.RESET_MEM_LOCKED_CLOCKS, device));
   }
@@ -256,7 +244,7 @@ public final class NvmlDevice {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment count = call.allocateFrom(JAVA_INT, MAX_CLOCKS);
       MemorySegment list = call.allocate(JAVA_INT, MAX_CLOCKS).fill((byte) -1);
-      run(function, (calls, device) -> clocksCall.run(calls, device, count, list));
+      handle.run(function, (calls, device) -> clocksCall.run(calls, device, count, list));
       int clocks = count.get(JAVA_INT, 0);
       if (clocks < 1 || clocks > MAX_CLOCKS) {
         throw new NvmlException(function, Integer.toUnsignedString(clocks) + " clocks");
@@ -270,17 +258,10 @@ public final class NvmlDevice {
     }
   }
 
-  // ---- Calls ----
-
-  /** A call with the device's handle; gives NVML's result code. */
-  interface Call {
-    int run(NvmlCalls calls, MemorySegment device) throws NvmlException;
-  }
-
   /** An {@code unsigned int}. */
   private long number(NvmlFunction function) throws NvmlException {
     words.set(JAVA_LONG, 0, -1);
-    run(function, (calls, device) -> calls.call(function, device, words));
+    handle.run(function, (calls, device) -> calls.call(function, device, words));
     return toldWord(function, 0);
   }
 
@@ -295,57 +276,5 @@ public final class NvmlDevice {
           function, value == -1 ? "all bits set" : Integer.toUnsignedString(value));
     }
     return value;
-  }
-
-  /** Makes a call; whatever becomes of the library, the handle is a good one. */
-  void run(NvmlFunction function, Call call) throws NvmlException {
-    try {
-      runInside(function, call);
-    } catch (NvmlException e) {
-      // What came of a handle that was outdated meanwhile says nothing about the device.
-      if (library.initialisations() == calledGeneration) {
-        if (!isGone(e.result())) {
-          throw e;
-        }
-        gone = true;
-        library.trouble(this, calledGeneration, e.result());
-        // Also where nothing was reset: NVML looks for the GPU when its handle is got.
-        handleGeneration = -1;
-      }
-      runInside(function, call);
-    }
-  }
-
-  private void runInside(NvmlFunction function, Call call) throws NvmlException {
-    NvmlCalls calls = library.session().enter(caller);
-    try {
-      calledGeneration = library.initialisations();
-      if (handleGeneration != calledGeneration) {
-        handle = place.find(calls, calledGeneration);
-        handleGeneration = calledGeneration;
-      }
-      function.check(call.run(calls, handle));
-    } finally {
-      library.session().leave(caller);
-    }
-    answeredNanos = System.nanoTime();
-    if (gone) {
-      gone = false;
-      library.recovered();
-    }
-  }
-
-  /** Whether NVML does not know, or does not reach, the device with this result. */
-  public static boolean isGone(NvmlReturn result) {
-    return switch (result) {
-      case UNINITIALIZED, DRIVER_NOT_LOADED, GPU_IS_LOST, GPU_NOT_FOUND, LIB_RM_VERSION_MISMATCH ->
-          true;
-      default -> false;
-    };
-  }
-
-  /** Whether its last call worked, not longer ago than {@code nanos}. From any thread. */
-  boolean hasAnswered(long nanos) {
-    return !gone && System.nanoTime() - answeredNanos < nanos;
   }
 }

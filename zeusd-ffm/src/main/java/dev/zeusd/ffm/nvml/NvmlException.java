@@ -49,7 +49,7 @@ public final class NvmlException extends DriverException {
       case INVALID_ARGUMENT, FREQ_NOT_SUPPORTED -> Kind.INVALID_ARGUMENT;
       case NOT_SUPPORTED, FUNCTION_NOT_FOUND -> Kind.NOT_SUPPORTED;
       case NO_PERMISSION -> Kind.NO_PERMISSION;
-      default -> NvmlDevice.isGone(result) ? Kind.GONE : Kind.FAILED;
+      default -> NvmlHandle.isGone(result) ? Kind.GONE : Kind.FAILED;
     };
   }
 

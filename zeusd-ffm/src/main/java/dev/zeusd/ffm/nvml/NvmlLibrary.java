@@ -29,7 +29,7 @@ public final class NvmlLibrary implements AutoCloseable {
   private static final long MAX_GPUS = 256;
 
   private final NvmlSession session;
-  private final List<NvmlDevice> devices = new CopyOnWriteArrayList<>();
+  private final List<NvmlHandle> handles = new CopyOnWriteArrayList<>();
 
   /** For trouble of single devices; guarded by itself. */
   private final BackOff resets = new BackOff(0, 1_000_000_000L, 30_000_000_000L);
@@ -107,7 +107,7 @@ public final class NvmlLibrary implements AutoCloseable {
     try {
       return Optional.of(uuidOf(calls, device));
     } catch (NvmlException e) {
-      return NvmlDevice.isGone(e.result()) ? Optional.empty() : Optional.of("");
+      return NvmlHandle.isGone(e.result()) ? Optional.empty() : Optional.of("");
     }
   }
 
@@ -151,9 +151,10 @@ public final class NvmlLibrary implements AutoCloseable {
 
   /** The same for the GPU with this UUID, wherever it is. */
   public NvmlDevice device(int index, String uuid) {
-    NvmlDevice device = new NvmlDevice(this, index, uuid);
-    devices.add(device);
-    return device;
+    NvmlPlace place = new NvmlPlace(index, uuid);
+    NvmlHandle handle = new NvmlHandle(this, place);
+    handles.add(handle);
+    return new NvmlDevice(place, handle);
   }
 
   /** Handle of a device, for who has passed the gate. */
@@ -220,7 +221,7 @@ public final class NvmlLibrary implements AutoCloseable {
    * @param seen what a call came back with that began in {@code seenGeneration}
    * @throws NvmlException what {@code nvmlInit_v2} returned
    */
-  void trouble(NvmlDevice device, int seenGeneration, NvmlReturn seen) throws NvmlException {
+  void trouble(NvmlHandle device, int seenGeneration, NvmlReturn seen) throws NvmlException {
     if (!session.isOpen()) {
       // Known already, and tried again when a call needs it.
       return;
@@ -246,8 +247,8 @@ public final class NvmlLibrary implements AutoCloseable {
     }
   }
 
-  private boolean isAlone(NvmlDevice device) {
-    return devices.stream().noneMatch(other -> other != device && other.hasAnswered(LATELY_NANOS));
+  private boolean isAlone(NvmlHandle device) {
+    return handles.stream().noneMatch(other -> other != device && other.hasAnswered(LATELY_NANOS));
   }
 
   private boolean isTimeToReset() {

@@ -23,10 +23,10 @@ public final class NvmlSensors {
 
   private static final int MAX_C = 300;
 
-  private final NvmlDevice device;
+  private final NvmlHandle device;
   private final MemorySegment answer = Arena.ofAuto().allocate(JAVA_LONG, 8);
 
-  NvmlSensors(NvmlDevice device) {
+  NvmlSensors(NvmlHandle device) {
     this.device = device;
   }
 

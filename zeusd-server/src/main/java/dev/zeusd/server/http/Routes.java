@@ -209,7 +209,7 @@ public final class Routes {
 
   /** Whether the client speaks HTTP/1.0, and cannot be answered in chunks. */
   public static boolean isHttp10(ServerRequest request) {
-    return request.headers().contains(RequestHeads.VERSION);
+    return request.headers().contains(HeadRewriter.VERSION);
   }
 
   /** Whether the answer is to have no body. */
