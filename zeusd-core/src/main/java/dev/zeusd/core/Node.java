@@ -2,6 +2,7 @@ package dev.zeusd.core;
 
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.energy.EnergyMeter;
 import dev.zeusd.core.nvml.NvmlBackend;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
@@ -56,6 +57,9 @@ public final class Node implements AutoCloseable {
   /** Made when it is asked for, under the lock of this. */
   private volatile Optional<Leases> leases = Optional.empty();
 
+  /** The same. */
+  private volatile Optional<EnergyMeter> energy = Optional.empty();
+
   /** Guarded by this. */
   private boolean closed;
 
@@ -75,7 +79,7 @@ public final class Node implements AutoCloseable {
               cpuBackends,
               found -> found.stream().map(cpu -> GuardedCpu.startWorker(cpu, carriers)).toList(),
               workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz()));
-      gpuBackends.forEach(each -> each.keepOpenWhile(this::hasSettings));
+      gpuBackends.forEach(each -> each.keepOpenWhile(() -> hasSettings() || measuresGpus()));
     } catch (RuntimeException | Error e) {
       gpuBackends.forEach(Backend::close);
       cpuBackends.forEach(Backend::close);
@@ -233,6 +237,8 @@ public final class Node implements AutoCloseable {
     STREAMED,
     /** A lease holds settings, or they have to be put back: the driver might forget them. */
     LEASED,
+    /** An energy window measures GPUs, so that it would be opened again at once. */
+    MEASURED,
     /** A call seems to hang, so that it cannot be let go of. */
     BUSY
   }
@@ -243,6 +249,9 @@ public final class Node implements AutoCloseable {
    * persistence mode is off, the driver forgets the power limits that were set.
    */
   public Release releaseGpus() {
+    if (measuresGpus()) {
+      return Release.MEASURED;
+    }
     if (gpus.power().isSubscribed()) {
       return Release.STREAMED;
     }
@@ -256,6 +265,10 @@ public final class Node implements AutoCloseable {
     return leases.isPresent() && leases.get().isInUse();
   }
 
+  private boolean measuresGpus() {
+    return energy.isPresent() && energy.get().measuresGpus();
+  }
+
   /**
    * Who may change which settings of the {@link #gpus}, and how they come back. The first call goes
    * on with what an earlier process has left in the state directory, if there is one; without such
@@ -266,15 +279,44 @@ public final class Node implements AutoCloseable {
   public Leases leases() {
     if (leases.isEmpty()) {
       synchronized (this) {
-        if (closed && leases.isEmpty()) {
-          throw new IllegalStateException("the node is closed");
-        }
         if (leases.isEmpty()) {
+          requireOpen();
           leases = Optional.of(new Leases(this::gpus, config.stateDir(), config.baseline()));
         }
       }
     }
     return leases.get();
+  }
+
+  /**
+   * Measures the energy of the devices over time. The first call goes on with the windows that an
+   * earlier process has left open in the state directory, if there are any.
+   *
+   * @throws IllegalStateException if the node is closed and there was no such call before
+   */
+  public EnergyMeter energy() {
+    if (energy.isEmpty()) {
+      synchronized (this) {
+        if (energy.isEmpty()) {
+          requireOpen();
+          energy = Optional.of(new EnergyMeter(this::gpuSet, this::cpuSet, config.stateDir()));
+        }
+      }
+    }
+    return energy.get();
+  }
+
+  /** As {@link #energy}, if an earlier process has left windows open; else this does nothing. */
+  public void resumeEnergyWindows() {
+    if (EnergyMeter.hasLeftWindows(config.stateDir())) {
+      energy();
+    }
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the node is closed");
+    }
   }
 
   /**
@@ -309,8 +351,8 @@ public final class Node implements AutoCloseable {
   }
 
   /**
-   * Ends all leases and closes all subscriptions, the devices' threads and the backends. Commands
-   * that wait are refused. Idempotent.
+   * Ends all leases, saves energy windows, and closes all subscriptions, the devices' threads and
+   * the backends. Commands that wait are refused. Idempotent.
    */
   @Override
   public void close() {
@@ -318,6 +360,7 @@ public final class Node implements AutoCloseable {
       closed = true;
     }
     leases.ifPresent(Leases::close);
+    energy.ifPresent(EnergyMeter::close);
     List<DeviceWorker<?>> workers = new ArrayList<>(gpus.endSampling());
     workers.addAll(cpus.endSampling());
     DeviceWorker.closeAll(workers);

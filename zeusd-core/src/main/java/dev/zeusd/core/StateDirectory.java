@@ -286,6 +286,15 @@ public final class StateDirectory {
     }
   }
 
+  /**
+   * Removes a file, if it is there.
+   *
+   * @throws IOException if that fails
+   */
+  public synchronized void remove(String name) throws IOException {
+    Files.deleteIfExists(dir.resolve(name));
+  }
+
   private IOException isGone() {
     return new FileSystemException(
         dir.toString(), null, "its directory is gone; make it again, or restart zeusd");

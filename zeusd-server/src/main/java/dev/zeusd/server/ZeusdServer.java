@@ -11,6 +11,7 @@ import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.http.Access;
 import dev.zeusd.server.http.CpuReadService;
 import dev.zeusd.server.http.DiscoveryService;
+import dev.zeusd.server.http.EnergyService;
 import dev.zeusd.server.http.ErrorMapper;
 import dev.zeusd.server.http.GpuControlService;
 import dev.zeusd.server.http.GpuReadService;
@@ -174,6 +175,9 @@ public final class ZeusdServer implements AutoCloseable {
       node.leases();
     }
     new CpuReadService(node).addTo(routes);
+    new EnergyService(node).addTo(routes);
+    // What an earlier daemon was measuring goes on, whether anybody asks or not.
+    node.resumeEnergyWindows();
     streams.addTo(routes);
     Metrics metrics = new Metrics(node, routes.requests(), shares::openStreams, hasLeases);
     new MetricsService(metrics).addTo(routes);

@@ -431,4 +431,24 @@ class GrantsTest {
     assertTrue(refused > 10 && reached.size() > 10, () -> refusals + " and " + reached.size());
     assertFalse(asked.isEmpty());
   }
+
+  @Test
+  void anEnergyWindowMeasuresWhatMayBeRead() throws IOException {
+    Grant own = grant("uid:" + OWN_UID, Set.of(ApiGroup.GPU_READ), 1);
+    try (TestServer server =
+        TestServer.start(Transport.UDS, GPU_GROUPS, Optional.empty(), policy(own))) {
+      request(server, "POST", "/energy/begin?gpu_ids=0,1").assertError(403, "GPU 0");
+      RawResponse begun = request(server, "POST", "/energy/begin");
+      assertEquals(201, begun.status(), begun::toString);
+      String id = begun.body().replaceFirst("\\{\"window_id\":\"([0-9a-f]{32})\".*", "$1");
+      String energy = request(server, "GET", "/energy/window?window_id=" + id).body();
+      assertTrue(energy.contains("\"gpus\":{\"1\":{"), energy);
+      Grant others = grant("uid:" + OWN_UID, Set.of(ApiGroup.GPU_READ), 0);
+      server.replaceAccess(Optional.empty(), policy(others));
+      request(server, "POST", "/energy/end?window_id=" + id).assertError(403, "GPU 1");
+      Grant nothing = grant("uid:" + OWN_UID, Set.of(ApiGroup.GPU_CONTROL));
+      server.replaceAccess(Optional.empty(), policy(nothing));
+      request(server, "POST", "/energy/begin").assertError(403, "gpu-read");
+    }
+  }
 }

@@ -135,19 +135,19 @@ final class TestServer implements AutoCloseable {
 
   /** All there is: the GPUs of the fake, and the RAPL zones in {@code raplDir}. */
   static TestServer startAll(Transport transport, Path raplDir) throws IOException {
+    return startAll(transport, raplDir, Optional.empty());
+  }
+
+  /** The same with tokens. */
+  static TestServer startAll(Transport transport, Path raplDir, Optional<Tokens> tokens)
+      throws IOException {
     Node node =
         Node.open(
             NodeConfig.defaults()
                 .withGpuBackend(GpuBackend.NVML)
                 .withCpuBackend(CpuBackend.RAPL)
                 .withRaplDir(raplDir));
-    return start(
-        transport,
-        node,
-        true,
-        EnumSet.allOf(ApiGroup.class),
-        StreamFormat.SAMPLE,
-        Optional.empty());
+    return start(transport, node, true, EnumSet.allOf(ApiGroup.class), StreamFormat.SAMPLE, tokens);
   }
 
   /** All that {@code node} has, which stays open. */

@@ -122,4 +122,14 @@ public final class Board<S extends PowerSample> {
     }
     return samples;
   }
+
+  /** The same one by one, with the times of their reading. */
+  void forEachCurrent(int[] devices, Subscription.Visitor<? super S> visitor) {
+    for (int device : devices) {
+      Entry<S> entry = entries[device];
+      if (entry != null && entry.answers) {
+        visitor.visit(entry.sample, entry.readNanos);
+      }
+    }
+  }
 }

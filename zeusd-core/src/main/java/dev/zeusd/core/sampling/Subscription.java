@@ -103,6 +103,21 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     return board.current(devices);
   }
 
+  /** Takes a sample. */
+  public interface Visitor<S> {
+    /**
+     * Takes one.
+     *
+     * @param readNanos when the device was read, by {@link System#nanoTime}
+     */
+    void visit(S sample, long readNanos);
+  }
+
+  /** As {@link #current()}, with the time of the clock that nobody sets; allocates nothing. */
+  public void forEachCurrent(Visitor<? super S> visitor) {
+    board().forEachCurrent(devices, visitor);
+  }
+
   /** What is known now, for those who share this subscription. */
   public Board<S> board() {
     return source.get();

@@ -182,6 +182,15 @@ public final class Access {
     return requester;
   }
 
+  /** The same for an endpoint of several groups, of which this one needs one. */
+  Requester admitToAny(ServerRequest request, Set<ApiGroup> groups) {
+    Requester requester = identify(request);
+    if (groups.stream().noneMatch(requester::mayUse)) {
+      requester.require(groups.iterator().next());
+    }
+    return requester;
+  }
+
   static HttpException forbidden(String why) {
     return new HttpException(why, Status.FORBIDDEN_403, true);
   }

@@ -1,6 +1,7 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.energy.WindowException;
 import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.server.connection.TryLater;
@@ -44,6 +45,7 @@ public final class ErrorMapper {
     routing
         .error(DeviceErrors.class, ErrorMapper::sendDeviceErrors)
         .error(LeaseException.class, ErrorMapper::sendLeaseError)
+        .error(WindowException.class, ErrorMapper::sendWindowError)
         .error(HttpException.class, ErrorMapper::send)
         .error(
             Throwable.class,
@@ -99,6 +101,23 @@ public final class ErrorMapper {
       case LeaseException.NotSaved lost ->
           send(request, response, Status.INTERNAL_SERVER_ERROR_500, WireJson.error(e.getMessage()));
     }
+  }
+
+  private static void sendWindowError(
+      ServerRequest request, ServerResponse response, WindowException e) {
+    HttpException answer =
+        switch (e) {
+          case WindowException.Ended ended ->
+              new HttpException(e.getMessage(), Status.GONE_410, true);
+          case WindowException.TooMany full ->
+              TryLater.refusal(Status.TOO_MANY_REQUESTS_429, e.getMessage(), Duration.ofMinutes(1));
+          case WindowException.NoDevices none ->
+              TryLater.refusal(
+                  Status.SERVICE_UNAVAILABLE_503,
+                  e.getMessage() + "; GET /discover says why",
+                  Answer.PATIENCE);
+        };
+    send(request, response, answer);
   }
 
   /** What Helidon itself refuses before there is a request. */

@@ -129,6 +129,12 @@ public final class GpuControlService {
               "leases hold settings of GPUs, which the driver might forget; GET /leases shows them",
               Status.CONFLICT_409,
               true);
+      case MEASURED ->
+          throw new HttpException(
+              "an energy window measures GPUs, which would open the driver again at once; end it"
+                  + " first: GET /energy/windows shows them, all of them to root",
+              Status.CONFLICT_409,
+              true);
       case STREAMED ->
           throw new HttpException(
               "power of GPUs is being streamed, which would open the driver again at once; end the"

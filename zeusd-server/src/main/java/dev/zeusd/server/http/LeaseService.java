@@ -67,9 +67,9 @@ public final class LeaseService implements AutoCloseable {
     Query query = Query.of(request, Set.of(GPU_IDS, KEYS, TTL_S, WAIT_S, ON_END));
     Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
     Set<SettingKey> keys = keys(query);
-    Duration ttl = seconds(query, TTL_S, 1, LeaseRequest.MAX_TTL.toSeconds());
+    Duration ttl = query.seconds(TTL_S, 1, LeaseRequest.MAX_TTL.toSeconds());
     Duration patience =
-        query.optional(WAIT_S).isPresent() ? seconds(query, WAIT_S, 0, MAX_WAIT_S) : Duration.ZERO;
+        query.optional(WAIT_S).isPresent() ? query.seconds(WAIT_S, 0, MAX_WAIT_S) : Duration.ZERO;
     OnEnd onEnd = query.optional(ON_END).map(text -> onEnd(query, text)).orElse(OnEnd.RESTORE);
     requester.requireSettings(gpus.gpuInfos(ids), keys);
     Leases leases = node.leases();
@@ -120,14 +120,6 @@ public final class LeaseService implements AutoCloseable {
       keys.add(key.get());
     }
     return keys;
-  }
-
-  private static Duration seconds(Query query, String name, long min, long max) {
-    long seconds = query.u32(name);
-    if (seconds < min || seconds > max) {
-      throw query.malformed(name, "is out of range (" + min + " to " + max + ")");
-    }
-    return Duration.ofSeconds(seconds);
   }
 
   private static OnEnd onEnd(Query query, String text) {

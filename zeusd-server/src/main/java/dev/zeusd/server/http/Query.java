@@ -5,6 +5,7 @@ import io.helidon.webserver.http.ServerRequest;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -135,6 +136,15 @@ public final class Query {
       throw malformed(name, "is out of range (0 to " + MAX_U32 + ")");
     }
     return Long.parseLong(value);
+  }
+
+  /** A number of seconds within a range. */
+  Duration seconds(String name, long min, long max) {
+    long seconds = u32(name);
+    if (seconds < min || seconds > max) {
+      throw malformed(name, "is out of range (" + min + " to " + max + ")");
+    }
+    return Duration.ofSeconds(seconds);
   }
 
   /**

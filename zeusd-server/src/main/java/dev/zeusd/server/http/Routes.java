@@ -143,19 +143,56 @@ public final class Routes {
         endpoint.handle(request, response, access.admitToLeases(request, group));
   }
 
+  /** An endpoint that tells something of several groups, for users of one of them at least. */
+  void get(Set<ApiGroup> groups, String path, RightsHandler handler) {
+    add(Method.GET, path, groups, handler);
+  }
+
+  /** An endpoint that changes something of several groups, for users of one of them at least. */
+  void post(Set<ApiGroup> groups, String path, RightsHandler handler) {
+    add(Method.POST, path, groups, handler);
+  }
+
+  private void add(Method method, String path, Set<ApiGroup> groups, RightsHandler handler) {
+    Set<ApiGroup> there = EnumSet.copyOf(groups);
+    there.retainAll(enabled);
+    if (there.isEmpty()) {
+      addDisabled(path, groups.iterator().next());
+      return;
+    }
+    add(
+        method,
+        path,
+        (request, response) -> {
+          Requester requester = access.admitToAny(request, there);
+          Set<ApiGroup> own = EnumSet.copyOf(there);
+          own.removeIf(group -> !requester.mayUse(group));
+          handler.handle(request, response, requester, own);
+        });
+  }
+
   private void add(Method method, String path, ApiGroup group, Handler handler) {
     if (enabled.contains(group)) {
       add(method, path, handler);
-      return;
+    } else {
+      addDisabled(path, group);
     }
+  }
+
+  private void addDisabled(String path, ApiGroup group) {
     routing.any(
         path,
         (request, response) -> {
-          throw new HttpException(
-              "API group " + group.wireName() + " is not enabled on this daemon",
-              Status.NOT_FOUND_404,
-              true);
+          throw notEnabled(group);
         });
+  }
+
+  /** What is said of an endpoint of a group that is not enabled. */
+  static HttpException notEnabled(ApiGroup group) {
+    return new HttpException(
+        "API group " + group.wireName() + " is not enabled on this daemon",
+        Status.NOT_FOUND_404,
+        true);
   }
 
   private void add(Method method, String path, Handler handler) {

@@ -1,0 +1,226 @@
+package dev.zeusd.core.energy;
+
+import dev.zeusd.core.energy.WindowEnergy.Method;
+import dev.zeusd.core.energy.WindowEnergy.OfCpu;
+import dev.zeusd.core.energy.WindowEnergy.OfGpu;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+
+/**
+ * The energy of some devices from a moment on. It goes on until it is ended, by whoever knows its
+ * id, or its time is over; also when this process dies, and another one with the same state
+ * directory begins.
+ *
+ * <p>Thread-safe.
+ */
+public final class EnergyWindow implements AutoCloseable {
+  private static final double UJ_PER_MJ = 1e3;
+
+  private final EnergyMeter meter;
+  private final Facts facts;
+
+  /** Each is guarded by this. */
+  private final List<Span> spans;
+
+  /**
+   * What does not change.
+   *
+   * @param startedMs when it began, in ms since 1970
+   * @param beginNanos the same by the meter's clock
+   * @param expiresNanos when its time is over
+   */
+  record Facts(
+      String id, String name, String owner, long startedMs, long beginNanos, long expiresNanos) {
+    private String text() {
+      return String.join(
+          " ",
+          "window",
+          id,
+          SavedWindows.encode(owner),
+          SavedWindows.encode(name),
+          Long.toString(startedMs),
+          Long.toString(beginNanos),
+          Long.toString(expiresNanos));
+    }
+  }
+
+  /** It has not looked at its devices so far. */
+  EnergyWindow(EnergyMeter meter, Facts facts, List<Span> spans) {
+    this.meter = meter;
+    this.facts = facts;
+    this.spans = List.copyOf(spans);
+  }
+
+  /** What others find it by, with {@link EnergyMeter#find}; nobody can guess it. */
+  public String id() {
+    return facts.id;
+  }
+
+  /** What its owner calls it; may be empty. */
+  public String name() {
+    return facts.name;
+  }
+
+  /** Whose it is, in words. */
+  public String owner() {
+    return facts.owner;
+  }
+
+  /** When it began, in ms since 1970. */
+  public long startedMs() {
+    return facts.startedMs;
+  }
+
+  /** How long it stays open if nobody ends it. */
+  public Duration expiresIn() {
+    return Duration.ofNanos(Math.max(0, facts.expiresNanos - meter.now()));
+  }
+
+  boolean isExpired(long nowNanos) {
+    return nowNanos - facts.expiresNanos >= 0;
+  }
+
+  /** The GPUs that it measures, by id. */
+  public Set<Integer> gpuIds() {
+    return ids(MeteredGpu.class);
+  }
+
+  /** The CPUs that it measures, by id. */
+  public Set<Integer> cpuIds() {
+    return ids(MeteredCpu.class);
+  }
+
+  private Set<Integer> ids(Class<? extends MeteredDevice> kind) {
+    return devices().stream()
+        .filter(kind::isInstance)
+        .map(MeteredDevice::id)
+        .collect(Collectors.toCollection(TreeSet::new));
+  }
+
+  Collection<MeteredDevice> devices() {
+    return spans.stream().map(Span::device).distinct().toList();
+  }
+
+  /**
+   * Reads the devices, and tells the energy so far. A device that cannot be read costs only itself.
+   *
+   * @throws WindowException.Ended if it has been ended
+   */
+  public WindowEnergy soFar() {
+    meter.find(id());
+    return read();
+  }
+
+  /**
+   * The same, and ends it.
+   *
+   * @throws WindowException.Ended if it has been ended
+   */
+  public WindowEnergy end() {
+    WindowEnergy energy = soFar();
+    meter.remove(this);
+    return energy;
+  }
+
+  /** Ends it, whatever it has measured. Idempotent. */
+  @Override
+  public void close() {
+    try {
+      meter.remove(this);
+    } catch (WindowException.Ended e) {
+      // So be it.
+    }
+  }
+
+  /** Looks where its devices stand, of those that have answered since it began. */
+  synchronized boolean begin() {
+    boolean isNew = false;
+    for (Span span : spans) {
+      isNew |= span.tryBegin(facts.beginNanos);
+    }
+    return isNew;
+  }
+
+  private WindowEnergy read() {
+    long askedNanos = meter.now();
+    meter.read(devices());
+    begin();
+    return energy(askedNanos, Duration.ofNanos(askedNanos - facts.beginNanos));
+  }
+
+  private synchronized WindowEnergy energy(long askedNanos, Duration elapsed) {
+    SortedMap<Integer, OfGpu> gpus = new TreeMap<>();
+    SortedMap<Integer, OfCpu> cpus = new TreeMap<>();
+    SortedMap<Integer, String> gpuProblems = new TreeMap<>();
+    SortedMap<Integer, String> cpuProblems = new TreeMap<>();
+    for (MeteredDevice device : devices()) {
+      List<Optional<Span.Grown>> grown =
+          spans.stream()
+              .filter(span -> span.device() == device)
+              .map(span -> span.grown(facts.beginNanos, askedNanos))
+              .toList();
+      String problem = device.problem().orElse("it has not answered so far");
+      switch (device) {
+        case MeteredGpu gpu ->
+            put(gpu.id(), grown.getFirst().map(EnergyWindow::ofGpu), gpus, problem, gpuProblems);
+        case MeteredCpu cpu ->
+            put(
+                cpu.id(),
+                grown.getFirst().map(own -> ofCpu(cpu, own, grown.getLast())),
+                cpus,
+                problem,
+                cpuProblems);
+      }
+    }
+    return new WindowEnergy(name(), startedMs(), elapsed, gpus, cpus, gpuProblems, cpuProblems);
+  }
+
+  private static <T> void put(
+      int id,
+      Optional<T> value,
+      SortedMap<Integer, T> values,
+      String problem,
+      SortedMap<Integer, String> problems) {
+    value.ifPresentOrElse(known -> values.put(id, known), () -> problems.put(id, problem));
+  }
+
+  private static OfGpu ofGpu(Span.Grown grown) {
+    return new OfGpu(
+        Math.round(grown.energyUj() / UJ_PER_MJ),
+        grown.kind() == Tally.Kind.POWER ? Method.INTEGRATED : Method.COUNTER,
+        grown.gapMs(),
+        grown.missingMs());
+  }
+
+  private static OfCpu ofCpu(MeteredCpu cpu, Span.Grown own, Optional<Span.Grown> dram) {
+    return new OfCpu(
+        Math.round(own.energyUj()),
+        dram.map(grown -> OptionalLong.of(Math.round(grown.energyUj())))
+            .orElse(OptionalLong.empty()),
+        cpu.domain(),
+        Math.max(own.gapMs(), dram.map(Span.Grown::gapMs).orElse(0L)),
+        Math.max(own.missingMs(), dram.map(Span.Grown::missingMs).orElse(0L)));
+  }
+
+  synchronized void describe(Collection<String> lines) {
+    lines.add(facts.text());
+    spans.forEach(span -> lines.add(span.text()));
+  }
+
+  @Override
+  public String toString() {
+    return "energy window "
+        + id().substring(0, Math.min(8, id().length()))
+        + (name().isEmpty() ? "" : " '" + name() + "'")
+        + " of "
+        + owner();
+  }
+}

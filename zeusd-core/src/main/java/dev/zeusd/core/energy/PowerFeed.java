@@ -1,0 +1,107 @@
+package dev.zeusd.core.energy;
+
+import dev.zeusd.core.DeviceSet;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.sampling.GpuPowerSample;
+import dev.zeusd.core.sampling.PowerSampler;
+import dev.zeusd.core.sampling.Subscription;
+import dev.zeusd.core.worker.DeviceWorker;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+
+/**
+ * Adds the power that the sampler reads to the GPUs that do not count their energy; those alone are
+ * sampled, and only while a window wants one.
+ *
+ * <p>The thread that samples adds it.
+ */
+final class PowerFeed {
+  private final Supplier<DeviceSet<Gpu, GpuPowerSample>> set;
+  private final BootClock clock;
+  private final Runnable onClose;
+
+  /** Guarded by this. */
+  private Optional<Subscription<GpuPowerSample>> subscription = Optional.empty();
+
+  private volatile Map<Integer, MeteredGpu> gpus = Map.of();
+
+  /**
+   * Samples nothing so far.
+   *
+   * @param set the GPUs of now
+   * @param onClose called when there are others, so that {@link #feed} has to follow
+   */
+  PowerFeed(Supplier<DeviceSet<Gpu, GpuPowerSample>> set, BootClock clock, Runnable onClose) {
+    this.set = set;
+    this.clock = clock;
+    this.onClose = onClose;
+  }
+
+  /** Samples these from now on, as far as they are there, and no others. */
+  synchronized void feed(Collection<MeteredGpu> wanted) {
+    if (wanted.isEmpty() && subscription.isEmpty()) {
+      return;
+    }
+    DeviceSet<Gpu, GpuPowerSample> now = set.get();
+    Set<Integer> there = now.devices().stream().map(DeviceWorker::id).collect(Collectors.toSet());
+    Map<Integer, MeteredGpu> byId =
+        wanted.stream()
+            .filter(gpu -> there.contains(gpu.id()))
+            .collect(Collectors.toMap(MeteredGpu::id, gpu -> gpu, (first, same) -> first));
+    boolean isOpen = subscription.isEmpty() || !subscription.get().isClosed();
+    if (isOpen && byId.equals(gpus)) {
+      return;
+    }
+    gpus = byId;
+    Optional<Subscription<GpuPowerSample>> before = subscription;
+    subscription =
+        byId.isEmpty() ? Optional.empty() : Optional.of(subscribe(now.power(), byId.keySet()));
+    // After the new one has begun, so that those who go on are not stopped in between.
+    before.ifPresent(Subscription::close);
+  }
+
+  private Subscription<GpuPowerSample> subscribe(
+      PowerSampler<Gpu, GpuPowerSample> sampler, Collection<Integer> ids) {
+    Reader reader = new Reader();
+    Subscription<GpuPowerSample> opened = sampler.subscribe(ids, reader);
+    opened.wantEveryRead(true);
+    reader.subscription = opened;
+    return opened;
+  }
+
+  /** Told of what was read. */
+  private final class Reader implements Runnable {
+    /** Null for a moment at first. */
+    private volatile Subscription<GpuPowerSample> subscription;
+
+    @Override
+    public void run() {
+      Subscription<GpuPowerSample> own = subscription;
+      if (own == null) {
+        return;
+      }
+      if (own.isClosed()) {
+        onClose.run();
+        return;
+      }
+      long bootAheadNanos = clock.nanos() - System.nanoTime();
+      own.forEachCurrent(
+          (sample, readNanos) -> {
+            MeteredGpu gpu = gpus.get(sample.gpuId());
+            if (gpu != null) {
+              gpu.addPower(sample.powerMw(), readNanos + bootAheadNanos);
+            }
+          });
+    }
+  }
+
+  synchronized void close() {
+    feed(List.of());
+  }
+}

@@ -1,0 +1,231 @@
+package dev.zeusd.core.energy;
+
+import dev.zeusd.core.StateDirectory;
+import dev.zeusd.ffm.posix.FileFacts;
+import java.io.IOException;
+import java.net.URLDecoder;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+
+/**
+ * The windows that are open, and what was measured so far, in two files of the state directory: one
+ * is written when a window begins or ends, the other one every few seconds.
+ *
+ * <p>Thread-safe.
+ */
+final class SavedWindows {
+  private static final System.Logger LOG = System.getLogger(EnergyMeter.class.getName());
+  private static final String WINDOWS = "energy-windows";
+  private static final String TALLIES = "energy-tallies";
+
+  /** What is not there. */
+  static final String NONE = "-";
+
+  /** A directory that cannot be used may be mended. */
+  private static final long RETRY_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  private final Optional<Path> dir;
+
+  /** Not a monitor, which would hold a virtual thread's carrier while it waits for the disk. */
+  private final ReentrantLock lock = new ReentrantLock();
+
+  /** How often something was to be saved. */
+  private final AtomicLong changes = new AtomicLong();
+
+  private final Supplier<Recovery> recoveries;
+
+  // Guarded by the lock.
+  private long savedChanges;
+  private boolean isSaved;
+  private Optional<StateDirectory> directory = Optional.empty();
+  private long triedNanos = System.nanoTime() - RETRY_NANOS;
+
+  /** What the log was told last; empty if saving works. */
+  private String problem = "";
+
+  /**
+   * Nothing is done yet.
+   *
+   * @param recoveries takes what an earlier process has left, when the directory can be used first
+   */
+  SavedWindows(Optional<Path> dir, Supplier<Recovery> recoveries) {
+    this.dir = dir;
+    this.recoveries = recoveries;
+  }
+
+  /** Whether a process has left something in a directory, to be looked at. */
+  static boolean areIn(Optional<Path> dir) {
+    return dir.isPresent() && Files.exists(dir.get().resolve(WINDOWS));
+  }
+
+  private Optional<StateDirectory> open() {
+    if (directory.isEmpty() && dir.isPresent() && System.nanoTime() - triedNanos >= RETRY_NANOS) {
+      triedNanos = System.nanoTime();
+      try {
+        StateDirectory state = StateDirectory.open(dir.get());
+        recover(state, recoveries.get());
+        directory = Optional.of(state);
+      } catch (IOException e) {
+        warn(StateDirectory.whyNot(dir.get(), e, "energy windows do not outlive the daemon"));
+      }
+    }
+    return directory;
+  }
+
+  /** Once, as long as it is the same. */
+  private void warn(String text) {
+    if (!text.equals(problem)) {
+      LOG.log(System.Logger.Level.WARNING, text);
+    }
+    problem = text;
+  }
+
+  /** Goes on with what an earlier process has left, if there is something. */
+  void recover() {
+    if (areIn(dir)) {
+      lock.lock();
+      try {
+        open();
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  /** Writes what describes itself. */
+  interface Describer {
+    void describe(List<String> lines);
+  }
+
+  /**
+   * Writes both files, and waits for that; the tallies first, which windows refer to.
+   *
+   * @return whether they are on the disk
+   */
+  boolean save(Describer tallies, Describer windows) {
+    long wanted = changes.incrementAndGet();
+    lock.lock();
+    try {
+      // One writing serves all who wait for it.
+      if (savedChanges < wanted) {
+        savedChanges = changes.get();
+        isSaved = write(TALLIES, tallies) && write(WINDOWS, windows);
+      }
+      return isSaved;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The same of the tallies alone. */
+  void saveTallies(Describer tallies) {
+    lock.lock();
+    try {
+      write(TALLIES, tallies);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean write(String file, Describer describer) {
+    if (open().isEmpty()) {
+      return false;
+    }
+    List<String> lines = new ArrayList<>();
+    describer.describe(lines);
+    try {
+      if (lines.isEmpty()) {
+        directory.get().remove(file);
+      } else {
+        directory.get().write(file, lines);
+      }
+      problem = "";
+      return true;
+    } catch (IOException e) {
+      warn(
+          "%s cannot be written, so energy windows may be lost when the daemon ends: %s"
+              .formatted(directory.get().dir().resolve(file), FileFacts.reason(e)));
+      return false;
+    }
+  }
+
+  /** Takes what an earlier process has left. */
+  interface Recovery {
+    /** One tally. */
+    void tally(String key, int id, int place, Tally.Kind kind, Tally.State state);
+
+    /** One window; its spans follow. */
+    void window(EnergyWindow.Facts facts);
+
+    /** A span of the last window. */
+    void span(String key, int id, int place, Optional<Tally.State> start);
+
+    /** That was all, and it made sense. */
+    void finish();
+  }
+
+  private static void recover(StateDirectory from, Recovery recovery) {
+    Optional<List<String>> windows = from.read(WINDOWS);
+    if (windows.isEmpty()) {
+      return;
+    }
+    String file = TALLIES;
+    try {
+      from.read(TALLIES).orElse(List.of()).forEach(line -> readTally(line, recovery));
+      file = WINDOWS;
+      windows.get().forEach(line -> readWindow(line, recovery));
+      recovery.finish();
+    } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
+      from.setAside(file, "a line of it makes no sense");
+    }
+  }
+
+  private static void readTally(String line, Recovery recovery) {
+    List<String> words = List.of(line.split(" ", -1));
+    recovery.tally(
+        words.get(0),
+        Integer.parseInt(words.get(1)),
+        Integer.parseInt(words.get(2)),
+        Tally.Kind.valueOf(words.get(3)),
+        Tally.State.parse(words.subList(4, words.size())));
+  }
+
+  private static void readWindow(String line, Recovery recovery) {
+    List<String> words = List.of(line.split(" ", -1));
+    if (words.get(0).equals("window")) {
+      recovery.window(
+          new EnergyWindow.Facts(
+              words.get(1),
+              decode(words.get(3)),
+              decode(words.get(2)),
+              Long.parseLong(words.get(4)),
+              Long.parseLong(words.get(5)),
+              Long.parseLong(words.get(6))));
+    } else {
+      recovery.span(
+          words.get(1),
+          Integer.parseInt(words.get(2)),
+          Integer.parseInt(words.get(3)),
+          words.get(4).equals(NONE)
+              ? Optional.empty()
+              : Optional.of(Tally.State.parse(words.subList(4, words.size()))));
+    }
+  }
+
+  static String encode(String text) {
+    return URLEncoder.encode(text, StandardCharsets.UTF_8);
+  }
+
+  private static String decode(String text) {
+    return URLDecoder.decode(text, StandardCharsets.UTF_8);
+  }
+}

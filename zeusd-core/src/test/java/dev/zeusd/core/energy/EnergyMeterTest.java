@@ -1,0 +1,329 @@
+package dev.zeusd.core.energy;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.Await;
+import dev.zeusd.core.DeviceSet;
+import dev.zeusd.core.device.Cpu;
+import dev.zeusd.core.device.CpuInfo;
+import dev.zeusd.core.device.CpuInfo.Domain;
+import dev.zeusd.core.device.EnergyCounter;
+import dev.zeusd.core.device.EnergyReading;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.energy.WindowEnergy.Method;
+import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.sampling.CpuPowerSample;
+import dev.zeusd.core.sampling.GpuPowerSample;
+import dev.zeusd.core.sampling.PowerSampler;
+import dev.zeusd.core.worker.DeviceWorker;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(60)
+class EnergyMeterTest {
+  private static final long NEVER = TimeUnit.DAYS.toNanos(1);
+
+  private final List<CountingGpu> models =
+      List.of(new CountingGpu(0, "GPU-a"), new CountingGpu(1, "GPU-b c"));
+  private final FieldCounter packageUj = new FieldCounter();
+  private final FieldCounter dramUj = new FieldCounter();
+  private final FieldCounter psysUj = new FieldCounter();
+  private final List<DeviceWorker<?>> workers = new ArrayList<>();
+  private final List<AutoCloseable> open = new ArrayList<>();
+  private final AtomicLong nanos = new AtomicLong(TimeUnit.HOURS.toNanos(3));
+  private volatile DeviceSet<Gpu, GpuPowerSample> gpus = gpuSet(models);
+  private final DeviceSet<Cpu, CpuPowerSample> cpus = cpuSet();
+
+  @TempDir Path dir;
+
+  /** A counter that is a field. */
+  private static final class FieldCounter implements EnergyCounter {
+    volatile long energyUj;
+    volatile int resets;
+
+    @Override
+    public EnergyReading read() {
+      return new EnergyReading(energyUj, System.nanoTime(), resets);
+    }
+
+    @Override
+    public long maxSilenceNanos() {
+      return ANY_SILENCE;
+    }
+  }
+
+  private record FieldCpu(
+      CpuInfo info, EnergyCounter cpuCounter, Optional<EnergyCounter> dramCounter) implements Cpu {}
+
+  private DeviceSet<Gpu, GpuPowerSample> gpuSet(List<CountingGpu> some) {
+    List<DeviceWorker<Gpu>> all = new ArrayList<>();
+    some.forEach(gpu -> all.add(new DeviceWorker<>(gpu.info().id(), "gpu", gpu)));
+    workers.addAll(all);
+    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(all, 50);
+    open.add(sampler);
+    return new DeviceSet<>(all, sampler);
+  }
+
+  private DeviceSet<Cpu, CpuPowerSample> cpuSet() {
+    List<DeviceWorker<Cpu>> all =
+        List.of(
+            new DeviceWorker<>(
+                0,
+                "cpu",
+                new FieldCpu(new CpuInfo(0, true, Domain.PACKAGE), packageUj, Optional.of(dramUj))),
+            new DeviceWorker<>(
+                1,
+                "psys",
+                new FieldCpu(new CpuInfo(1, false, Domain.PSYS), psysUj, Optional.empty())));
+    workers.addAll(all);
+    return new DeviceSet<>(all, PowerSampler.ofCpus(all, 10));
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    for (AutoCloseable each : open) {
+      each.close();
+    }
+    DeviceWorker.closeAll(workers);
+  }
+
+  private EnergyMeter meter(Optional<Path> stateDir) {
+    EnergyMeter meter =
+        new EnergyMeter(() -> gpus, () -> cpus, stateDir, BootClock.of(nanos::get), NEVER);
+    open.add(meter);
+    return meter;
+  }
+
+  private void pass(Duration time) {
+    nanos.addAndGet(time.toNanos());
+  }
+
+  private static WindowRequest request(Duration ttl) {
+    return new WindowRequest("job 7", "alice", ttl, Set.of(0, 1), Set.of(0, 1));
+  }
+
+  /** Each reading is later than the one before. */
+  private WindowEnergy end(EnergyWindow window) {
+    pass(Duration.ofMillis(1));
+    return window.end();
+  }
+
+  @Test
+  void countsWhatEveryDeviceUses() {
+    models.get(0).energyMj = 5_000;
+    packageUj.energyUj = 77;
+    EnergyWindow window = meter(Optional.empty()).begin(request(Duration.ofHours(1)));
+    pass(Duration.ofSeconds(9).plusMillis(999));
+    models.get(0).energyMj += 1_500;
+    models.get(1).energyMj += 2_500;
+    packageUj.energyUj += 3_000_000;
+    dramUj.energyUj += 500_000;
+    psysUj.energyUj += 90_000_000;
+    WindowEnergy energy = end(window);
+    assertEquals("job 7", energy.name());
+    assertEquals(Duration.ofSeconds(10), energy.elapsed());
+    assertEquals(new WindowEnergy.OfGpu(1_500, Method.COUNTER, 0, 0), energy.gpus().get(0));
+    assertEquals(new WindowEnergy.OfGpu(2_500, Method.COUNTER, 0, 0), energy.gpus().get(1));
+    assertEquals(
+        new WindowEnergy.OfCpu(3_000_000, OptionalLong.of(500_000), Domain.PACKAGE, 0, 0),
+        energy.cpus().get(0));
+    assertEquals(90_000_000, energy.cpus().get(1).cpuEnergyUj());
+    assertEquals(1.5 + 2.5 + 3 + 0.5, energy.totalJoules(), 1e-9);
+    assertThrows(WindowException.Ended.class, window::end);
+  }
+
+  @Test
+  void windowsDoNotDisturbEachOther() {
+    EnergyMeter meter = meter(Optional.empty());
+    EnergyWindow outer = meter.begin(request(Duration.ofHours(1)));
+    pass(Duration.ofSeconds(1));
+    models.get(0).energyMj += 100;
+    EnergyWindow inner = meter.begin(request(Duration.ofHours(1)));
+    pass(Duration.ofSeconds(1));
+    models.get(0).energyMj += 10;
+    assertEquals(10, end(inner).gpus().get(0).energyMj());
+    pass(Duration.ofSeconds(1));
+    models.get(0).energyMj += 1;
+    assertEquals(111, meter.find(outer.id()).soFar().gpus().get(0).energyMj());
+    assertEquals(111, end(outer).gpus().get(0).energyMj());
+    assertEquals(List.of(), meter.list());
+  }
+
+  @Test
+  void aDeviceThatFailsCostsOnlyItself() {
+    models.get(0).fails = true;
+    EnergyMeter meter = meter(Optional.empty());
+    EnergyWindow window = meter.begin(request(Duration.ofHours(1)));
+    pass(Duration.ofSeconds(5));
+    models.get(1).energyMj += 9;
+    WindowEnergy broken = window.soFar();
+    assertEquals("it is lost", broken.gpuProblems().get(0));
+    assertEquals(9, broken.gpus().get(1).energyMj());
+
+    // It comes back, and is measured from then on.
+    models.get(0).fails = false;
+    pass(Duration.ofSeconds(5));
+    window.soFar();
+    models.get(0).energyMj += 4;
+    WindowEnergy healed = end(window);
+    assertEquals(4, healed.gpus().get(0).energyMj());
+    assertEquals(10_000, healed.gpus().get(0).missingMs());
+    assertEquals(10_000, healed.gpus().get(0).gapMs());
+    assertEquals(0, healed.gpus().get(1).gapMs());
+  }
+
+  @Test
+  void whatADeviceThatFailedHasCountedIsTold() {
+    EnergyWindow window = meter(Optional.empty()).begin(request(Duration.ofHours(1)));
+    pass(Duration.ofSeconds(2));
+    models.get(0).energyMj += 4;
+    window.soFar();
+    models.get(0).fails = true;
+    pass(Duration.ofSeconds(3));
+    WindowEnergy.OfGpu gpu = window.soFar().gpus().get(0);
+    assertEquals(new WindowEnergy.OfGpu(4, Method.COUNTER, 3000, 3000), gpu);
+    models.get(0).fails = false;
+    models.get(0).energyMj += 7;
+    pass(Duration.ofSeconds(3));
+    gpu = window.end().gpus().get(0);
+    assertEquals(new WindowEnergy.OfGpu(11, Method.COUNTER, 6000, 0), gpu);
+  }
+
+  @Test
+  void aReloadOfTheDriverIsTold() {
+    models.get(0).energyMj = 1_000_000;
+    EnergyMeter meter = meter(Optional.empty());
+    EnergyWindow window = meter.begin(request(Duration.ofHours(1)));
+    pass(Duration.ofSeconds(2));
+    models.get(0).energyMj += 600;
+    window.soFar();
+    pass(Duration.ofSeconds(2));
+    models.get(0).energyMj = 50;
+    assertEquals(
+        new WindowEnergy.OfGpu(650, Method.COUNTER, 2000, 2000), window.end().gpus().get(0));
+  }
+
+  @Test
+  void theNextProcessGoesOn() throws IOException {
+    EnergyMeter first = meter(Optional.of(dir));
+    models.get(0).energyMj = 40;
+    String id = first.begin(request(Duration.ofHours(1))).id();
+    assertTrue(first.isCrashSafe());
+    pass(Duration.ofSeconds(10));
+    models.get(0).energyMj += 1000;
+    first.find(id).soFar();
+    first.step();
+    // It dies here, without a word. The GPUs have other ids when the next one begins.
+    pass(Duration.ofSeconds(30));
+    models.get(0).energyMj += 3000;
+    packageUj.energyUj += 5;
+    CountingGpu moved = new CountingGpu(5, "GPU-a");
+    moved.energyMj = models.get(0).energyMj;
+    gpus = gpuSet(List.of(moved, new CountingGpu(6, "GPU-b c")));
+    EnergyMeter second = meter(Optional.of(dir));
+    assertEquals(1, second.list().size());
+    pass(Duration.ofSeconds(1));
+    moved.energyMj += 100;
+    EnergyWindow window = second.find(id);
+    assertEquals("alice", window.owner());
+    WindowEnergy energy = window.end();
+    assertEquals(new WindowEnergy.OfGpu(4100, Method.COUNTER, 31_000, 0), energy.gpus().get(5));
+    assertEquals(Set.of(5, 6), energy.gpus().keySet());
+    assertEquals(5, energy.cpus().get(0).cpuEnergyUj());
+    assertEquals(Duration.ofSeconds(41), energy.elapsed());
+    assertEquals(List.of(), meter(Optional.of(dir)).list());
+    assertFalse(Files.exists(dir.resolve("energy-windows")));
+  }
+
+  @Test
+  void powerIsSummedUpWhereNothingCounts() throws InterruptedException {
+    models.get(0).counts = false;
+    EnergyMeter meter =
+        new EnergyMeter(
+            () -> gpus, () -> cpus, Optional.empty(), BootClock.of(System::nanoTime), NEVER);
+    open.add(meter);
+    EnergyWindow window = meter.begin(request(Duration.ofHours(1)));
+    int before = models.get(0).powerReads.get();
+    Await.until("20 readings", () -> models.get(0).powerReads.get() > before + 20);
+    assertEquals(0, models.get(1).powerReads.get(), "it counts");
+    WindowEnergy energy = window.soFar();
+    WindowEnergy.OfGpu gpu = energy.gpus().get(0);
+    assertEquals(Method.INTEGRATED, gpu.method());
+    // Begun and ended by readings of their own, which take their time on a busy machine.
+    double seconds = energy.elapsed().toNanos() / 1e9;
+    assertTrue(gpu.joules() > 0.1 * 100 * seconds, () -> gpu + " in " + seconds);
+    assertEquals(Method.COUNTER, energy.gpus().get(1).method());
+    window.close();
+    Await.quiet("readings of power", models.get(0).powerReads::get);
+  }
+
+  @Test
+  void readsNothingWithoutWindows() throws InterruptedException {
+    EnergyMeter meter = meter(Optional.empty());
+    meter.begin(request(Duration.ofHours(1))).end();
+    int reads = models.get(0).energyReads.get();
+    assertFalse(meter.step());
+    assertFalse(meter.measuresGpus());
+    assertEquals(reads, models.get(0).energyReads.get());
+  }
+
+  @Test
+  void windowsThatNobodyEndsAreForgotten() {
+    EnergyMeter meter = meter(Optional.of(dir));
+    EnergyWindow window = meter.begin(request(Duration.ofSeconds(60)));
+    pass(Duration.ofSeconds(59));
+    assertTrue(meter.step());
+    assertEquals(Duration.ofSeconds(1), meter.find(window.id()).expiresIn());
+    pass(Duration.ofSeconds(1));
+    assertThrows(WindowException.Ended.class, () -> meter.find(window.id()));
+    assertFalse(meter.step());
+    assertFalse(Files.exists(dir.resolve("energy-windows")));
+  }
+
+  @Test
+  void nobodyTakesAllTheRoom() {
+    EnergyMeter meter = meter(Optional.empty());
+    WindowRequest small = new WindowRequest("", "alice", Duration.ofDays(1), Set.of(), Set.of(0));
+    for (int i = 0; i < EnergyMeter.MAX_WINDOWS_OF_OWNER; i++) {
+      meter.begin(small);
+    }
+    assertThrows(WindowException.TooMany.class, () -> meter.begin(small));
+    meter.begin(new WindowRequest("", "bob", Duration.ofDays(1), Set.of(), Set.of(0)));
+    meter.list().getFirst().close();
+    meter.begin(small);
+  }
+
+  @Test
+  void aFileThatMakesNoSenseIsSetAside() throws IOException {
+    EnergyMeter first = meter(Optional.of(dir));
+    first.begin(request(Duration.ofHours(1)));
+    Path file = dir.resolve("energy-windows");
+    Files.writeString(file, Files.readString(file).replace("window ", "window x "));
+    assertEquals(List.of(), meter(Optional.of(dir)).list());
+    assertTrue(Files.exists(dir.resolve("energy-windows.damaged")));
+  }
+
+  @Test
+  void noDeviceIsNoWindow() {
+    EnergyMeter meter = meter(Optional.empty());
+    assertThrows(
+        WindowException.NoDevices.class,
+        () -> meter.begin(new WindowRequest("", "alice", Duration.ofDays(1), Set.of(9), Set.of())));
+  }
+}
