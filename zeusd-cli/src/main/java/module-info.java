@@ -1,9 +1,11 @@
 /** The zeusd command. */
 module dev.zeusd.cli {
+  requires dev.zeusd.client;
   requires dev.zeusd.ffm;
   requires dev.zeusd.server;
   requires info.picocli;
   requires io.helidon.service.registry;
+  requires jakarta.json;
   requires java.logging;
   requires org.tomlj;
 

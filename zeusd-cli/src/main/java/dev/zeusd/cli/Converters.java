@@ -7,6 +7,8 @@ import dev.zeusd.server.Listen;
 import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.WebAccess;
 import dev.zeusd.server.auth.Claims;
+import java.math.BigDecimal;
+import java.math.RoundingMode;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
@@ -18,6 +20,8 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import picocli.CommandLine.ITypeConverter;
@@ -300,6 +304,67 @@ final class Converters {
       } catch (IllegalArgumentException e) {
         return false;
       }
+    }
+  }
+
+  /** Several at once, as for {@link Groups}. */
+  static final class DeviceIds implements ITypeConverter<List<Integer>> {
+    @Override
+    public List<Integer> convert(String text) {
+      return Arrays.stream(text.split(",", -1))
+          .map(id -> (int) number(id.strip(), 0, 999_999))
+          .toList();
+    }
+  }
+
+  /** Power with its unit, in mW. */
+  static final class PowerMw implements ITypeConverter<Long> {
+    private static final Pattern POWER = Pattern.compile("(\\d{1,9}(?:\\.\\d{1,6})?) ?(mW|W|kW)");
+
+    @Override
+    public Long convert(String text) {
+      Matcher matcher = POWER.matcher(text.strip());
+      if (!matcher.matches()) {
+        throw new TypeConversionException(
+            "'" + text + "' is no power with its unit, such as 250W, 0.25kW or 250000mW");
+      }
+      int shift =
+          switch (matcher.group(2)) {
+            case "mW" -> 0;
+            case "W" -> 3;
+            default -> 6;
+          };
+      BigDecimal mw = new BigDecimal(matcher.group(1)).movePointRight(shift);
+      return mw.setScale(0, RoundingMode.HALF_UP).longValueExact();
+    }
+  }
+
+  /**
+   * A range of clocks.
+   *
+   * @param minMhz the lowest, in MHz
+   * @param maxMhz the highest, in MHz
+   */
+  record Clocks(int minMhz, int maxMhz) {}
+
+  /** "900-1400", or one clock that is both. */
+  static final class ClockRange implements ITypeConverter<Clocks> {
+    private static final Pattern RANGE =
+        Pattern.compile("(\\d{1,6})(?:-(\\d{1,6}))?(?: ?MHz)?", Pattern.CASE_INSENSITIVE);
+
+    @Override
+    public Clocks convert(String text) {
+      Matcher matcher = RANGE.matcher(text.strip());
+      if (!matcher.matches()) {
+        throw new TypeConversionException(
+            "'" + text + "' is no range of clocks in MHz, such as 900-1400");
+      }
+      int min = Integer.parseInt(matcher.group(1));
+      int max = matcher.group(2) == null ? min : Integer.parseInt(matcher.group(2));
+      if (min > max) {
+        throw new TypeConversionException("'" + text + "' begins above its end");
+      }
+      return new Clocks(min, max);
     }
   }
 }

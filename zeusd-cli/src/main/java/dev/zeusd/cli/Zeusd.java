@@ -1,12 +1,12 @@
 package dev.zeusd.cli;
 
+import dev.zeusd.client.ZeusdException;
 import dev.zeusd.core.NodeException;
 import dev.zeusd.server.ServerStartException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
-import java.util.List;
 import java.util.function.IntSupplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
     description = "The Zeus daemon manages and monitors compute devices on the node",
     subcommands = {
       ServeCommand.class,
+      RunCommand.class,
       TokenCommand.class,
       ConfigCommand.class,
       HelpOfCommand.class
@@ -32,7 +33,7 @@ public final class Zeusd implements Runnable {
 
   /** Runs the command; exits with 0, 1 (could not do it) or 2 (wrong usage). */
   public static void main(String[] args) {
-    if (List.of(args).contains("serve")) {
+    if (args.length > 0 && args[0].equals("serve")) {
       Lifetime.begin();
     }
     Lifetime.exit(run(args));
@@ -62,6 +63,8 @@ public final class Zeusd implements Runnable {
     commandLine.setExecutionExceptionHandler(Zeusd::failure);
     // An argument that begins with @ is what it is, not the name of a file with arguments.
     commandLine.setExpandAtFiles(false);
+    // What follows the command that is run is the command's.
+    commandLine.getSubcommands().get("run").setStopAtPositional(true);
     return commandLine;
   }
 
@@ -104,7 +107,8 @@ public final class Zeusd implements Runnable {
     Lifetime.awaitEndIfStopping();
     String message =
         switch (e) {
-          case NodeException _, StartupException _, ServerStartException _ -> e.getMessage();
+          case NodeException _, StartupException _, ServerStartException _, ZeusdException _ ->
+              e.getMessage();
           default ->
               "unexpected failure"
                   + (e.getMessage() == null ? "" : ": " + e.getMessage())
@@ -119,7 +123,7 @@ public final class Zeusd implements Runnable {
   }
 
   /** What comes from the command line may hold anything; a line stays one line. */
-  private static String error(String message) {
+  static String error(String message) {
     return Logging.errorPrefix() + "error: " + message.replaceAll("\\p{Cntrl}", " ");
   }
 

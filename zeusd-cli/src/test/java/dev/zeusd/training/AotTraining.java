@@ -104,6 +104,15 @@ public final class AotTraining extends Provider {
     stream(real, "GET /gpu/stream_power", "");
     request(real, "");
     scrape(real, "");
+    Path open = directory.resolve("open");
+    serve("--simulate --state-dir " + directory.resolve("open-state") + " --socket-path " + open);
+    connect(open).close();
+    execute(
+        "run --power-limit 300W --gpu-clocks 900-1400 --json "
+            + directory.resolve("report")
+            + " --connect "
+            + open
+            + " -- true");
   }
 
   private static Path secret(Path file, String text) throws IOException {

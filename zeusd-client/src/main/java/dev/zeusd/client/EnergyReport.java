@@ -1,52 +1,88 @@
 package dev.zeusd.client;
 
 import jakarta.json.JsonObject;
+import java.util.OptionalLong;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.Function;
 
 /**
  * The energy of a window of time.
  *
  * @param name as given when it began, or empty
+ * @param startedMs when it began, in ms since 1970
  * @param seconds how long it took, or has taken so far
  * @param gpus of each GPU
  * @param cpus of each CPU
- * @param totalJ in all, in J
+ * @param totalJ in all, in J; what holds others that are counted is not in it
  */
 public record EnergyReport(
-    String name, double seconds, PerDevice<Gpu> gpus, PerDevice<CpuEnergy> cpus, double totalJ) {
+    String name,
+    long startedMs,
+    double seconds,
+    PerDevice<Gpu> gpus,
+    PerDevice<Cpu> cpus,
+    double totalJ) {
   /**
    * The energy of a GPU.
    *
-   * @param energyMj in mJ, unsigned
+   * @param energyMj in mJ
    * @param method {@code counter} if the GPU counts it, {@code integrated} if the daemon adds its
    *     power up
-   * @param gapMs for how much of the window nothing is known, in ms
+   * @param gapMs for how long nobody looked after it, in ms
+   * @param missingMs the part of that whose energy is not in {@code energyMj}, in ms
    */
-  public record Gpu(long energyMj, String method, long gapMs) {
+  public record Gpu(long energyMj, String method, long gapMs, long missingMs) {
     private static Gpu of(JsonObject json) {
       return new Gpu(
-          Json.unsigned(json, "energy_mj"),
+          json.getJsonNumber("energy_mj").longValue(),
           json.getString("method", "counter"),
-          Json.optionalLong(json, "gap_ms").orElse(0));
+          Json.optionalLong(json, "gap_ms").orElse(0),
+          Json.optionalLong(json, "missing_ms").orElse(0));
     }
   }
 
-  static EnergyReport of(Http.Text answer) {
-    JsonObject json = answer.json();
+  /**
+   * The energy of a CPU.
+   *
+   * @param cpuEnergyUj of the package, in µJ
+   * @param dramEnergyUj of its memory, in µJ; empty if that is not measured, or cannot be read
+   * @param gapMs as for a GPU
+   * @param missingMs as for a GPU
+   */
+  public record Cpu(long cpuEnergyUj, OptionalLong dramEnergyUj, long gapMs, long missingMs) {
+    private static Cpu of(JsonObject json) {
+      return new Cpu(
+          json.getJsonNumber("cpu_energy_uj").longValue(),
+          Json.optionalLong(json, "dram_energy_uj"),
+          Json.optionalLong(json, "gap_ms").orElse(0),
+          Json.optionalLong(json, "missing_ms").orElse(0));
+    }
+  }
+
+  static EnergyReport of(JsonObject json) {
     return Json.understood(
         () ->
             new EnergyReport(
                 Json.optionalString(json, "name").orElse(""),
+                json.getJsonNumber("started_ms").longValue(),
                 json.getJsonNumber("seconds").doubleValue(),
-                Json.perDevice(
-                    answer,
-                    "GPU",
-                    json.getJsonObject("gpus"),
-                    (gpus, id) -> Gpu.of(gpus.getJsonObject(id))),
-                Json.perDevice(
-                    answer,
-                    "CPU",
-                    json.getJsonObject("cpus"),
-                    (cpus, id) -> CpuEnergy.of(cpus.getJsonObject(id))),
+                devices(json, "gpus", Gpu::of),
+                devices(json, "cpus", Cpu::of),
                 json.getJsonNumber("total_j").doubleValue()));
+  }
+
+  private static <T> PerDevice<T> devices(
+      JsonObject json, String kind, Function<JsonObject, T> read) {
+    SortedMap<Integer, T> values = new TreeMap<>();
+    json.getJsonObject(kind)
+        .forEach((id, value) -> values.put(Integer.parseInt(id), read.apply(value.asJsonObject())));
+    SortedMap<Integer, String> errors = new TreeMap<>();
+    JsonObject all = json.getJsonObject("errors");
+    if (all != null && all.getJsonObject(kind) != null) {
+      JsonObject ofKind = all.getJsonObject(kind);
+      ofKind.keySet().forEach(id -> errors.put(Integer.parseInt(id), ofKind.getString(id)));
+    }
+    return new PerDevice<>(values, errors);
   }
 }

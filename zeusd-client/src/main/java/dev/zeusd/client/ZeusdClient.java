@@ -184,7 +184,8 @@ public final class ZeusdClient implements AutoCloseable {
   }
 
   /**
-   * Begins to measure the energy of GPUs and CPUs. The window outlives this client, and the daemon.
+   * Begins to measure the energy of GPUs and CPUs; none means all that this client may read. The
+   * window outlives this client, and the daemon.
    *
    * @param name for people; may be empty
    * @return its id, for {@link #energySoFar} and {@link #endEnergyWindow}
@@ -200,12 +201,16 @@ public final class ZeusdClient implements AutoCloseable {
 
   /** What a window has measured until now. */
   public EnergyReport energySoFar(String windowId) {
-    return EnergyReport.of(http.get(Target.of("/energy/window").with("window_id", windowId)));
+    return EnergyReport.of(http.get(energy("/energy/window", windowId)).json());
   }
 
   /** Ends a window; it is forgotten then. */
   public EnergyReport endEnergyWindow(String windowId) {
-    return EnergyReport.of(http.postOnce(Target.of("/energy/end").with("window_id", windowId), 0));
+    return EnergyReport.of(http.postOnce(energy("/energy/end", windowId), 0).json());
+  }
+
+  private static Target energy(String path, String windowId) {
+    return Target.of(path).with("window_id", windowId);
   }
 
   /** What Prometheus is told, in its text format. */

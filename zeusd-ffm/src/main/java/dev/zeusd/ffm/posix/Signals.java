@@ -1,13 +1,46 @@
 package dev.zeusd.ffm.posix;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.invoke.MethodType.methodType;
 
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
 import java.lang.invoke.LambdaMetafactory;
+import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 
-/** What to do on a signal. */
+/** What to do on a signal, and sending them. */
 public final class Signals {
+  private static final class Calls {
+    static final MethodHandle KILL =
+        Libc.function("kill", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+    static final MethodHandle SIGNAL =
+        Libc.function("signal", FunctionDescriptor.of(ADDRESS, JAVA_INT, ADDRESS));
+  }
+
+  /** As the second argument of signal(2). */
+  private static final MemorySegment SIG_IGN = MemorySegment.ofAddress(1);
+
   private Signals() {}
+
+  /** Sends a signal; a process that has ended gets none. */
+  public static void send(long pid, int number) {
+    try {
+      int unused = (int) Calls.KILL.invokeExact((int) pid, number);
+    } catch (Throwable e) {
+      throw Libc.unexpected(e);
+    }
+  }
+
+  /** From here on, this process and those that it starts ignore a signal, also one of the JVM's. */
+  public static void ignore(int number) {
+    try {
+      MemorySegment unused = (MemorySegment) Calls.SIGNAL.invokeExact(number, SIG_IGN);
+    } catch (Throwable e) {
+      throw Libc.unexpected(e);
+    }
+  }
 
   /**
    * Has {@code action} run, on a new thread, whenever the signal comes, instead of what the JVM

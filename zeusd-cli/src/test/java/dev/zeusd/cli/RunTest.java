@@ -1,0 +1,368 @@
+package dev.zeusd.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.client.ClientConfig;
+import dev.zeusd.client.Endpoint;
+import dev.zeusd.client.GpuPowerSample;
+import dev.zeusd.client.PowerSamples;
+import dev.zeusd.client.ZeusdClient;
+import dev.zeusd.client.ZeusdException;
+import jakarta.json.Json;
+import jakarta.json.JsonObject;
+import jakarta.json.JsonReader;
+import java.io.IOException;
+import java.io.StringReader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** {@code zeusd run} beside a simulated daemon, each in a process of its own. */
+@Timeout(120)
+class RunTest {
+  private static final long PATIENCE_SECONDS = 30;
+  private static final long DEFAULT_LIMIT_MW = 700_000;
+
+  @TempDir private Path dir;
+  private Path socket;
+  private ZeusdProcess daemon;
+  private ZeusdClient client;
+
+  @BeforeEach
+  void start() throws Exception {
+    socket = dir.resolve("z.sock");
+    daemon = serve();
+    client = ZeusdClient.open(ClientConfig.of(new Endpoint.Unix(socket)));
+  }
+
+  private ZeusdProcess serve() throws Exception {
+    ZeusdProcess process =
+        ZeusdProcess.start(
+            dir,
+            Map.of(),
+            "serve",
+            "--simulate",
+            "--gpu-power-poll-hz",
+            "100",
+            "--socket-path",
+            socket.toString(),
+            "--state-dir",
+            dir.resolve("state").toString());
+    process.awaitListening();
+    return process;
+  }
+
+  @AfterEach
+  void stop() {
+    client.close();
+    daemon.close();
+  }
+
+  private ZeusdProcess run(String... args) throws IOException {
+    return run(List.of(), args);
+  }
+
+  private ZeusdProcess run(List<String> prefix, String... args) throws IOException {
+    List<String> all = new ArrayList<>(List.of("run"));
+    all.addAll(List.of(args));
+    return ZeusdProcess.start(
+        dir,
+        Map.of("ZEUSD_SOCK_PATH", socket.toString()),
+        prefix,
+        System.getProperty("java.class.path"),
+        all.toArray(String[]::new));
+  }
+
+  private static JsonObject read(Path file) throws IOException {
+    try (JsonReader reader = Json.createReader(new StringReader(Files.readString(file)))) {
+      return reader.readObject();
+    }
+  }
+
+  private void awaitLimitMw(int gpu, long limitMw) throws InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+    while (client.powerLimitMw(gpu).get(gpu) != limitMw) {
+      assertTrue(System.nanoTime() < deadline, () -> "GPU " + gpu + " is not set: " + daemon);
+      Thread.sleep(20);
+    }
+  }
+
+  private static void awaitFile(Path file) throws InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+    while (!Files.exists(file)) {
+      assertTrue(System.nanoTime() < deadline, () -> "no " + file);
+      Thread.sleep(10);
+    }
+  }
+
+  @Test
+  void theCommandIsAsItWouldBeWithoutIt() throws Exception {
+    Path json = Files.writeString(dir.resolve("report.json"), "old, and longer than nothing");
+    try (ZeusdProcess run =
+        run(
+            "--gpus",
+            "0,2",
+            "--json",
+            json.toString(),
+            "sh",
+            "-c",
+            "echo \"$@\"; exit 7",
+            "x",
+            "--gpus",
+            "--",
+            "a b")) {
+      assertEquals(7, run.awaitExit(), run::toString);
+      assertEquals("--gpus -- a b\n", run.out());
+      String said = run.err();
+      for (String line :
+          List.of(
+              " J +[0-9,.]+ W   GPU 0  Simulated GPU\n",
+              " J +[0-9,.]+ W   GPU 2  Simulated GPU\n",
+              " J +[0-9,.]+ W   CPU 0\n",
+              " J +[0-9,.]+ W   DRAM 0\n",
+              " J +[0-9,.]+ W   CPU 1\n",
+              " J +[0-9,.]+ W   in all\n",
+              " [0-9.]+ s elapsed, exit status 7\n")) {
+        assertTrue(
+            Pattern.compile(line).matcher(said).find(), () -> "no '" + line + "' in " + said);
+      }
+      assertFalse(said.contains("GPU 1"), said);
+      assertFalse(said.contains("DRAM 1"), said);
+    }
+    JsonObject report = read(json);
+    assertEquals("sh", report.getJsonArray("command").getString(0));
+    assertEquals(7, report.getInt("exit_status"));
+    assertEquals(java.util.Set.of("0", "2"), report.getJsonObject("gpus").keySet());
+    assertTrue(report.getJsonObject("cpus").getJsonObject("1").isNull("dram_energy_uj"));
+    double parts = 0;
+    for (var gpu : report.getJsonObject("gpus").values()) {
+      parts += gpu.asJsonObject().getJsonNumber("energy_mj").longValue() / 1e3;
+    }
+    for (var cpu : report.getJsonObject("cpus").values()) {
+      parts += cpu.asJsonObject().getJsonNumber("cpu_energy_uj").longValue() / 1e6;
+      if (!cpu.asJsonObject().isNull("dram_energy_uj")) {
+        parts += cpu.asJsonObject().getJsonNumber("dram_energy_uj").longValue() / 1e6;
+      }
+    }
+    assertEquals(parts, report.getJsonNumber("total_j").doubleValue(), 0.001);
+  }
+
+  /** 0.5 % on a quiet machine; here readings may come late. */
+  @Test
+  void itAgreesWithTheStream() throws Exception {
+    Path json = dir.resolve("report.json");
+    List<GpuPowerSample> samples = new ArrayList<>();
+    PowerSamples<GpuPowerSample> stream = client.streamGpuPower(1);
+    Thread reader = Thread.ofPlatform().start(() -> stream.forEach(samples::add));
+    try (ZeusdProcess run = run("--json", json.toString(), "--", "sleep", "2")) {
+      assertEquals(0, run.awaitExit(), run::toString);
+    }
+    Thread.sleep(300);
+    stream.close();
+    reader.join();
+    JsonObject report = read(json);
+    double fromMs = report.getJsonNumber("started_ms").doubleValue();
+    double toMs = fromMs + report.getJsonNumber("measured_seconds").doubleValue() * 1000;
+    double streamedMj = 0;
+    for (int i = 1; i < samples.size(); i++) {
+      GpuPowerSample last = samples.get(i - 1);
+      GpuPowerSample next = samples.get(i);
+      double begin = Math.max(fromMs, last.timestampMs());
+      double end = Math.min(toMs, next.timestampMs());
+      if (begin < end) {
+        streamedMj += (end - begin) / 1000 * (last.powerMw() + next.powerMw()) / 2;
+      }
+    }
+    JsonObject gpu = report.getJsonObject("gpus").getJsonObject("1");
+    double countedMj = gpu.getJsonNumber("energy_mj").doubleValue();
+    System.out.printf("run: %.0f mJ, stream: %.0f mJ%n", countedMj, streamedMj);
+    assertEquals(streamedMj, countedMj, 0.03 * streamedMj);
+    assertTrue(report.getJsonNumber("seconds").doubleValue() >= 2);
+  }
+
+  @Test
+  void settingsLastAsLongAsTheCommand() throws Exception {
+    Path started = dir.resolve("started");
+    Path go = dir.resolve("go");
+    String script = "touch " + started + "; until [ -e " + go + " ]; do sleep 0.05; done";
+    try (ZeusdProcess run =
+        run(
+            "--gpus",
+            "1,3",
+            "--power-limit",
+            "250W",
+            "--gpu-clocks",
+            "900-1400",
+            "sh",
+            "-c",
+            script)) {
+      awaitFile(started);
+      assertEquals(250_000, client.powerLimitMw(1).get(1));
+      assertEquals(250_000, client.powerLimitMw(3).get(3));
+      assertEquals(DEFAULT_LIMIT_MW, client.powerLimitMw(0).get(0));
+      assertEquals(List.of(1, 3), client.leases().getFirst().gpuIds());
+      Files.createFile(go);
+      assertEquals(0, run.awaitExit(), run::toString);
+    }
+    assertEquals(DEFAULT_LIMIT_MW, client.powerLimitMw(1).get(1));
+    assertEquals(List.of(), client.leases());
+  }
+
+  @Test
+  void settingsComeBackWhenItIsKilled() throws Exception {
+    Path started = dir.resolve("started");
+    try (ZeusdProcess run =
+        run("--power-limit", "0.3kW", "sh", "-c", "touch " + started + "; exec sleep 100")) {
+      awaitFile(started);
+      assertEquals(300_000, client.powerLimitMw(0).get(0));
+      run.signal("KILL");
+      awaitLimitMw(0, DEFAULT_LIMIT_MW);
+      awaitLimitMw(3, DEFAULT_LIMIT_MW);
+    }
+  }
+
+  @Test
+  void whatIsRefusedIsSaidBeforeTheCommandStarts() throws Exception {
+    Path started = dir.resolve("started");
+    String[][] wrong = {
+      {"--power-limit", "5W", "is not within 200000 to 700000 mW"},
+      {"--gpus", "9", "names device 9, which does not exist"},
+      {"--json", dir.resolve("none/report").toString(), "there is no such folder"},
+      {"--connect", dir.resolve("none.sock").toString(), "there is no such socket"},
+    };
+    for (String[] each : wrong) {
+      try (ZeusdProcess run = run(each[0], each[1], "touch", started.toString())) {
+        assertEquals(125, run.awaitExit(), run::toString);
+        assertTrue(run.err().contains(each[2]), run.err());
+        assertEquals(1, run.err().lines().count(), run.err());
+        assertFalse(Files.exists(started));
+      }
+    }
+    assertEquals(DEFAULT_LIMIT_MW, client.powerLimitMw(0).get(0));
+    assertEquals(List.of(), client.leases());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "/no/such/command,127,there is no command",
+    "/tmp,126,is no program that this user may execute"
+  })
+  void aCommandThatCannotBeStarted(String command, int status, String why) throws Exception {
+    try (ZeusdProcess run = run("--power-limit", "250W", command)) {
+      assertEquals(status, run.awaitExit(), run::toString);
+      assertTrue(run.err().contains(why), run.err());
+      assertEquals(1, run.err().lines().count(), run.err());
+    }
+    assertEquals(DEFAULT_LIMIT_MW, client.powerLimitMw(0).get(0));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"TERM", "INT", "HUP", "USR1"})
+  void signalsReachTheCommand(String signal) throws Exception {
+    Path started = dir.resolve("started");
+    String script =
+        "trap 'echo "
+            + signal
+            + " came; exit 3' "
+            + signal
+            + "; touch "
+            + started
+            + "; while :; do sleep 0.05; done";
+    // A session of its own: there is no terminal whose keys it might have been.
+    try (ZeusdProcess run = run(List.of("setsid"), "--power-limit", "250W", "sh", "-c", script)) {
+      awaitFile(started);
+      run.signal(signal);
+      assertEquals(3, run.awaitExit(), run::toString);
+      assertEquals(signal + " came\n", run.out());
+      assertTrue(run.err().contains("in all"), run.err());
+    }
+    assertEquals(DEFAULT_LIMIT_MW, client.powerLimitMw(0).get(0));
+  }
+
+  @Test
+  void aSignalThatEndsTheCommandIsInItsStatus() throws Exception {
+    try (ZeusdProcess run = run("sh", "-c", "kill -KILL $$")) {
+      assertEquals(137, run.awaitExit(), run::toString);
+      assertTrue(run.err().contains("exit status 137"), run.err());
+    }
+  }
+
+  @Test
+  void theCommandGoesOnWithoutTheDaemon() throws Exception {
+    Path started = dir.resolve("started");
+    String script = "touch " + started + "; sleep 1; echo done";
+    try (ZeusdProcess run = run("--power-limit", "250W", "sh", "-c", script)) {
+      awaitFile(started);
+      daemon.signal("KILL");
+      assertEquals(0, run.awaitExit(), run::toString);
+      assertEquals("done\n", run.out());
+      assertTrue(run.err().contains("nothing could be measured: no zeusd at"), run.err());
+      assertTrue(run.err().contains("settings were not put back from here"), run.err());
+      assertTrue(run.err().contains("s elapsed"), run.err());
+    }
+  }
+
+  @Test
+  void itGoesOnOverARestartOfTheDaemon() throws Exception {
+    Path started = dir.resolve("started");
+    Path go = dir.resolve("go");
+    String script = "touch " + started + "; until [ -e " + go + " ]; do sleep 0.05; done";
+    try (ZeusdProcess run = run("--power-limit", "250W", "sh", "-c", script)) {
+      awaitFile(started);
+      daemon.close();
+      daemon = serve();
+      Files.createFile(go);
+      assertEquals(0, run.awaitExit(), run::toString);
+      assertTrue(run.err().contains("in all"), run.err());
+      awaitLimitMw(0, DEFAULT_LIMIT_MW);
+      assertEquals(List.of(), leases());
+    }
+  }
+
+  private List<?> leases() throws InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+    while (true) {
+      try {
+        if (client.leases().isEmpty() || System.nanoTime() > deadline) {
+          return client.leases();
+        }
+      } catch (ZeusdException e) {
+        assertTrue(System.nanoTime() < deadline, e::toString);
+      }
+      Thread.sleep(50);
+    }
+  }
+
+  @Test
+  void wrongUsageIsToldInOneLine() throws Exception {
+    String[][] wrong = {
+      {"Missing required parameter: 'COMMAND'"},
+      {"has no unit|is no power", "--power-limit", "250", "true"},
+      {"is no range of clocks", "--gpu-clocks", "fast", "true"},
+      {"begins above its end", "--gpu-clocks", "900-800", "true"},
+      {"--tls-cert and --tls-key go together", "--tls-cert", "/x", "true"},
+    };
+    for (String[] each : wrong) {
+      String[] args = java.util.Arrays.copyOfRange(each, 1, each.length);
+      try (ZeusdProcess run = run(args)) {
+        assertEquals(2, run.awaitExit(), run::toString);
+        assertTrue(Pattern.compile(each[0]).matcher(run.err()).find(), run.err());
+        assertEquals(2, run.err().lines().count(), run.err());
+      }
+    }
+  }
+}
