@@ -26,14 +26,27 @@ final class LeaseWriter {
     wake = parts.wake();
   }
 
+  /**
+   * A write that is about to be done.
+   *
+   * @param earlier what was to be put back before it
+   * @param line of the log
+   */
+  private record Asked(Optional<Change> earlier, WriteLog.Line line) {}
+
   /** As {@link SettingAccess#write}. */
   void write(Lease lease, Gpu gpu, SettingValue value) {
     Setting setting = new Setting(gpu.info().uuid().orElse(""), value.key());
-    Optional<Change> earlier;
+    Asked asked;
     try {
-      lookAgainBeforeFirstWrite(lease, gpu, setting);
-      earlier = table.locked(() -> lease.stateOf(setting).change);
-      saved.append(table.locked(() -> ask(lease, setting, value, gpu.driverGeneration())));
+      Optional<Asked> next = table.locked(() -> askUnlessFirst(lease, setting, value));
+      if (next.isPresent()) {
+        asked = next.get();
+      } else {
+        lookAgain(lease, gpu, setting);
+        asked = table.locked(() -> ask(lease, setting, value, gpu.driverGeneration()));
+      }
+      saved.append(asked.line);
       if (saved.isLogLong()) {
         wake.run();
       }
@@ -47,8 +60,7 @@ final class LeaseWriter {
     try {
       value.writeTo(gpu);
     } catch (DeviceException e) {
-      table.locked(() -> noteFailure(lease, setting, earlier, e));
-      saved.tryAppend(table.locked(() -> saved.nextLine(setting, lease, Optional.empty())));
+      saved.tryAppend(table.locked(() -> noteFailure(lease, setting, asked.earlier, e)));
       throw e;
     }
     table.locked(
@@ -56,11 +68,8 @@ final class LeaseWriter {
     clocks.remember(gpu, value);
   }
 
-  /** Somebody may have used another tool since the lease was taken. */
-  private void lookAgainBeforeFirstWrite(Lease lease, Gpu gpu, Setting setting) throws IOException {
-    if (table.locked(() -> lease.stateOf(setting).change.isPresent())) {
-      return;
-    }
+  /** Before the first write: somebody may have used another tool since the lease was taken. */
+  private void lookAgain(Lease lease, Gpu gpu, Setting setting) throws IOException {
     SettingValue value = clocks.valueOf(setting, gpu);
     boolean isNew =
         table.locked(
@@ -78,19 +87,27 @@ final class LeaseWriter {
     }
   }
 
-  private WriteLog.Line ask(
-      Lease lease, Setting setting, SettingValue value, int driverGeneration) {
+  private Optional<Asked> askUnlessFirst(Lease lease, Setting setting, SettingValue value) {
+    return lease
+        .stateOf(setting)
+        .change
+        .map(change -> ask(lease, setting, value, change.driverGeneration()));
+  }
+
+  private Asked ask(Lease lease, Setting setting, SettingValue value, int driverGeneration) {
     SettingState state = lease.stateOf(setting);
     lease.term().heardOfHolder();
     SettingValue before = state.found.orElseThrow();
+    Optional<Change> earlier = state.change;
     Change change =
-        state.change.orElseGet(
+        earlier.orElseGet(
             () -> new Change(before, Written.NOTHING, driverGeneration, Optional.empty()));
     state.change = Optional.of(change.with(change.written().ask(value), Optional.of(lease)));
-    return saved.nextLine(setting, lease, Optional.of(value));
+    return new Asked(earlier, saved.nextLine(setting, lease, Optional.of(value)));
   }
 
-  private void noteFailure(
+  /** Gives the line of the log that says so. */
+  private WriteLog.Line noteFailure(
       Lease lease, Setting setting, Optional<Change> earlier, DeviceException failure) {
     if (isRefusal(failure)) {
       if (table.isChangedBy(lease, setting)) {
@@ -101,6 +118,7 @@ final class LeaseWriter {
       Optional<Lease> by = earlier.isPresent() ? earlier.get().by() : Optional.of(lease);
       noteOutcome(lease, setting, change -> change.with(change.written().failed(), by));
     }
+    return saved.nextLine(setting, lease, Optional.empty());
   }
 
   /** Whether nothing can have been set; of other failures, nobody knows. */

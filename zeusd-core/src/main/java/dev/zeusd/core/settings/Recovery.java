@@ -82,7 +82,7 @@ final class Recovery {
             Duration.ZERO,
             LeaseRequest.OnEnd.valueOf(parts[4]),
             Optional.of(parts[7])
-                .filter(text -> !text.equals(SavedSettings.NONE))
+                .filter(text -> !text.equals(SavedText.NONE))
                 .map(ClientProcess.Id::parse));
     List<Setting> held =
         settings.stream().filter(each -> each[3].equals(id)).map(Recovery::setting).toList();
@@ -117,19 +117,19 @@ final class Recovery {
   }
 
   private Optional<Lease> lease(String id) {
-    return id.equals(SavedSettings.NONE)
+    return id.equals(SavedText.NONE)
         ? Optional.empty()
         : Optional.of(Optional.ofNullable(byId.get(id)).orElseThrow());
   }
 
   private static Optional<SettingValue> value(Setting setting, String text) {
-    return text.equals(SavedSettings.NONE)
+    return text.equals(SavedText.NONE)
         ? Optional.empty()
         : Optional.of(SettingValue.parse(setting.key(), text));
   }
 
   private static List<SettingValue> values(Setting setting, String texts) {
-    return texts.equals(SavedSettings.NONE)
+    return texts.equals(SavedText.NONE)
         ? List.of()
         : Arrays.stream(texts.split(","))
             .map(text -> SettingValue.parse(setting.key(), text))

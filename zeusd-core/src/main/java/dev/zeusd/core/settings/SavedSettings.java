@@ -6,15 +6,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
-import java.util.stream.Collectors;
 
 /**
  * The leases, and what they have to put back, in the state directory. A file that is always whole
@@ -29,9 +26,6 @@ final class SavedSettings {
 
   /** How long after a directory could not be used that is tried again. */
   private static final long OPEN_PAUSE_NANOS = TimeUnit.SECONDS.toNanos(10);
-
-  /** What is not there. */
-  static final String NONE = "-";
 
   private final Optional<Path> dir;
   private final SettingTable table;
@@ -145,7 +139,7 @@ final class SavedSettings {
       logTurned = true;
     }
     List<String> lines = new ArrayList<>();
-    long version = table.locked(() -> describe(lines));
+    long version = table.locked(() -> SavedText.write(table, clocks, lines));
     to.directory.write(FILE, lines);
     if (logTurned) {
       to.log.forget();
@@ -239,66 +233,6 @@ final class SavedSettings {
   /** Whether the log should be replaced by {@link #save}. */
   boolean isLogLong() {
     return opened.isPresent() && opened.get().log.isLong();
-  }
-
-  private long describe(List<String> lines) {
-    lines.add("epoch " + table.lastEpoch);
-    lines.add("lines " + table.lines);
-    Set<Lease> leases = new LinkedHashSet<>(table.leases.values());
-    table.states.values().stream()
-        .flatMap(state -> state.change.stream())
-        .flatMap(change -> change.by().stream())
-        .forEach(leases::add);
-    leases.stream().map(SavedSettings::describe).forEach(lines::add);
-    table.states.values().stream().map(SavedSettings::describe).forEach(lines::add);
-    clocks.values().forEach((setting, value) -> lines.add(describe(setting, value)));
-    return table.version;
-  }
-
-  private static String describe(Lease lease) {
-    return String.join(
-        " ",
-        "lease",
-        lease.id(),
-        Long.toString(lease.epoch()),
-        Long.toString(lease.ttl().toMillis()),
-        lease.onEnd().name(),
-        // One that is still being taken has not changed anything.
-        lease.term().isOver() ? "ended" : "active",
-        WriteLog.encode(lease.holder()),
-        lease.process().map(ClientProcess.Id::text).orElse(NONE));
-  }
-
-  private static String describe(Setting setting, SettingValue clocks) {
-    return String.join(
-        " ", "clocks", WriteLog.encode(setting.gpuUuid()), setting.key().wireName(), clocks.text());
-  }
-
-  private static String describe(SettingState state) {
-    Optional<Written> written = state.change.map(Change::written);
-    return String.join(
-        " ",
-        "setting",
-        WriteLog.encode(state.setting.gpuUuid()),
-        state.setting.key().wireName(),
-        state.holder.map(Lease::id).orElse(NONE),
-        text(state.found),
-        text(state.change.map(Change::before)),
-        state.change.flatMap(Change::by).map(Lease::id).orElse(NONE),
-        text(written.flatMap(Written::sure)),
-        text(written.flatMap(Written::asked)),
-        written
-            .filter(values -> !values.maybe().isEmpty())
-            .map(
-                values ->
-                    values.maybe().stream()
-                        .map(SettingValue::text)
-                        .collect(Collectors.joining(",")))
-            .orElse(NONE));
-  }
-
-  private static String text(Optional<SettingValue> value) {
-    return value.map(SettingValue::text).orElse(NONE);
   }
 
   // ---- Reading ----

@@ -7,7 +7,7 @@ import java.util.List;
  * A way to change settings: by a lease, without one where no lease holds them, or by leases that a
  * process has without knowing.
  */
-public sealed interface SettingAccess permits Lease, Unleased, ProcessLeases.Access {
+public sealed interface SettingAccess permits Lease, Unleased, WatchedProcess.Access {
   /**
    * Whether these may be changed now, before anything is.
    *
