@@ -30,4 +30,32 @@ public record LeaseInfo(
     settings = List.copyOf(settings);
     problems = new TreeMap<>(problems);
   }
+
+  /** What there is to say about one that somebody has. */
+  static LeaseInfo of(Lease lease) {
+    return new LeaseInfo(
+        lease.id(),
+        lease.holder(),
+        lease.process(),
+        lease.settings(),
+        lease.expiresInMs(),
+        lease.term().state(),
+        new TreeMap<>());
+  }
+
+  /**
+   * About one that has left something to be put back.
+   *
+   * @param lease empty for a baseline
+   */
+  static LeaseInfo pending(Optional<Lease> lease, SortedMap<Setting, String> problems) {
+    return new LeaseInfo(
+        lease.map(Lease::id).orElse(""),
+        lease.map(Lease::holder).orElse("baseline"),
+        lease.flatMap(Lease::process),
+        List.copyOf(problems.keySet()),
+        0,
+        LeaseState.PENDING,
+        problems);
+  }
 }

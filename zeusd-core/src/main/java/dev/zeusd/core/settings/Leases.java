@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -207,47 +206,7 @@ public final class Leases implements AutoCloseable {
 
   /** Those that there are, and what has to be put back of others. */
   public List<LeaseInfo> list() {
-    List<LeaseInfo> infos = new ArrayList<>();
-    table.locked(
-        () -> {
-          for (Lease lease : table.leases.values()) {
-            infos.add(
-                new LeaseInfo(
-                    lease.id(),
-                    lease.holder(),
-                    lease.process(),
-                    lease.settings(),
-                    lease.expiresInMs(),
-                    lease.term().state(),
-                    new TreeMap<>()));
-          }
-          infos.addAll(pending());
-        });
-    return infos;
-  }
-
-  private List<LeaseInfo> pending() {
-    Map<Optional<Lease>, SortedMap<Setting, String>> byLease = new LinkedHashMap<>();
-    for (SettingState state : table.states.values()) {
-      if (state.isPending()) {
-        byLease
-            .computeIfAbsent(state.change.get().by(), lease -> new TreeMap<>())
-            .put(state.setting, state.failure.orElse("not tried yet"));
-      }
-    }
-    List<LeaseInfo> infos = new ArrayList<>();
-    byLease.forEach(
-        (lease, problems) ->
-            infos.add(
-                new LeaseInfo(
-                    lease.map(Lease::id).orElse(""),
-                    lease.map(Lease::holder).orElse("baseline"),
-                    lease.flatMap(Lease::process),
-                    List.copyOf(problems.keySet()),
-                    0,
-                    LeaseState.PENDING,
-                    problems)));
-    return infos;
+    return table.locked(table::infos);
   }
 
   /** As {@link Lease#end}. */

@@ -1,5 +1,6 @@
 package dev.zeusd.core.settings;
 
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -98,6 +99,22 @@ final class SettingTable {
     return known(setting)
         .filter(state -> state.change.flatMap(Change::by).equals(Optional.of(lease)))
         .isPresent();
+  }
+
+  /** The leases, and what has to be put back of others. */
+  List<LeaseInfo> infos() {
+    Map<Optional<Lease>, SortedMap<Setting, String>> pending = new LinkedHashMap<>();
+    for (SettingState state : states.values()) {
+      if (state.isPending()) {
+        pending
+            .computeIfAbsent(state.change.get().by(), lease -> new TreeMap<>())
+            .put(state.setting, state.failure.orElse("not tried yet"));
+      }
+    }
+    List<LeaseInfo> infos = new ArrayList<>();
+    leases.values().forEach(lease -> infos.add(LeaseInfo.of(lease)));
+    pending.forEach((lease, problems) -> infos.add(LeaseInfo.pending(lease, problems)));
+    return infos;
   }
 
   /** After a change that outlives the process; forgets what is over, and lets others have it. */

@@ -14,8 +14,6 @@ import java.nio.charset.StandardCharsets;
 /** The bytes before the body of a response that Helidon does not write. */
 public final class ResponseHead {
   private static final int USUAL_BYTES = 512;
-  private static final Header EVENT_STREAM =
-      HeaderValues.create(HeaderNames.CONTENT_TYPE, "text/event-stream");
 
   /** No cache may keep it, and no proxy hold it back to compress it. */
   private static final Header NOT_TRANSFORMED =
@@ -46,7 +44,7 @@ public final class ResponseHead {
    */
   public static byte[] ofEvents(ServerResponse response, boolean chunked) {
     WritableHeaders<?> headers = WritableHeaders.create(response.headers());
-    headers.set(EVENT_STREAM).set(NOT_TRANSFORMED).set(NOT_BUFFERED);
+    headers.set(HeaderValues.CONTENT_TYPE_EVENT_STREAM).set(NOT_TRANSFORMED).set(NOT_BUFFERED);
     // Whatever the client sends from here on is thrown away, so nothing can follow.
     headers.set(HeaderValues.CONNECTION_CLOSE);
     if (chunked) {
