@@ -18,7 +18,7 @@ import java.util.Objects;
  *
  * <p>Not thread-safe, but for {@link #close}.
  */
-final class NumberFile implements AutoCloseable {
+public final class NumberFile implements AutoCloseable {
   /** More than the 19 digits of a long and a newline. */
   private static final int CAPACITY = 32;
 
@@ -30,7 +30,8 @@ final class NumberFile implements AutoCloseable {
 
   private volatile FileChannel channel;
 
-  NumberFile(Path path) {
+  /** Of a file that need not be there yet. */
+  public NumberFile(Path path) {
     this.path = path;
   }
 
@@ -39,7 +40,7 @@ final class NumberFile implements AutoCloseable {
    *
    * @throws DeviceException naming the file, if it cannot be read or holds something else
    */
-  long read() {
+  public long read() {
     try {
       if (channel == null) {
         open();
