@@ -3,6 +3,7 @@ module dev.zeusd.core {
   requires dev.zeusd.ffm;
 
   exports dev.zeusd.core;
+  exports dev.zeusd.core.command;
   exports dev.zeusd.core.device;
   exports dev.zeusd.core.energy;
   exports dev.zeusd.core.sampling;

@@ -1,5 +1,6 @@
 package dev.zeusd.cli;
 
+import dev.zeusd.core.command.GpuCommands;
 import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.ffm.posix.OrdinaryFile;
@@ -12,6 +13,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import picocli.CommandLine.IDefaultValueProvider;
@@ -27,6 +29,7 @@ import picocli.CommandLine.Model.OptionSpec;
  * @param policy who may do what
  * @param baseline what settings of GPUs are to be
  * @param limits how much clients may take
+ * @param commands what does some operations on GPUs in the driver's place
  * @param warnings of what may be a mistake, each with its place
  */
 record ConfigFile(
@@ -35,6 +38,7 @@ record ConfigFile(
     Policy policy,
     Baseline baseline,
     Limits limits,
+    GpuCommands commands,
     List<String> warnings)
     implements IDefaultValueProvider {
   private static final System.Logger LOG = System.getLogger("dev.zeusd");
@@ -48,18 +52,26 @@ record ConfigFile(
    * @throws ConfigException if it makes no sense
    */
   static ConfigFile read(Path file, CommandSpec serve) {
-    return ConfigReader.read(file, text(file), serve);
+    return ConfigReader.read(file, text(file, "configuration file"), serve);
   }
 
-  private static String text(Path file) {
+  /**
+   * What stands in a file that the daemon does what it says.
+   *
+   * @param kind what it is, for people
+   * @throws StartupException if it cannot be read, or others may write to it
+   */
+  static String text(Path file, String kind) {
     try {
       FileFacts facts = FileFacts.ofTarget(file);
       if (!facts.isRegular()) {
-        throw refused(file, "is not a regular file; name one");
+        throw refused(kind, file, "is not a regular file; name one");
       }
       if (Strangers.mayWrite(facts)) {
         throw refused(
-            file, "can be written by others, who could make everything theirs; run: chmod go-w it");
+            kind,
+            file,
+            "can be written by others, who could make everything theirs; run: chmod go-w it");
       }
       byte[] bytes = OrdinaryFile.read(file, MAX_BYTES);
       whoReplaces(file, facts)
@@ -67,12 +79,16 @@ record ConfigFile(
               who ->
                   LOG.log(
                       System.Logger.Level.WARNING,
-                      "CONFIGURATION FILE " + file + " CAN BE REPLACED BY OTHERS: " + who));
+                      kind.toUpperCase(Locale.ROOT)
+                          + " "
+                          + file
+                          + " CAN BE REPLACED BY OTHERS: "
+                          + who));
       return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
     } catch (CharacterCodingException e) {
       throw new ConfigException(List.of(file + ":1:1: the file is not UTF-8"));
     } catch (IOException e) {
-      throw refused(file, "cannot be read: " + FileFacts.reason(e) + "; check the path");
+      throw refused(kind, file, "cannot be read: " + FileFacts.reason(e) + "; check the path");
     }
   }
 
@@ -82,8 +98,8 @@ record ConfigFile(
         : Optional.of("it belongs to " + Strangers.user(file.toRealPath()));
   }
 
-  private static StartupException refused(Path file, String why) {
-    return new StartupException("configuration file " + file + " " + why);
+  private static StartupException refused(String kind, Path file, String why) {
+    return new StartupException(kind + " " + file + " " + why);
   }
 
   /** What the file says of an option; null if nothing, as picocli has it. */

@@ -1,5 +1,6 @@
 package dev.zeusd.cli;
 
+import dev.zeusd.core.command.GpuCommands;
 import dev.zeusd.core.device.GpuSelector;
 import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.core.settings.SettingKey;
@@ -35,6 +36,9 @@ final class ConfigReader {
   private static final String GPU_CLOCK_MHZ = "gpu_clock_mhz";
   private static final String MEM_CLOCK_MHZ = "mem_clock_mhz";
 
+  /** The name of a file, or all that would stand in it. */
+  private static final String COMMANDS = "gpu-command-overrides";
+
   /** These make no sense in a file. */
   private static final Set<String> NOT_IN_FILES = Set.of("help", "version", "config");
 
@@ -50,7 +54,13 @@ final class ConfigReader {
     if (text.lines().allMatch(line -> line.isBlank() || line.stripLeading().startsWith("#"))) {
       // As it is shipped: then the parser is not even loaded.
       return new ConfigFile(
-          file, Map.of(), Policy.OPEN, Baseline.none(), Limits.defaults(), List.of());
+          file,
+          Map.of(),
+          Policy.OPEN,
+          Baseline.none(),
+          Limits.defaults(),
+          GpuCommands.none(),
+          List.of());
     }
     ConfigReader reader = new ConfigReader(file);
     TomlSection root = TomlSection.parse(text, reader.problems);
@@ -59,11 +69,16 @@ final class ConfigReader {
     Baseline baseline =
         new Baseline(root.sections("baseline").stream().map(reader::baseline).toList());
     Limits limits = root.section("limits").map(reader::limits).orElse(Limits.defaults());
+    GpuCommands commands =
+        root.isTable(COMMANDS)
+            ? root.section(COMMANDS).map(CommandsReader::read).orElseThrow()
+            : GpuCommands.none();
     root.refuseOthers(optionsOf(serve).keySet());
     if (!reader.problems.isEmpty()) {
       throw new ConfigException(reader.problems.lines());
     }
-    return new ConfigFile(file, options, policy, baseline, limits, reader.warnings.lines());
+    return new ConfigFile(
+        file, options, policy, baseline, limits, commands, reader.warnings.lines());
   }
 
   // ---- Options ----
@@ -84,7 +99,7 @@ final class ConfigReader {
     optionsOf(serve)
         .forEach(
             (name, option) -> {
-              if (root.has(name)) {
+              if (root.has(name) && !(name.equals(COMMANDS) && root.isTable(name))) {
                 option(root, name, option).ifPresent(value -> values.put(name, value));
               }
             });

@@ -203,6 +203,11 @@ final class TomlSection {
     return sections;
   }
 
+  /** Whether there is a table of this name. */
+  boolean isTable(String key) {
+    return table.get(List.of(key)) instanceof TomlTable;
+  }
+
   /** The table {@code [key]}. */
   Optional<TomlSection> section(String key) {
     return value(key, TomlTable.class, "..., or rather [" + key + "]")

@@ -1,0 +1,120 @@
+package dev.zeusd.core.command;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * What is run for one operation.
+ *
+ * @param commands one after the other, each a program's absolute path and its arguments, in which
+ *     {@code {gpu_id}} and the operation's placeholders stand for values; no shell sees them
+ * @param errorPattern what, found in a command's output, means that it has failed
+ * @param timeout how long each command may take
+ */
+public record GpuCommand(
+    List<List<String>> commands, Optional<Pattern> errorPattern, Duration timeout) {
+  private static final Pattern BRACES = Pattern.compile("\\{([^{}]*)\\}|[{}]");
+
+  /** Checks that there is something to run. */
+  public GpuCommand {
+    commands = commands.stream().map(List::copyOf).toList();
+    if (commands.isEmpty() || commands.stream().anyMatch(List::isEmpty)) {
+      throw new IllegalArgumentException("no command");
+    }
+    if (!timeout.isPositive()) {
+      throw new IllegalArgumentException("the timeout has to be longer than nothing");
+    }
+  }
+
+  /**
+   * Takes a command line apart as a shell would, but for what a shell replaces: blanks separate,
+   * quotes and backslashes keep together.
+   *
+   * @throws IllegalArgumentException if a quote does not end, there is nothing, or what stands in
+   *     braces is none of the operation's values
+   */
+  public static List<String> split(String line, GpuOperation operation) {
+    List<String> words = new ArrayList<>();
+    StringBuilder word = new StringBuilder();
+    boolean inWord = false;
+    char quote = 0;
+    for (int i = 0; i < line.length(); i++) {
+      char c = line.charAt(i);
+      if (quote == '\'' ? c == quote : quote == 0 && c == '\'') {
+        quote = quote == 0 ? c : 0;
+        inWord = true;
+      } else if (c == '"' && quote != '\'') {
+        quote = quote == 0 ? c : 0;
+        inWord = true;
+      } else if (c == '\\' && quote != '\'' && i + 1 < line.length()) {
+        char next = line.charAt(++i);
+        if (quote == '"' && "\"\\$`".indexOf(next) < 0) {
+          word.append(c);
+        }
+        word.append(next);
+        inWord = true;
+      } else if (quote == 0 && Character.isWhitespace(c)) {
+        if (inWord) {
+          words.add(word.toString());
+          word.setLength(0);
+        }
+        inWord = false;
+      } else {
+        word.append(c);
+        inWord = true;
+      }
+    }
+    if (quote != 0) {
+      throw new IllegalArgumentException("a quote " + quote + " does not end in: " + line);
+    }
+    if (inWord) {
+      words.add(word.toString());
+    }
+    if (words.isEmpty()) {
+      throw new IllegalArgumentException("a command is empty");
+    }
+    words.forEach(each -> check(each, operation));
+    return words;
+  }
+
+  private static void check(String word, GpuOperation operation) {
+    Matcher braces = BRACES.matcher(word);
+    while (braces.find()) {
+      String name = braces.group(1);
+      if (name == null || !name.equals("gpu_id") && !operation.placeholders().contains(name)) {
+        List<String> possible = new ArrayList<>(List.of("gpu_id"));
+        possible.addAll(operation.placeholders());
+        throw new IllegalArgumentException(
+            "'%s' has braces that are none of {%s}".formatted(word, String.join("}, {", possible)));
+      }
+    }
+  }
+
+  /** The commands with these values in the place of their names in braces. */
+  List<List<String>> filled(Map<String, Long> values) {
+    return commands.stream()
+        .map(command -> command.stream().map(word -> fill(word, values)).toList())
+        .toList();
+  }
+
+  private static String fill(String word, Map<String, Long> values) {
+    return BRACES
+        .matcher(word)
+        .replaceAll(
+            found -> {
+              Long value = values.get(found.group(1));
+              return value == null ? Matcher.quoteReplacement(found.group()) : Long.toString(value);
+            });
+  }
+
+  /** The programs that are run. */
+  public Set<String> programs() {
+    return Set.copyOf(commands.stream().map(List::getFirst).toList());
+  }
+}

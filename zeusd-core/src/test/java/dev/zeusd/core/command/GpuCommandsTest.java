@@ -1,0 +1,201 @@
+package dev.zeusd.core.command;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.core.Await;
+import dev.zeusd.core.Backend;
+import dev.zeusd.core.TestLog;
+import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuInfo;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.logging.Level;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Real programs, in the place of the driver. */
+@Timeout(120)
+class GpuCommandsTest {
+  private static final Duration LONG = Duration.ofSeconds(60);
+
+  @TempDir private Path folder;
+
+  private record PowerOnly(GpuInfo info) implements Gpu {
+    @Override
+    public long powerMw() {
+      return 1;
+    }
+  }
+
+  private Path script(String text) throws IOException {
+    Path script = Files.writeString(folder.resolve("script"), "#!/bin/sh\n" + text + "\n");
+    Files.setPosixFilePermissions(script, PosixFilePermissions.fromString("rwxr-xr-x"));
+    return script;
+  }
+
+  private Gpu gpu(String script, String arguments, Optional<Pattern> pattern, Duration timeout)
+      throws IOException {
+    List<String> words =
+        GpuCommand.split(script(script) + " " + arguments, GpuOperation.SET_POWER_LIMIT);
+    GpuCommand command = new GpuCommand(List.of(words), pattern, timeout);
+    GpuCommands commands = new GpuCommands(Map.of(GpuOperation.SET_POWER_LIMIT, command));
+    return commands
+        .over(Backend.of(List.of(new PowerOnly(GpuInfo.unknown(3)))))
+        .devices()
+        .getFirst();
+  }
+
+  private static String failure(Gpu gpu) {
+    return assertThrows(DeviceException.Failed.class, () -> gpu.setPowerLimit(250_500))
+        .getMessage();
+  }
+
+  @Test
+  void valuesAreArgumentsAndNoShellSeesThem() throws Exception {
+    String quoted =
+        "'a b' \"c d\" e\\ f $HOME `id` ; '*' x{gpu_id}y {power_limit_mw}{power_limit_w}";
+    Gpu gpu =
+        gpu(
+            "for a; do echo \"<$a>\"; done >" + folder + "/told; pwd >>" + folder + "/told",
+            quoted,
+            Optional.empty(),
+            LONG);
+    gpu.setPowerLimit(250_500);
+    assertEquals(
+        List.of(
+            "<a b>",
+            "<c d>",
+            "<e f>",
+            "<$HOME>",
+            "<`id`>",
+            "<;>",
+            "<*>",
+            "<x3y>",
+            "<250500250>",
+            "/"),
+        Files.readAllLines(folder.resolve("told")));
+    assertEquals(1, gpu.powerMw(), "what has no command is the GPU's");
+    assertThrows(DeviceException.NotSupported.class, () -> gpu.setGpuLockedClocks(1, 2));
+  }
+
+  @Test
+  void itHasFewVariablesNothingToReadAndASessionOfItsOwn() throws Exception {
+    Gpu gpu =
+        gpu(
+            "env | cut -d= -f1 | sort >"
+                + folder
+                + "/env; cat; ps -o sid= -p $$ >"
+                + folder
+                + "/sid",
+            "",
+            Optional.empty(),
+            LONG);
+    gpu.setPowerLimit(250_500);
+    List<String> variables = Files.readAllLines(folder.resolve("env"));
+    assertTrue(variables.contains("PATH"), variables.toString());
+    assertFalse(variables.contains("FAKE_NVML_STATE"), variables.toString());
+  }
+
+  @Test
+  void everyWayToFailIsAFailureInWords() throws Exception {
+    assertEquals(
+        "set power limit: the command "
+            + folder
+            + "/script ended with status 7; the daemon's log has its output",
+        failure(gpu("echo no such GPU >&2; exit 7", "", Optional.empty(), LONG)));
+    Optional<Pattern> pattern = Optional.of(Pattern.compile("(?i)error|not supported"));
+    assertTrue(
+        failure(gpu("echo 'ERROR: refused'", "", pattern, LONG)).contains("something went wrong"));
+    gpu("echo fine", "", pattern, LONG).setPowerLimit(250_500);
+    Gpu gone = gpu("exit 0", "", Optional.empty(), LONG);
+    Files.delete(folder.resolve("script"));
+    assertTrue(failure(gone).contains("status"), "setsid says that there is no such program");
+  }
+
+  @Test
+  void whatItSaidIsInTheLogAndNoMoreThanIsBearable() throws Exception {
+    try (TestLog log = new TestLog(CommandRunner.class.getName())) {
+      failure(gpu("echo out; echo err >&2; exit 1", "a", Optional.empty(), LONG));
+      String line = log.lines(Level.WARNING).getFirst();
+      assertTrue(line.contains("/script a ended with status 1; its output: out | err"), line);
+      failure(gpu("head -c 50000000 /dev/zero | tr '\\0' x; exit 1", "", Optional.empty(), LONG));
+      assertTrue(log.lines(Level.WARNING).getLast().length() < 3000);
+    }
+  }
+
+  @Test
+  void oneThatDoesNotEndIsKilledWithAllThatItStarted() throws Exception {
+    Path pid = folder.resolve("pid");
+    Gpu gpu =
+        gpu(
+            "sh -c 'echo $$ >" + pid + "; exec sleep 1000' & wait",
+            "",
+            Optional.empty(),
+            Duration.ofSeconds(2));
+    assertTrue(failure(gpu).contains("did not end within 2 s and was killed"));
+    long child = Long.parseLong(Files.readString(pid).strip());
+    Await.until(
+        "its child has ended",
+        () -> ProcessHandle.of(child).map(handle -> !handle.isAlive()).orElse(true));
+  }
+
+  @Test
+  void outputThatIsKeptOpenIsNotWaitedFor() throws Exception {
+    Gpu gpu = gpu("sleep 1000 & echo fine", "", Optional.of(Pattern.compile("error")), LONG);
+    assertTrue(failure(gpu).contains("keeps its output open"));
+    gpu("sleep 5 & echo fine", "", Optional.empty(), LONG).setPowerLimit(250_500);
+  }
+
+  @Test
+  void aPatternThatTakesForEverIsGivenUp() throws Exception {
+    Gpu gpu =
+        gpu(
+            "head -c 60000 /dev/zero | tr '\\0' a",
+            "",
+            Optional.of(Pattern.compile("(a+)+(a+)+(a+)+b")),
+            LONG);
+    assertTrue(failure(gpu).contains("cannot be compared"));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "a 'b            | a quote ' does not end",
+        "\"  \"          | ",
+        "a {power_limit} | none of {gpu_id}, {power_limit_mw}, {power_limit_w}",
+        "a {enabled}     | none of",
+        "a {             | none of",
+        "a }{gpu_id}     | none of",
+        "a {}            | none of"
+      })
+  void nonsenseIsRefused(String line, String why) {
+    if (why == null) {
+      assertEquals(
+          List.of("  "), GpuCommand.split("'  '", GpuOperation.SET_POWER_LIMIT), "one word");
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> GpuCommand.split("  ", GpuOperation.SET_POWER_LIMIT));
+      return;
+    }
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> GpuCommand.split(line, GpuOperation.SET_POWER_LIMIT));
+    assertTrue(e.getMessage().contains(why), e.getMessage());
+  }
+}
