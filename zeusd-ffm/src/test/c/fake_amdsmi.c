@@ -221,8 +221,9 @@ static void *map_file(const char *path) {
     return map;
 }
 
-__attribute__((constructor)) static void attach(void) {
-    const char *path = getenv("FAKE_AMDSMI_STATE");
+/* For tests in the same process, whose environment is as it is. */
+void fake_amdsmi_attach(const char *path);
+void fake_amdsmi_attach(const char *path) {
     if (path && *path)
         ctl = map_file(path);
     else
@@ -233,6 +234,10 @@ __attribute__((constructor)) static void attach(void) {
     }
     if (ctl->magic == 0)
         write_defaults();
+}
+
+__attribute__((constructor)) static void attach(void) {
+    fake_amdsmi_attach(getenv("FAKE_AMDSMI_STATE"));
 }
 
 /* ---- The frame around every call ---- */

@@ -134,7 +134,7 @@ final class Converters {
 
   static final class Backend implements ITypeConverter<GpuBackend> {
     private static final GpuBackend[] OFFERED = {
-      GpuBackend.AUTO, GpuBackend.NVML, GpuBackend.SIMULATED
+      GpuBackend.AUTO, GpuBackend.NVML, GpuBackend.AMDSMI, GpuBackend.SIMULATED
     };
 
     @Override

@@ -3,6 +3,7 @@ package dev.zeusd.cli;
 import dev.zeusd.core.CpuBackend;
 import dev.zeusd.core.GpuBackend;
 import dev.zeusd.core.NodeConfig;
+import dev.zeusd.core.command.GpuCommands;
 import dev.zeusd.server.ApiGroup;
 import java.nio.file.Path;
 import java.util.Set;
@@ -36,8 +37,8 @@ final class DeviceOptions {
       defaultValue = "auto",
       converter = Converters.Backend.class,
       description = {
-        "Where GPUs come from: auto, nvml, simulated [default: ${DEFAULT-VALUE}]",
-        "  auto: NVML if it loads and reports GPUs, else no GPUs"
+        "Where GPUs come from: auto, nvml, amdsmi, simulated [default: ${DEFAULT-VALUE}]",
+        "  auto: NVIDIA's by NVML, AMD's by AMD SMI, Intel's by hwmon: all that there are"
       })
   private GpuBackend gpuBackend;
 
@@ -50,6 +51,26 @@ final class DeviceOptions {
           "Let go of the GPUs' driver when nobody has asked for them for so long, such as 10m; the"
               + " driver may then forget power limits [default: ${DEFAULT-VALUE}]")
   private DurationOrNever gpuIdleRelease;
+
+  @Option(
+      names = "--gpu-command-overrides",
+      paramLabel = "<FILE>",
+      converter = Converters.FilePath.class,
+      description =
+          "File (TOML) with commands that change settings of GPUs in the driver's place; with it,"
+              + " gpu-control needs no privilege. [gpu-command-overrides.*] in --config is the"
+              + " same")
+  private Path commandsFile;
+
+  @Option(
+      names = "--hwmon-dir",
+      paramLabel = "<DIR>",
+      defaultValue = "/sys/class/hwmon",
+      converter = Converters.FilePath.class,
+      description =
+          "Where the kernel's sensors are, for CPUs and GPUs that have no RAPL and no other driver"
+              + " [default: ${DEFAULT-VALUE}]")
+  private Path hwmonDir;
 
   @Option(
       names = "--rapl-dir",
@@ -78,8 +99,12 @@ final class DeviceOptions {
     return simulate;
   }
 
-  /** What these groups need. */
-  NodeConfig nodeConfig(Set<ApiGroup> groups) {
+  /**
+   * What these groups need.
+   *
+   * @param configured commands of the configuration file, which a file of their own outdoes
+   */
+  NodeConfig nodeConfig(Set<ApiGroup> groups, GpuCommands configured) {
     boolean gpus = groups.contains(ApiGroup.GPU_READ) || groups.contains(ApiGroup.GPU_CONTROL);
     boolean cpus = groups.contains(ApiGroup.CPU_READ);
     GpuBackend backend = simulate ? GpuBackend.SIMULATED : gpuBackend;
@@ -90,10 +115,23 @@ final class DeviceOptions {
             .map(NodeConfig.defaults()::withGpuIdleRelease)
             .orElse(NodeConfig.defaults());
     return (raplDir == null ? config : config.withRaplDir(raplDir))
+        .withGpuCommands(
+            groups.contains(ApiGroup.GPU_CONTROL) ? commands(configured) : GpuCommands.none())
         .withGpuBackend(gpus ? backend : GpuBackend.NONE)
         .withGpuPowerPollHz(gpuPowerPollHz)
         .withCpuBackend(cpus ? cpuBackend : CpuBackend.NONE)
         .withCpuPowerPollHz(cpuPowerPollHz)
-        .withStateDir(stateDir);
+        .withStateDir(stateDir)
+        .withHwmonDir(hwmonDir);
+  }
+
+  private GpuCommands commands(GpuCommands configured) {
+    GpuCommands commands = commandsFile == null ? configured : CommandsReader.read(commandsFile);
+    if (!commands.isEmpty() && !GpuCommands.canRun()) {
+      throw new StartupException(
+          "commands for GPUs cannot be run: there is no /usr/bin/setsid, which lets them be ended;"
+              + " install util-linux");
+    }
+    return commands;
   }
 }

@@ -53,7 +53,7 @@ final class Privileges {
   private Optional<String> lacking(ApiGroup group, NodeConfig devices) {
     return switch (group) {
       case GPU_CONTROL ->
-          root || has(CAP_SYS_ADMIN)
+          root || has(CAP_SYS_ADMIN) || !devices.gpuCommands().isEmpty()
               ? Optional.empty()
               : Optional.of(group.wireName() + " needs root or CAP_SYS_ADMIN");
       case CPU_READ ->

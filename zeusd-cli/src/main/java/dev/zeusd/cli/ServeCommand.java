@@ -2,6 +2,7 @@ package dev.zeusd.cli;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
+import dev.zeusd.core.command.GpuCommands;
 import dev.zeusd.core.settings.Baseline;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.Limits;
@@ -187,7 +188,7 @@ final class ServeCommand implements Callable<Integer> {
     Set<ApiGroup> groups = EnumSet.copyOf(enable);
     NodeConfig nodeConfig =
         devices
-            .nodeConfig(groups)
+            .nodeConfig(groups, file.map(ConfigFile::commands).orElse(GpuCommands.none()))
             .withBaseline(file.map(ConfigFile::baseline).orElse(Baseline.none()));
     if (!devices.isSimulated()) {
       Privileges.own().require(groups, nodeConfig);

@@ -55,7 +55,7 @@ class CommandLineTest {
     "--cpu-power-poll-hz, 1 to 1000 [default: 10]",
     "--enable, 'gpu-control:|gpu-read:|cpu-read:|[default: gpu-control,gpu-read,cpu-read]'",
     "--signing-key-path, no authentication",
-    "--gpu-backend, 'auto, nvml, simulated [default: auto]'",
+    "--gpu-backend, 'auto, nvml, amdsmi, simulated [default: auto]'",
     "--stream-format, sample|snapshot|[default: sample]",
     "--rapl-dir, /zeus_sys/class/powercap/intel-rapl|/sys/class/powercap/intel-rapl",
     "--simulate, Simulated",
@@ -239,7 +239,7 @@ class CommandLineTest {
     "'serve --enable=,gpu-read', gpu-control",
     "'serve --enable gpu-read,,cpu-read', gpu-control",
     "serve --stream-format=SAMPLE, snapshot",
-    "serve --gpu-backend=none, 'auto, nvml, simulated'",
+    "serve --gpu-backend=none, 'auto, nvml, amdsmi, simulated'",
     "serve --log-level=trace, 'error, warn, info, debug'",
     "serve --mode=uds --mode=tcp, --mode",
     "help frobnicate, frobnicate"

@@ -2,7 +2,10 @@ package dev.zeusd.core;
 
 /** Where CPUs come from. */
 public enum CpuBackend {
-  /** RAPL, as Linux shows it in one of {@link NodeConfig#raplDirs}; without it no CPUs. */
+  /**
+   * RAPL, as Linux shows it in one of {@link NodeConfig#raplDirs}, and the sensors of CPUs in
+   * {@link NodeConfig#hwmonDir}; without both no CPUs.
+   */
   RAPL,
   /** Simulated CPUs, for trying out and for tests. */
   SIMULATED,

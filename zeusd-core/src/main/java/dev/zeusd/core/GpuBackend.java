@@ -2,10 +2,12 @@ package dev.zeusd.core;
 
 /** Where GPUs come from. */
 public enum GpuBackend {
-  /** NVML where its library loads and reports GPUs, else no GPUs. */
+  /** NVIDIA's by NVML, AMD's by AMD SMI, Intel's by hwmon: all that there are; else no GPUs. */
   AUTO,
   /** NVML; without it the node does not open. */
   NVML,
+  /** AMD SMI; without it the node does not open. */
+  AMDSMI,
   /** Simulated GPUs, for trying out and for tests. */
   SIMULATED,
   /** No GPUs: nothing is loaded. */

@@ -1,7 +1,9 @@
 package dev.zeusd.core;
 
+import dev.zeusd.core.amdsmi.AmdSmiBackend;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.energy.EnergyMeter;
 import dev.zeusd.core.nvml.NvmlBackend;
 import dev.zeusd.core.rapl.BootClock;
@@ -170,18 +172,27 @@ public final class Node implements AutoCloseable {
   }
 
   private static Backend<Gpu> gpuBackend(NodeConfig config, Optional<Runnable> afterUpgrade) {
-    return switch (config.gpuBackend()) {
-      case NONE -> Backend.of(List.of());
-      case SIMULATED -> Backend.of(SimulatedGpu.typicalNode());
-      case NVML, AUTO -> NvmlBackend.open(config, afterUpgrade);
-    };
+    return config
+        .gpuCommands()
+        .over(
+            switch (config.gpuBackend()) {
+              case NONE -> Backend.of(List.of());
+              case SIMULATED -> Backend.of(SimulatedGpu.typicalNode());
+              case AUTO -> GpusOfAllVendors.open(config, afterUpgrade);
+              case NVML -> NvmlBackend.open(config, afterUpgrade, new GpuIds());
+              case AMDSMI -> AmdSmiBackend.open(config, new GpuIds());
+            });
   }
 
   private static Backend<Cpu> cpuBackend(NodeConfig config) {
     return switch (config.cpuBackend()) {
       case NONE -> Backend.of(List.of());
       case SIMULATED -> Backend.of(SimulatedCpu.typicalNode());
-      case RAPL -> RaplCpus.open(config.raplDirs(), BootClock.system(), () -> openState(config));
+      case RAPL -> {
+        BootClock clock = BootClock.system();
+        RaplCpus rapl = RaplCpus.open(config.raplDirs(), clock, () -> openState(config));
+        yield new CpusOfAllKinds(rapl, config.hwmonDir(), clock);
+      }
     };
   }
 

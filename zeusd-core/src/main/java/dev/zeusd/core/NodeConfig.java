@@ -1,5 +1,7 @@
 package dev.zeusd.core;
 
+import dev.zeusd.core.command.GpuCommands;
+import dev.zeusd.core.hwmon.HwmonCpus;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.settings.Baseline;
 import java.nio.file.Path;
@@ -24,6 +26,8 @@ import java.util.function.Consumer;
  *     energy begins anew with each process
  * @param baseline what settings of GPUs are to be while nobody has a {@link Node#leases lease} of
  *     them; in force from the first call of {@link Node#leases} on
+ * @param gpuCommands which operations on GPUs commands do in the driver's place
+ * @param hwmonDir directory that may hold the kernel's sensors {@code hwmonN}; need not exist
  * @param carriers how many threads of the system carry virtual threads in this JVM, where it is
  *     told another number than that of processors; calls of devices never pin the last one
  */
@@ -36,6 +40,8 @@ public record NodeConfig(
     List<Path> raplDirs,
     Optional<Path> stateDir,
     Baseline baseline,
+    GpuCommands gpuCommands,
+    Path hwmonDir,
     int carriers) {
   /** The highest rate at which power is read, in Hz. */
   public static final int MAX_POLL_HZ = 1000;
@@ -63,6 +69,8 @@ public record NodeConfig(
     raplDirs = List.copyOf(raplDirs);
     Objects.requireNonNull(stateDir);
     Objects.requireNonNull(baseline);
+    Objects.requireNonNull(gpuCommands);
+    Objects.requireNonNull(hwmonDir);
     if (carriers < 1) {
       throw new IllegalArgumentException(carriers + " carriers of virtual threads are too few");
     }
@@ -91,6 +99,8 @@ public record NodeConfig(
         USUAL_RAPL_DIRS,
         Optional.empty(),
         Baseline.none(),
+        GpuCommands.none(),
+        Path.of("/sys/class/hwmon"),
         Runtime.getRuntime().availableProcessors());
   }
 
@@ -109,6 +119,8 @@ public record NodeConfig(
     List<Path> raplDirs = NodeConfig.this.raplDirs;
     Optional<Path> stateDir = NodeConfig.this.stateDir;
     Baseline baseline = NodeConfig.this.baseline;
+    GpuCommands gpuCommands = NodeConfig.this.gpuCommands;
+    Path hwmonDir = NodeConfig.this.hwmonDir;
     int carriers = NodeConfig.this.carriers;
   }
 
@@ -124,6 +136,8 @@ public record NodeConfig(
         copy.raplDirs,
         copy.stateDir,
         copy.baseline,
+        copy.gpuCommands,
+        copy.hwmonDir,
         copy.carriers);
   }
 
@@ -162,14 +176,27 @@ public record NodeConfig(
     return with(copy -> copy.stateDir = Optional.of(dir));
   }
 
+  /** The same with commands that do some operations on GPUs. */
+  public NodeConfig withGpuCommands(GpuCommands commands) {
+    return with(copy -> copy.gpuCommands = commands);
+  }
+
+  /** The same with {@code dir} as the directory that may hold the kernel's sensors. */
+  public NodeConfig withHwmonDir(Path dir) {
+    return with(copy -> copy.hwmonDir = dir);
+  }
+
   /** The same with so many carriers of virtual threads. */
   public NodeConfig withCarriers(int count) {
     return with(copy -> copy.carriers = count);
   }
 
-  /** Whether a zone in {@link #raplDirs} has a counter that this process may read. */
+  /**
+   * Whether a zone in {@link #raplDirs} has a counter, or {@link #hwmonDir} a sensor of a CPU, that
+   * this process may read.
+   */
   public boolean hasReadableCpuCounter() {
-    return RaplCpus.hasReadableCounter(raplDirs);
+    return RaplCpus.hasReadableCounter(raplDirs) || HwmonCpus.hasReadableSensor(hwmonDir);
   }
 
   /** The same with other settings of GPUs that leases go back to. */

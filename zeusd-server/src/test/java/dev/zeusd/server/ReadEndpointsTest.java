@@ -45,10 +45,10 @@ class ReadEndpointsTest {
           .get("/discover")
           .assertOk(
               "{\"gpu_ids\":[0,1],\"cpu_ids\":[],\"dram_available\":[],\"gpus\":["
-                  + "{\"id\":0,\"name\":\"NVIDIA H100 80GB HBM3\","
+                  + "{\"id\":0,\"name\":\"NVIDIA H100 80GB HBM3\",\"vendor\":\"nvidia\","
                   + "\"uuid\":\"GPU-fa4e0000-0000-4000-8000-000000000000\","
                   + "\"pci_address\":\"0000:19:00.0\",\"cumulative_energy_available\":true},"
-                  + "{\"id\":1,\"name\":\"NVIDIA \\\"T4\\\" \\\\ é\","
+                  + "{\"id\":1,\"name\":\"NVIDIA \\\"T4\\\" \\\\ é\",\"vendor\":\"nvidia\","
                   + "\"uuid\":\"GPU-fa4e0000-0000-4000-8000-000000000001\","
                   + "\"pci_address\":\"abcde:f0:1f.0\",\"cumulative_energy_available\":false}],"
                   + "\"cpus\":[],\"enabled_api_groups\":[\"gpu-read\"],\"auth_required\":false,"
@@ -63,7 +63,8 @@ class ReadEndpointsTest {
       String lost = server.get("/discover").body();
       assertTrue(
           lost.contains(
-              "{\"id\":1,\"name\":\"unknown\",\"uuid\":null,\"pci_address\":null,"
+              "{\"id\":1,\"name\":\"unknown\",\"vendor\":\"nvidia\",\"uuid\":null,"
+                  + "\"pci_address\":null,"
                   + "\"cumulative_energy_available\":null}"),
           lost);
       assertEquals(500, server.get("/gpu/get_power").status());

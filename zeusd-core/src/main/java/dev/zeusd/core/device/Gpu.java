@@ -26,6 +26,14 @@ public interface Gpu {
     return Optional.empty();
   }
 
+  /**
+   * Who made it, in one lower-case word such as {@code nvidia} or {@code amd}, without asking the
+   * hardware; from any thread. Empty if that is not known.
+   */
+  default Optional<String> vendor() {
+    return driver().map(GpuDriver::vendor);
+  }
+
   /** Asks the hardware what the GPU is. A failure is logged only: it may tell later. */
   default void identify() {}
 

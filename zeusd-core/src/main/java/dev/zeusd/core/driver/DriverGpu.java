@@ -67,7 +67,7 @@ public abstract class DriverGpu implements Gpu {
   protected abstract GpuInfo describe();
 
   @Override
-  public final void identify() {
+  public void identify() {
     info = describe();
   }
 
@@ -77,7 +77,7 @@ public abstract class DriverGpu implements Gpu {
       return;
     }
     GpuInfo before = info;
-    identify();
+    info = describe();
     if (!info.equals(before)) {
       LOG.log(
           System.Logger.Level.INFO,

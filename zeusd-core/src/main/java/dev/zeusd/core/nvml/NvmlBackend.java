@@ -6,9 +6,11 @@ import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.core.NodeException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.driver.Opener;
 import dev.zeusd.ffm.driver.DriverException;
 import dev.zeusd.ffm.nvml.NvmlException;
+import dev.zeusd.ffm.nvml.NvmlReturn;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -40,17 +42,20 @@ public final class NvmlBackend implements Backend<Gpu> {
   /** Why there are none, as of the last look. */
   private volatile List<String> problems = List.of();
 
+  /** Whether that is because there is no library. */
+  private volatile boolean missing;
+
   /** Whether it must not let go of the driver by itself. */
   private volatile BooleanSupplier isKept = () -> false;
 
   /** Guarded by this. */
   private boolean closed;
 
-  private final Opener<NvmlGpus> opener =
-      new Opener<>("NVML", () -> NvmlGpus.open(this::goOnAfterUpgrade));
+  private final Opener<NvmlGpus> opener;
 
-  private NvmlBackend(NodeConfig config, Optional<Runnable> afterUpgrade) {
+  private NvmlBackend(NodeConfig config, Optional<Runnable> afterUpgrade, GpuIds ids) {
     this.config = config;
+    this.opener = new Opener<>("NVML", () -> NvmlGpus.open(this::goOnAfterUpgrade, ids));
     this.afterUpgrade = afterUpgrade;
   }
 
@@ -70,8 +75,8 @@ public final class NvmlBackend implements Backend<Gpu> {
    *
    * @throws NodeException if {@code config} insists on NVML, and it is not usable
    */
-  public static NvmlBackend open(NodeConfig config, Optional<Runnable> afterUpgrade) {
-    NvmlBackend nvml = new NvmlBackend(config, afterUpgrade);
+  public static NvmlBackend open(NodeConfig config, Optional<Runnable> afterUpgrade, GpuIds ids) {
+    NvmlBackend nvml = new NvmlBackend(config, afterUpgrade, ids);
     try {
       nvml.find(nvml.isNeeded() ? QUICK_IF_NEEDED : QUICK);
     } catch (TimeoutException e) {
@@ -100,12 +105,13 @@ public final class NvmlBackend implements Backend<Gpu> {
       LOG.log(System.Logger.Level.INFO, nvml.gpus().size() + " GPU(s) by NVML" + driver);
       config
           .gpuIdleRelease()
-          .ifPresent(idle -> nvml.releaseWhenIdleFor(idle, () -> isKept.getAsBoolean()));
+          .ifPresent(time -> nvml.idle().whenIdleFor(time, () -> isKept.getAsBoolean()));
       keep(nvml);
     } catch (DriverException e) {
       if (isNeeded()) {
         throw new NodeException("NVML is not usable: " + e.getMessage(), e);
       }
+      missing = e instanceof NvmlException nvml && nvml.result() == NvmlReturn.LIBRARY_NOT_FOUND;
       problems = List.of("no GPUs: " + e.getMessage());
     }
   }
@@ -151,6 +157,11 @@ public final class NvmlBackend implements Backend<Gpu> {
     return opener.isOpening();
   }
 
+  /** Whether there is no driver of NVIDIA's, as of the last look: no fault if there are others. */
+  public boolean isMissing() {
+    return missing;
+  }
+
   /** Why there are no GPUs, for people. */
   @Override
   public List<String> problems() {
@@ -164,7 +175,7 @@ public final class NvmlBackend implements Backend<Gpu> {
 
   @Override
   public boolean release() {
-    return found.map(NvmlGpus::release).orElse(true);
+    return found.map(nvml -> nvml.idle().now()).orElse(true);
   }
 
   @Override

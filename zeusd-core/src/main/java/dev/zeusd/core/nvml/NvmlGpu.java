@@ -88,6 +88,11 @@ final class NvmlGpu extends DriverGpu {
   }
 
   @Override
+  public Optional<String> vendor() {
+    return Optional.of("nvidia");
+  }
+
+  @Override
   public Optional<GpuDriver> driver() {
     return telemetry.driver();
   }

@@ -1,27 +1,21 @@
 package dev.zeusd.core.nvml;
 
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.driver.GpuIds;
+import dev.zeusd.core.driver.IdleRelease;
 import dev.zeusd.core.driver.Opener;
 import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /** All GPUs that NVML reports. Thread-safe. */
 final class NvmlGpus implements Opener.Opened {
-  private static final System.Logger LOG = System.getLogger(NvmlGpus.class.getName());
-  private static final long RELEASE_SECONDS = 8;
-
   private final NvmlLibrary library;
   private final String driverVersion;
 
@@ -31,10 +25,13 @@ final class NvmlGpus implements Opener.Opened {
   /** The initialisation of NVML that they were listed in. */
   private volatile int listedIn;
 
-  private volatile boolean closed;
+  private final GpuIds ids;
+  private final IdleRelease idle;
 
-  private NvmlGpus(NvmlLibrary library, String driverVersion, List<NvmlGpu> gpus) {
+  private NvmlGpus(NvmlLibrary library, GpuIds ids, String driverVersion, List<NvmlGpu> gpus) {
     this.library = library;
+    this.ids = ids;
+    this.idle = new IdleRelease("NVML", library::quietNanos, library::isOpen, library::release);
     this.driverVersion = driverVersion;
     this.gpus = gpus;
     this.listedIn = library.initialisations();
@@ -44,17 +41,19 @@ final class NvmlGpus implements Opener.Opened {
    * Loads NVML and lists its GPUs, without asking them anything.
    *
    * @param afterUpgrade as {@link NvmlLibrary#open(Predicate)}
+   * @param ids where their ids come from
    * @throws NvmlException where the library cannot be loaded or does not initialise
    */
-  static NvmlGpus open(Predicate<Path> afterUpgrade) throws NvmlException {
+  static NvmlGpus open(Predicate<Path> afterUpgrade, GpuIds ids) throws NvmlException {
     NvmlLibrary library = NvmlLibrary.open(afterUpgrade);
     try {
       int count = library.deviceCount();
       List<NvmlGpu> gpus = new ArrayList<>(count);
-      for (int id = 0; id < count; id++) {
-        gpus.add(new NvmlGpu(id, library, library.device(id)));
+      int firstId = ids.take(count);
+      for (int index = 0; index < count; index++) {
+        gpus.add(new NvmlGpu(firstId + index, library, library.device(index)));
       }
-      return new NvmlGpus(library, versionOf(library), List.copyOf(gpus));
+      return new NvmlGpus(library, ids, versionOf(library), List.copyOf(gpus));
     } catch (NvmlException e) {
       library.close();
       throw e;
@@ -103,7 +102,7 @@ final class NvmlGpus implements Opener.Opened {
       for (int index = 0; index < listed.size(); index++) {
         String uuid = listed.get(index).orElse("");
         if (!uuid.isEmpty() && known.add(uuid)) {
-          all.add(new NvmlGpu(all.size(), library, library.device(index, uuid)));
+          all.add(new NvmlGpu(ids.take(1), library, library.device(index, uuid)));
         }
       }
       gpus = List.copyOf(all);
@@ -118,46 +117,13 @@ final class NvmlGpus implements Opener.Opened {
     return driverVersion;
   }
 
-  /**
-   * Lets go of the driver until the next call; see {@link NvmlLibrary#release()}. On a thread of
-   * its own, since a driver may hang.
-   *
-   * @return false if it cannot be let go of now, or that takes longer than some seconds
-   */
-  boolean release() {
-    CompletableFuture<Boolean> released = new CompletableFuture<>();
-    Thread.ofPlatform()
-        .daemon()
-        .name("release NVML")
-        .start(() -> released.complete(library.release()));
-    return released.completeOnTimeout(false, RELEASE_SECONDS, TimeUnit.SECONDS).join();
-  }
-
-  /** From now on, lets go of the driver whenever no call was made for this long, unless needed. */
-  void releaseWhenIdleFor(Duration idle, BooleanSupplier isNeeded) {
-    // It has to sleep through the idle time of a whole library, which no device's thread does.
-    Thread.ofPlatform()
-        .daemon()
-        .name("release idle NVML")
-        .start(() -> watch(idle.toNanos(), isNeeded));
-  }
-
-  private void watch(long idleNanos, BooleanSupplier isNeeded) {
-    while (!closed) {
-      long restNanos = idleNanos - library.quietNanos();
-      if (restNanos <= 0
-          && !isNeeded.getAsBoolean()
-          && library.isOpen()
-          && library.release(idleNanos)) {
-        LOG.log(System.Logger.Level.INFO, "GPUs are idle: the driver is let go of");
-      }
-      LockSupport.parkNanos(this, restNanos > 0 ? restNanos : idleNanos);
-    }
+  IdleRelease idle() {
+    return idle;
   }
 
   @Override
   public void close() {
-    closed = true;
+    idle.close();
     library.close();
   }
 }

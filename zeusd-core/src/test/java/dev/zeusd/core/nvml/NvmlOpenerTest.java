@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.zeusd.core.Await;
+import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.driver.Opener;
 import dev.zeusd.ffm.fake.FakeNvml;
 import java.time.Duration;
@@ -20,7 +21,8 @@ class NvmlOpenerTest {
   private static final Duration BRIEFLY = Duration.ofMillis(50);
 
   private final FakeNvml nvml = FakeNvml.inProcess().reset();
-  private final Opener<NvmlGpus> opener = new Opener<>("NVML", () -> NvmlGpus.open(file -> true));
+  private final Opener<NvmlGpus> opener =
+      new Opener<>("NVML", () -> NvmlGpus.open(file -> true, new GpuIds()));
 
   @AfterEach
   void letGo() {

@@ -36,6 +36,27 @@ public final class AmdSmiException extends DriverException {
     this.status = status;
   }
 
+  /**
+   * For what is known to be refused without asking the driver.
+   *
+   * @param action what was asked for, for people
+   */
+  public static AmdSmiException refused(String action) {
+    return new AmdSmiException(
+        action + ": " + AmdSmiStatus.INVAL.meaning() + " (" + AmdSmiStatus.INVAL.amdName() + ")",
+        AmdSmiStatus.INVAL);
+  }
+
+  /** For what this GPU cannot, as far as is known without asking the driver. */
+  public static AmdSmiException notSupported(String message) {
+    return new AmdSmiException(message, AmdSmiStatus.NOT_SUPPORTED);
+  }
+
+  /** For what is worth another try a little later. */
+  public static AmdSmiException notYet(String message) {
+    return new AmdSmiException(message, AmdSmiStatus.RETRY);
+  }
+
   private static String codeName(AmdSmiStatus status, int code) {
     return code == status.code()
         ? status.amdName()

@@ -6,6 +6,7 @@ import static dev.zeusd.server.ApiGroup.GPU_READ;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.CpuInfo;
+import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.server.ApiGroup;
@@ -16,6 +17,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -37,11 +39,18 @@ public final class DiscoveryService {
     this.access = access;
   }
 
+  /** A GPU, and who made it if that is known. */
+  record KnownGpu(GpuInfo info, Optional<String> vendor) {
+    private static KnownGpu of(Gpu gpu) {
+      return new KnownGpu(gpu.info(), gpu.vendor());
+    }
+  }
+
   private record Discovery(
-      List<GpuInfo> gpus, List<CpuInfo> cpus, List<String> problems, byte[] json) {}
+      List<KnownGpu> gpus, List<CpuInfo> cpus, List<String> problems, byte[] json) {}
 
   private Discovery discovery() {
-    List<GpuInfo> gpus = node.gpus().stream().map(worker -> worker.device().info()).toList();
+    List<KnownGpu> gpus = node.gpus().stream().map(worker -> KnownGpu.of(worker.device())).toList();
     List<CpuInfo> cpus = node.cpus().stream().map(worker -> worker.device().info()).toList();
     List<String> problems = problems(gpus.isEmpty(), cpus.isEmpty());
     Discovery known = prepared;

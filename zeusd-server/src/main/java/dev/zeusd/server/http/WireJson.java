@@ -73,16 +73,16 @@ public final class WireJson {
   }
 
   static byte[] discovery(
-      List<GpuInfo> gpus,
+      List<DiscoveryService.KnownGpu> gpus,
       List<CpuInfo> cpus,
       Set<ApiGroup> groups,
       boolean authRequired,
       List<String> problems) {
     JsonArrayBuilder gpuIds = json().createArrayBuilder();
     JsonArrayBuilder gpuObjects = json().createArrayBuilder();
-    for (GpuInfo gpu : gpus) {
-      gpuIds.add(gpu.id());
-      gpuObjects.add(gpu(gpu));
+    for (DiscoveryService.KnownGpu gpu : gpus) {
+      gpuIds.add(gpu.info().id());
+      gpuObjects.add(gpu(gpu.info(), gpu.vendor()));
     }
     JsonArrayBuilder cpuIds = json().createArrayBuilder();
     JsonArrayBuilder dramAvailable = json().createArrayBuilder();
@@ -118,9 +118,10 @@ public final class WireJson {
   }
 
   /** What the driver does not tell is null. */
-  private static JsonObjectBuilder gpu(GpuInfo gpu) {
+  private static JsonObjectBuilder gpu(GpuInfo gpu, Optional<String> vendor) {
     JsonObjectBuilder json =
         json().createObjectBuilder().add("id", gpu.id()).add("name", gpu.name());
+    json.add("vendor", orNull(vendor.map(json()::createValue)));
     json.add("uuid", orNull(gpu.uuid().map(json()::createValue)));
     json.add("pci_address", orNull(gpu.pciAddress().map(json()::createValue)));
     json.add(

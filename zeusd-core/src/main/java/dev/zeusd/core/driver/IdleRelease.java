@@ -1,0 +1,79 @@
+package dev.zeusd.core.driver;
+
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.function.LongPredicate;
+import java.util.function.LongSupplier;
+
+/** Lets go of a driver's library: when somebody asks for that, or when nobody uses it. */
+public final class IdleRelease implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(DriverGpu.class.getName());
+  private static final long RELEASE_SECONDS = 8;
+
+  private final String name;
+  private final LongSupplier quietNanos;
+  private final BooleanSupplier isOpen;
+  private final LongPredicate release;
+  private volatile boolean closed;
+
+  /**
+   * Of a library.
+   *
+   * @param name for people
+   * @param quietNanos how long ago the last call began
+   * @param isOpen whether there is something to let go of
+   * @param release lets go unless a call has begun within so many ns; whether it did
+   */
+  public IdleRelease(
+      String name, LongSupplier quietNanos, BooleanSupplier isOpen, LongPredicate release) {
+    this.name = name;
+    this.quietNanos = quietNanos;
+    this.isOpen = isOpen;
+    this.release = release;
+  }
+
+  /**
+   * Lets go of the driver until the next call. On a thread of its own, since a driver may hang.
+   *
+   * @return false if it cannot be let go of now, or that takes longer than some seconds
+   */
+  public boolean now() {
+    CompletableFuture<Boolean> released = new CompletableFuture<>();
+    Thread.ofPlatform()
+        .daemon()
+        .name("release " + name)
+        .start(() -> released.complete(release.test(Long.MIN_VALUE)));
+    return released.completeOnTimeout(false, RELEASE_SECONDS, TimeUnit.SECONDS).join();
+  }
+
+  /** From now on, lets go of the driver whenever no call was made for this long, unless needed. */
+  public void whenIdleFor(Duration idle, BooleanSupplier isNeeded) {
+    // It has to sleep through the idle time of a whole library, which no device's thread does.
+    Thread.ofPlatform()
+        .daemon()
+        .name("release idle " + name)
+        .start(() -> watch(idle.toNanos(), isNeeded));
+  }
+
+  private void watch(long idleNanos, BooleanSupplier isNeeded) {
+    while (!closed) {
+      long restNanos = idleNanos - quietNanos.getAsLong();
+      if (restNanos <= 0
+          && !isNeeded.getAsBoolean()
+          && isOpen.getAsBoolean()
+          && release.test(idleNanos)) {
+        LOG.log(System.Logger.Level.INFO, "GPUs are idle: the driver is let go of");
+      }
+      LockSupport.parkNanos(this, restNanos > 0 ? restNanos : idleNanos);
+    }
+  }
+
+  /** It watches no longer. */
+  @Override
+  public void close() {
+    closed = true;
+  }
+}
