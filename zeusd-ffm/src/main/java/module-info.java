@@ -2,6 +2,7 @@
 module dev.zeusd.ffm {
   requires jdk.unsupported;
 
+  exports dev.zeusd.ffm.amdsmi;
   exports dev.zeusd.ffm.driver;
   exports dev.zeusd.ffm.nvml;
   exports dev.zeusd.ffm.posix;

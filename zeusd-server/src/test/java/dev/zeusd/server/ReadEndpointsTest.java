@@ -101,6 +101,20 @@ class ReadEndpointsTest {
           discovered.contains("\"cumulative_energy_available\":true,\"power_scope\":\"module\"}]"),
           discovered);
       server.get("/gpu/get_power").assertOkMatching(POWER.formatted("\"0\":75000,\"1\":85000"));
+      server
+          .get("/gpu/get_power?scope=module&gpu_ids=1")
+          .assertOkMatching(POWER.formatted("\"1\":85000"));
+      server
+          .get("/gpu/get_power?scope=gpu&gpu_ids=0")
+          .assertOkMatching(POWER.formatted("\"0\":75000"));
+      RawResponse partly = server.get("/gpu/get_power?scope=gpu");
+      assertEquals(400, partly.status());
+      assertTrue(
+          partly.body().contains("\"1\":\"this GPU does not tell the power of the GPU alone"),
+          partly.body());
+      assertTrue(partly.body().contains("\"power_mw\":{\"0\":75000}"), partly.body());
+      assertEquals(400, server.get("/gpu/get_power?scope=module&gpu_ids=0").status());
+      assertEquals(400, server.get("/gpu/get_power?scope=board").status());
     }
   }
 

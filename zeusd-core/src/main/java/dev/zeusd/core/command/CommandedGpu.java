@@ -6,6 +6,7 @@ import dev.zeusd.core.device.GpuDriver;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.GpuTelemetry;
 import dev.zeusd.core.device.PowerLimitConstraints;
+import dev.zeusd.core.device.PowerScope;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -167,6 +168,11 @@ final class CommandedGpu implements Gpu {
   @Override
   public long powerMw() {
     return gpu.powerMw();
+  }
+
+  @Override
+  public long powerMwOf(PowerScope scope) {
+    return gpu.powerMwOf(scope);
   }
 
   @Override

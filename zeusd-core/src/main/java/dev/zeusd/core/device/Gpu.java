@@ -48,6 +48,19 @@ public interface Gpu {
   /** Power drawn now, in mW: the instant reading where the GPU has one. */
   long powerMw();
 
+  /**
+   * Power drawn now by this part of the machine and no other, in mW.
+   *
+   * @throws DeviceException.NotSupported where that is not told
+   */
+  default long powerMwOf(PowerScope scope) {
+    long powerMw = powerMw();
+    if (info().powerScope() != scope) {
+      throw cannot("tell the power of " + (scope == PowerScope.GPU ? "the GPU" : "its module") + " alone");
+    }
+    return powerMw;
+  }
+
   /** Energy since the driver was loaded, in mJ, as unsigned 64 bits. */
   default long energyMj() {
     throw cannot("count its energy");

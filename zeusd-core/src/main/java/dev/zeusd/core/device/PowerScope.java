@@ -1,9 +1,16 @@
 package dev.zeusd.core.device;
 
+import java.util.Locale;
+
 /** What the power of a GPU covers. */
 public enum PowerScope {
   /** The GPU alone. */
   GPU,
   /** The module that carries it, with its CPU and memory: where the GPU's own is not told. */
-  MODULE
+  MODULE;
+
+  /** The name on the wire, such as {@code module}. */
+  public String wireName() {
+    return name().toLowerCase(Locale.ROOT);
+  }
 }

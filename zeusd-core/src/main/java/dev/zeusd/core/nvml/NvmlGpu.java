@@ -4,6 +4,7 @@ import dev.zeusd.core.device.GpuDriver;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.GpuTelemetry;
 import dev.zeusd.core.device.PowerLimitConstraints;
+import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.driver.DriverGpu;
 import dev.zeusd.core.driver.Identity;
 import dev.zeusd.core.driver.Question;
@@ -106,6 +107,11 @@ final class NvmlGpu extends DriverGpu {
       setInfo(identity.info(power.scope()));
     }
     return powerMw;
+  }
+
+  @Override
+  public long powerMwOf(PowerScope scope) {
+    return scope == PowerScope.MODULE ? get(device::modulePowerMw) : super.powerMwOf(scope);
   }
 
   @Override

@@ -30,7 +30,7 @@ final class RaplCpu implements Cpu, AutoCloseable {
   private static long highestPowerUjPerNs(CpuInfo.Domain domain) {
     return switch (domain) {
       case PACKAGE -> 1;
-      case PSYS -> 10;
+      case MODULE, PSYS -> 10;
     };
   }
 
