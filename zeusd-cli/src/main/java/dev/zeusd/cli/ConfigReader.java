@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
@@ -38,6 +39,10 @@ final class ConfigReader {
 
   /** The name of a file, or all that would stand in it. */
   private static final String COMMANDS = "gpu-command-overrides";
+
+  /** NVIDIA's, and AMD's, which may have a place behind it that makes it different from others. */
+  private static final Pattern GPU_UUID =
+      Pattern.compile("(?i)(GPU|MIG)-[0-9a-f-]+|[0-9a-f]+(-[0-9a-f]+){4}(@[0-9a-f:.#]+)?");
 
   /** These make no sense in a file. */
   private static final Set<String> NOT_IN_FILES = Set.of("help", "version", "config");
@@ -202,7 +207,7 @@ final class ConfigReader {
     if (text.matches("\\d{1,9}")) {
       return new GpuSelector.Index(Integer.parseInt(text));
     }
-    if (text.matches("(?i)(GPU|MIG)-[0-9a-f-]+")) {
+    if (GPU_UUID.matcher(text).matches()) {
       return new GpuSelector.Uuid(text);
     }
     throw new IllegalArgumentException(

@@ -56,7 +56,8 @@ public interface Gpu {
   default long powerMwOf(PowerScope scope) {
     long powerMw = powerMw();
     if (info().powerScope() != scope) {
-      throw cannot("tell the power of " + (scope == PowerScope.GPU ? "the GPU" : "its module") + " alone");
+      throw cannot(
+          "tell the power of " + (scope == PowerScope.GPU ? "the GPU" : "its module") + " alone");
     }
     return powerMw;
   }

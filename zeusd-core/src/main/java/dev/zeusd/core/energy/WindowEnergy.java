@@ -94,7 +94,7 @@ public record WindowEnergy(
     double gpuJ = gpus.values().stream().mapToDouble(OfGpu::joules).sum();
     return gpuJ
         + cpus.values().stream()
-            .filter(cpu -> cpu.domain() != CpuInfo.Domain.PSYS)
+            .filter(cpu -> cpu.domain() == CpuInfo.Domain.PACKAGE)
             .mapToDouble(OfCpu::joules)
             .sum();
   }

@@ -95,6 +95,7 @@ public final class NvmlBackend implements Backend<Gpu> {
   private void find(Duration wait) throws TimeoutException {
     try {
       NvmlGpus nvml = opener.open(wait);
+      missing = false;
       String driver = ", driver " + nvml.driverVersion();
       if (nvml.gpus().isEmpty()) {
         // Only an NVML that is initialised anew sees what comes later.

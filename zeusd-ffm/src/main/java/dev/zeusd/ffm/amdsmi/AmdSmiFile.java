@@ -21,6 +21,11 @@ import java.util.stream.Stream;
  * without an edition is none, since the editions do not understand each other.
  */
 public final class AmdSmiFile {
+  /** Names the folder of the library. */
+  static final String LIB_DIR = "AMDSMI_LIB_DIR";
+
+  private static final String ROCM_PATH = "ROCM_PATH";
+  private static final Path KERNEL_DRIVER = Path.of("/sys/module/amdgpu");
   private static final Path OPT = Path.of("/opt");
   private static final Pattern ROCM = Pattern.compile("rocm-(\\d{1,9}(?:\\.\\d{1,9}){0,3})");
 
@@ -29,15 +34,20 @@ public final class AmdSmiFile {
   /** A library and the form that its name says it has. */
   record Candidate(AmdSmiEdition edition, Path file) {}
 
-  /** Whether there is a library at all; loads nothing, and not the classes that call it either. */
+  /**
+   * Whether there is a library that is worth loading: one that somebody has named, or one beside
+   * the kernel's driver. Loads nothing, and not the classes that call it either.
+   */
   public static boolean isThere() {
-    return candidates(System.getenv()).findAny().isPresent();
+    Map<String, String> environment = System.getenv();
+    boolean named = environment.containsKey(LIB_DIR) || environment.containsKey(ROCM_PATH);
+    return (named || Files.exists(KERNEL_DRIVER)) && candidates(environment).findAny().isPresent();
   }
 
   /** The files that are there, the likeliest first; the newest edition first in each folder. */
   static Stream<Candidate> candidates(Map<String, String> environment) {
-    String folder = environment.getOrDefault("AMDSMI_LIB_DIR", "");
-    String rocm = environment.getOrDefault("ROCM_PATH", "");
+    String folder = environment.getOrDefault(LIB_DIR, "");
+    String rocm = environment.getOrDefault(ROCM_PATH, "");
     if (!folder.isEmpty()) {
       return in(folder);
     }

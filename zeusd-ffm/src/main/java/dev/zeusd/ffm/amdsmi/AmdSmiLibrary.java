@@ -75,7 +75,7 @@ public final class AmdSmiLibrary implements AutoCloseable {
 
   /** The same with the library of this folder, whatever the environment says. */
   public static AmdSmiLibrary openIn(Path folder) throws AmdSmiException {
-    Map<String, String> told = Map.of("AMDSMI_LIB_DIR", folder.toAbsolutePath().toString());
+    Map<String, String> told = Map.of(AmdSmiFile.LIB_DIR, folder.toAbsolutePath().toString());
     return new AmdSmiLibrary(AmdSmiFile.candidates(told).toList());
   }
 
