@@ -42,7 +42,10 @@ final class GpusOfAllVendors implements Backend<Gpu> {
     GpusOfAllVendors gpus = new GpusOfAllVendors(config, afterUpgrade);
     try {
       if (!gpus.nvidia.isOpening()) {
-        gpus.openOthers();
+        gpus.openAmd();
+        if (!gpus.isOpening()) {
+          gpus.openIntel();
+        }
       }
     } catch (RuntimeException | Error e) {
       gpus.close();
@@ -51,12 +54,15 @@ final class GpusOfAllVendors implements Backend<Gpu> {
     return gpus;
   }
 
-  private synchronized void openOthers() {
+  private synchronized void openAmd() {
     if (!closed && amd.isEmpty() && AmdSmiFile.isThere()) {
       AmdSmiBackend opened = AmdSmiBackend.open(config, ids);
       opened.keepOpenWhile(() -> isKept.getAsBoolean());
       amd = Optional.of(opened);
     }
+  }
+
+  private synchronized void openIntel() {
     if (!closed && intel.map(gpus -> gpus.devices().isEmpty()).orElse(true)) {
       intel = Optional.of(HwmonGpus.find(config.hwmonDir(), ids, BootClock.system()));
     }
@@ -95,7 +101,8 @@ final class GpusOfAllVendors implements Backend<Gpu> {
     if (amd.isPresent() && amd.get().mayHaveMore()) {
       amd.get().lookForMore();
     }
-    openOthers();
+    openAmd();
+    openIntel();
   }
 
   @Override
