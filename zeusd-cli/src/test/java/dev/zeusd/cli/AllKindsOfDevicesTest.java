@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -102,7 +103,7 @@ class AllKindsOfDevicesTest {
     module.put("device/power1_oem_info", "Module Power Socket 0");
     chip(3, module);
     chip(4, Map.of("name", "xe", "energy1_input", "42000000"));
-    try (ZeusdProcess unused = start(nvml, amd)) {
+    try (ZeusdProcess zeusd = start(nvml, amd)) {
       String discovered = awaitGpus("[0,1,2,3,4]");
       for (String vendor : new String[] {"nvidia", "amd"}) {
         assertTrue(discovered.contains("\"vendor\":\"" + vendor + "\""), discovered);
@@ -155,6 +156,7 @@ class AllKindsOfDevicesTest {
       amd.gpu(0).allErrors(0);
       Files.writeString(directory.resolve("hwmon/hwmon4/energy1_input"), "43000000\n");
       Await.until("all GPUs are back", () -> get("/gpu/get_power").status() == 200);
+      assertTrue(zeusd.err().contains("2 GPU(s) by AMD SMI 26.2.0 from "), zeusd.err());
     }
   }
 
@@ -181,11 +183,12 @@ class AllKindsOfDevicesTest {
   void amdsGpusAreAddedWhenTheirDriverComesAndInsistedOnIfAsked() throws Exception {
     FakeNvml nvml = FakeNvml.create(directory.resolve("nvml")).deviceCount(1);
     FakeAmdSmi amd = FakeAmdSmi.create(directory.resolve("amd")).driverUnloaded(true);
-    try (ZeusdProcess unused = start(nvml, amd, "--enable=gpu-read")) {
+    try (ZeusdProcess zeusd = start(nvml, amd, "--enable=gpu-read")) {
       String discovered = awaitGpus("[0]");
       assertTrue(discovered.contains("no AMD GPUs: opening AMD SMI: the amdgpu"), discovered);
       amd.driverUnloaded(false);
       awaitGpus("[0,1,2]");
+      zeusd.awaitErr(Pattern.compile("GPUs are there now: \\[0, 1, 2\\]"));
     }
     amd.driverUnloaded(true);
     try (ZeusdProcess zeusd =
