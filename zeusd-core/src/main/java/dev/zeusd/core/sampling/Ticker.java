@@ -8,21 +8,19 @@ import java.time.Duration;
  * and ticks missed in a stall are left out. One thread does so, the lead, as long as no call of a
  * device hangs.
  *
- * <p>A second thread stands by and looks at the first one now and then. If that is stuck in a call,
- * the second one takes over at once, and another one stands by; the stuck one sees when it returns
- * that it leads no more, and ends. So a hang delays the others once, however long it lasts, and
- * leaves no thread behind. To look at every tick would cost as much as the tick.
+ * <p>A second thread stands by. Each tick puts off an alarm that would wake it; only if one does
+ * not come to its end in time, it wakes, and if the first thread is stuck in a call, takes over,
+ * and another one stands by; the stuck one sees when it returns that it leads no more, and ends. So
+ * a hang delays the others once, by the grace that a call has, however long it lasts, and leaves no
+ * thread behind. To wake a thread at every tick would cost as much as the tick.
  *
  * <p>Thread-safe.
  */
 final class Ticker {
   private static final System.Logger LOG = System.getLogger(Ticker.class.getName());
 
-  /** How often the second thread looks. */
-  static final Duration WATCH_INTERVAL = Duration.ofMillis(300);
-
-  /** A call that takes longer is taken for one that hangs, if it is looked at. */
-  private static final long MAX_GRACE_NANOS = 10_000_000;
+  /** A call that takes longer is taken for one that hangs. */
+  static final Duration GRACE = Duration.ofMillis(10);
 
   private static final long END_WAIT_MILLIS = 200;
 
@@ -82,8 +80,7 @@ final class Ticker {
 
   private void standBy(Lead watched) {
     // A platform thread, since it may lead.
-    watched.standIn = Thread.ofPlatform().daemon().name(name).unstarted(() -> watch(watched));
-    watched.standIn.start();
+    Thread.ofPlatform().daemon().name(name).start(() -> watch(watched));
   }
 
   /** A pass as soon as possible, beside the schedule. */
@@ -118,30 +115,41 @@ final class Ticker {
     }
   }
 
-  /** How long a call may take before the thread that makes it counts as stuck. */
-  private long graceNanos() {
-    return Math.min(periodNanos / 4, MAX_GRACE_NANOS);
-  }
-
   private void watch(Lead watched) {
-    while (!watched.isOver()) {
-      long now = clock.nanoTime();
-      long sinceNanos = watched.callSinceNanos;
-      if (sinceNanos == Lead.NO_CALL) {
-        clock.parkUntil(now + WATCH_INTERVAL.toNanos());
-      } else if (now - sinceNanos < graceNanos()) {
-        clock.parkUntil(sinceNanos + graceNanos());
-      } else if (watched.callSinceNanos == sinceNanos && takeOver(watched)) {
-        return;
-      }
+    if (awaitHang(watched)) {
+      takeOver(watched);
     }
   }
 
-  private boolean takeOver(Lead stuck) {
+  /** Returns true once it is stuck in a call, and false if it leads no more. */
+  private boolean awaitHang(Lead watched) {
+    // Made here, since the first alarm of a process takes longer than many ticks.
+    try (NanoClock.Alarm alarm = clock.newAlarm()) {
+      watched.alarm = alarm;
+      while (!watched.isOver()) {
+        long nowNanos = clock.nanoTime();
+        long callNanos = watched.callSinceNanos;
+        long nextNanos = watched.dueNanos;
+        if (callNanos != Lead.NO_CALL) {
+          if (nowNanos - callNanos >= GRACE.toNanos() && watched.callSinceNanos == callNanos) {
+            return true;
+          }
+          nextNanos = callNanos;
+        } else if (nextNanos - nowNanos < 0) {
+          nextNanos = nowNanos;
+        }
+        alarm.setFor(nextNanos + GRACE.toNanos());
+        alarm.await();
+      }
+      return false;
+    }
+  }
+
+  private void takeOver(Lead stuck) {
     Lead mine;
     synchronized (this) {
       if (lead != stuck) {
-        return false;
+        return;
       }
       stuck.isOver = true;
       mine = new Lead(stuck.dueNanos);
@@ -153,7 +161,6 @@ final class Ticker {
       standBy(mine);
     }
     mine.tick();
-    return true;
   }
 
   /** One thread's time as the one that ticks. */
@@ -161,8 +168,10 @@ final class Ticker {
     private static final long NO_CALL = Long.MIN_VALUE;
 
     private Thread thread;
-    private Thread standIn;
     private volatile boolean isOver;
+
+    /** Wakes who stands by, or null as long as there is none. */
+    private volatile NanoClock.Alarm alarm;
 
     /** The beginning of the call that is under way. */
     private volatile long callSinceNanos = NO_CALL;
@@ -192,7 +201,10 @@ final class Ticker {
     private void end() {
       isOver = true;
       clock.unpark(thread);
-      clock.unpark(standIn);
+      NanoClock.Alarm set = alarm;
+      if (set != null) {
+        set.close();
+      }
     }
 
     private void tick() {
@@ -204,10 +216,18 @@ final class Ticker {
           runPass(onSchedule);
           if (onSchedule) {
             dueNanos = dueAfter(now);
+            putOffAlarm();
           }
         } else {
           clock.parkUntil(dueNanos);
         }
+      }
+    }
+
+    private void putOffAlarm() {
+      NanoClock.Alarm set = alarm;
+      if (set != null) {
+        set.setFor(dueNanos + GRACE.toNanos());
       }
     }
 

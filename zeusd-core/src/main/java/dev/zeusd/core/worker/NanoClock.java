@@ -26,6 +26,11 @@ public interface NanoClock {
         public void unpark(Thread thread) {
           LockSupport.unpark(thread);
         }
+
+        @Override
+        public Alarm newAlarm() {
+          return SystemAlarm.make();
+        }
       };
 
   /** As {@link System#nanoTime}. */
@@ -39,4 +44,23 @@ public interface NanoClock {
 
   /** Lets {@code thread} go on, now or when it waits the next time. */
   void unpark(Thread thread);
+
+  /** An alarm that is set for no time yet. */
+  Alarm newAlarm();
+
+  /**
+   * Wakes one thread at a time that others put off again and again, which does not wake it.
+   * Thread-safe, also beside a {@link #close}.
+   */
+  interface Alarm extends AutoCloseable {
+    /** It rings at {@code nanos}, and no more when it was set for before. */
+    void setFor(long nanos);
+
+    /** Waits until it rings, or for no reason. */
+    void await();
+
+    /** It rings now, and all that is done to it later has no effect. */
+    @Override
+    void close();
+  }
 }

@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.worker.Carriers;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -24,6 +26,10 @@ class PublicationOrderTest {
 
   /** A GPU that has nothing but power, and its thread. */
   static DeviceWorker<Gpu> worker(int id, LongSupplier powerMw) {
+    return worker(id, powerMw, NanoClock.SYSTEM);
+  }
+
+  static DeviceWorker<Gpu> worker(int id, LongSupplier powerMw, NanoClock clock) {
     Gpu gpu =
         (Gpu)
             Proxy.newProxyInstance(
@@ -35,7 +41,7 @@ class PublicationOrderTest {
                       case "powerMw" -> powerMw.getAsLong();
                       default -> throw new AssertionError(method);
                     });
-    return new DeviceWorker<>(id, "GPU " + id, gpu);
+    return new DeviceWorker<>(id, "GPU " + id, gpu, Carriers.OF_THIS_MACHINE, clock);
   }
 
   private static void await(CountDownLatch latch) {

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Timeout;
 class TickerTest {
   private static final long MS = 1_000_000;
   private static final long PERIOD = 50 * MS;
-  private static final long WATCH = Ticker.WATCH_INTERVAL.toNanos();
+  private static final long GRACE = Ticker.GRACE.toNanos();
 
   private final ManualClock clock = new ManualClock();
   private final List<Long> ticksMs = Collections.synchronizedList(new ArrayList<>());
@@ -139,21 +139,49 @@ class TickerTest {
     toHang.set(1);
     clock.advance(PERIOD);
     Await.until("it hangs", () -> hanging.get() == 1);
-    // The other thread finds out when it looks, and ticks at once.
+    // The other thread wakes when the grace is over, and ticks at once: that is all that it costs.
     clock.awaitWaiting(1);
-    clock.advance(WATCH - PERIOD);
+    clock.advance(GRACE - 1);
+    clock.awaitWaiting(1);
+    clock.advance(1);
     Await.until("another one ticks", () -> ticksMs.size() == 2);
     clock.awaitWaiting(2);
-    assertEquals(List.of(50L, WATCH / MS), ticksMs);
+    pass(PERIOD - GRACE);
+    assertEquals(List.of(50L, 60L, 100L), ticksMs);
     for (int i = 0; i < 100; i++) {
       pass(PERIOD);
     }
-    assertEquals(102, ticksMs.size(), "none is lost while it hangs");
+    assertEquals(103, ticksMs.size(), "none is lost while it hangs");
     assertEquals(3, threads());
     release.countDown();
     Await.until("it ends", () -> ended.get() == 1 && threads() == 2);
     pass(PERIOD);
-    assertEquals(103, ticksMs.size());
+    assertEquals(104, ticksMs.size());
+  }
+
+  /** A first read of a device for a newcomer, in between. */
+  @Test
+  void aCallThatHangsBesideTheScheduleCostsTheNextTickOneGrace() throws Exception {
+    startAndWait();
+    pass(20 * MS);
+    toHang.set(1);
+    ticker.passNow();
+    Await.until("it hangs", () -> hanging.get() == 1);
+    clock.advance(30 * MS + GRACE);
+    Await.until("another one ticks", () -> ticksMs.size() == 1);
+    clock.awaitWaiting(2);
+    pass(PERIOD - GRACE);
+    assertEquals(List.of(60L, 100L), ticksMs);
+  }
+
+  @Test
+  void noThreadWakesBesideTheOneThatTicks() throws Exception {
+    startAndWait();
+    int before = clock.wakeUps();
+    for (int i = 0; i < 100; i++) {
+      pass(PERIOD);
+    }
+    assertEquals(100, clock.wakeUps() - before);
   }
 
   @Test
@@ -166,7 +194,7 @@ class TickerTest {
       Await.until("one more hangs", () -> hanging.get() == number);
       int before = ticksMs.size();
       clock.awaitWaiting(1);
-      clock.advance(WATCH);
+      clock.advance(GRACE);
       Await.until("another one ticks", () -> ticksMs.size() > before);
       clock.awaitWaiting(2);
       for (int i = 0; i < 5; i++) {
@@ -221,21 +249,21 @@ class TickerTest {
     Await.until("it hangs", () -> hanging.get() == before + 1);
     int ticks = ticksMs.size();
     clock.awaitWaiting(1);
-    clock.advance(WATCH);
+    clock.advance(GRACE);
     Await.until("another one ticks", () -> ticksMs.size() > ticks);
     clock.awaitWaiting(2);
   }
 
   @Test
-  void aCallThatIsOnlySlowIsNotLeftBehind() throws Exception {
+  void aCallThatBeginsLateHasItsGrace() throws Exception {
     startAndWait();
     toHang.set(1);
-    clock.advance(WATCH - 5 * MS);
+    clock.advance(PERIOD + 5 * MS);
     Await.until("it is in the call", () -> hanging.get() == 1);
     clock.awaitWaiting(1);
     clock.advance(5 * MS);
     clock.awaitWaiting(1);
-    assertEquals(1, ticksMs.size(), "looked at after 5 ms, with 10 ms to go");
+    assertEquals(1, ticksMs.size(), "looked at after 5 ms, with 5 ms to go");
     clock.advance(5 * MS);
     Await.until("after 10 ms it counts as one that hangs", () -> ticksMs.size() == 2);
   }

@@ -15,6 +15,7 @@ public final class ManualClock implements NanoClock {
   private long now;
   private final Map<Thread, Long> waiting = new HashMap<>();
   private final Set<Thread> woken = new HashSet<>();
+  private int wakeUps;
 
   @Override
   public synchronized long nanoTime() {
@@ -38,15 +39,73 @@ public final class ManualClock implements NanoClock {
     } catch (InterruptedException e) {
       me.interrupt();
     } finally {
+      wakeUps++;
       woken.remove(me);
       waiting.remove(me);
     }
+  }
+
+  /** How often a thread has gone on that had waited. */
+  public synchronized int wakeUps() {
+    return wakeUps;
   }
 
   @Override
   public synchronized void unpark(Thread thread) {
     woken.add(thread);
     notifyAll();
+  }
+
+  @Override
+  public Alarm newAlarm() {
+    return new ManualAlarm();
+  }
+
+  private final class ManualAlarm implements Alarm {
+    // Guarded by the clock.
+    private long dueNanos;
+    private Thread waiter;
+    private boolean isClosed;
+
+    @Override
+    public void setFor(long nanos) {
+      synchronized (ManualClock.this) {
+        dueNanos = nanos;
+        if (waiter != null && nanos - now > 0) {
+          waiting.put(waiter, nanos);
+        }
+        ManualClock.this.notifyAll();
+      }
+    }
+
+    @Override
+    public void await() {
+      synchronized (ManualClock.this) {
+        waiter = Thread.currentThread();
+        try {
+          while (!isClosed && dueNanos - now > 0) {
+            waiting.put(waiter, dueNanos);
+            ManualClock.this.notifyAll();
+            ManualClock.this.wait();
+          }
+        } catch (InterruptedException e) {
+          waiter.interrupt();
+        } finally {
+          wakeUps++;
+          waiting.remove(waiter);
+          waiter = null;
+        }
+      }
+    }
+
+    @Override
+    public void close() {
+      synchronized (ManualClock.this) {
+        isClosed = true;
+        waiting.remove(waiter);
+        ManualClock.this.notifyAll();
+      }
+    }
   }
 
   /** Lets time pass. */
