@@ -6,7 +6,6 @@ import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.ffm.posix.Strangers;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -20,10 +19,7 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.zip.CRC32;
@@ -44,18 +40,8 @@ public final class StateDirectory {
   private static final Path BOOT_ID = Path.of("/proc/sys/kernel/random/boot_id");
   private static final String FORMAT = "zeusd-state-1";
 
-  private static final FileAttribute<?> ONLY_OURS =
+  static final FileAttribute<?> ONLY_OURS =
       PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
-
-  private static final String LOCK = ".lock";
-
-  /** How long to wait for a process that is about to end. */
-  private static final Duration LOCK_PATIENCE = Duration.ofMillis(300);
-
-  private static final long LOCK_RETRY_MILLIS = 20;
-
-  /** Those of this process, by real path, for as long as it runs. */
-  private static final Map<Path, Lock> LOCKED = new HashMap<>();
 
   /** More than any of these files needs. */
   private static final int MAX_BYTES = 1 << 23;
@@ -63,22 +49,6 @@ public final class StateDirectory {
   private final Path dir;
   private final Path realDir;
   private final String bootId;
-
-  /**
-   * A lock that this process has.
-   *
-   * @param channel of its file, which gives the lock back when it is closed
-   * @param key which file that is, so that another one in its place is noticed
-   */
-  private record Lock(FileChannel channel, Object key) {
-    boolean isStillOf(Path file) {
-      try {
-        return key.equals(facts(file).fileKey());
-      } catch (IOException e) {
-        return false;
-      }
-    }
-  }
 
   private StateDirectory(Path dir, Path realDir, String bootId) {
     this.dir = dir;
@@ -138,7 +108,7 @@ public final class StateDirectory {
       throw new AccessDeniedException(dir.toString());
     }
     Path realDir = dir.toRealPath();
-    lock(realDir);
+    StateLock.take(realDir);
     return new StateDirectory(dir, realDir, bootId);
   }
 
@@ -151,55 +121,12 @@ public final class StateDirectory {
     }
   }
 
-  private static void lock(Path dir) throws IOException {
-    Path file = dir.resolve(LOCK);
-    synchronized (LOCKED) {
-      Lock known = LOCKED.get(dir);
-      if (known != null && known.isStillOf(file)) {
-        return;
-      }
-      FileChannel channel =
-          FileChannel.open(
-              file,
-              Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE, NOFOLLOW_LINKS),
-              ONLY_OURS);
-      try {
-        awaitLock(channel);
-        LOCKED.put(dir, new Lock(channel, facts(file).fileKey()));
-      } catch (IOException | RuntimeException e) {
-        channel.close();
-        throw e;
-      }
-      if (known != null) {
-        // Of a file that is gone. Any closing of one that is there would give its lock back.
-        known.channel.close();
-      }
-    }
-  }
-
-  private static void awaitLock(FileChannel channel) throws IOException {
-    long deadline = System.nanoTime() + LOCK_PATIENCE.toNanos();
-    while (channel.tryLock() == null) {
-      if (System.nanoTime() > deadline) {
-        throw new IOException("another process uses it");
-      }
-      try {
-        Thread.sleep(LOCK_RETRY_MILLIS);
-      } catch (InterruptedException e) {
-        throw new InterruptedIOException("interrupted");
-      }
-    }
-  }
-
   /** Whether it is locked by this process: somebody may have removed the lock's file. */
   public boolean isLocked() {
-    synchronized (LOCKED) {
-      Lock known = LOCKED.get(realDir);
-      return known != null && known.isStillOf(realDir.resolve(LOCK));
-    }
+    return StateLock.isHeld(realDir);
   }
 
-  private static BasicFileAttributes facts(Path file) throws IOException {
+  static BasicFileAttributes facts(Path file) throws IOException {
     return Files.readAttributes(file, BasicFileAttributes.class, NOFOLLOW_LINKS);
   }
 
@@ -274,7 +201,7 @@ public final class StateDirectory {
     // What a process left that was killed while writing.
     Files.deleteIfExists(temporary);
     try {
-      lock(realDir);
+      StateLock.take(realDir);
       writeAndForce(temporary, text);
       Files.move(temporary, dir.resolve(name), StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {

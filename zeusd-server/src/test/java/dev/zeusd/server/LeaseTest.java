@@ -343,12 +343,20 @@ class LeaseTest {
     }
   }
 
-  @Test
-  void aStreamEndsWithItsLease() throws Exception {
+  @ParameterizedTest
+  @CsvSource({"1.1, true", "1.0, false"})
+  void aStreamEndsWithItsLease(String version, boolean isChunked) throws Exception {
     start(Transport.UDS);
     Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=30");
-    try (EventStream stream = server.stream("/lease/hold?lease_id=" + lease.id)) {
-      stream.nextData();
+    String request =
+        "GET /lease/hold?lease_id=" + lease.id + " HTTP/" + version + "\r\nHost: x\r\n\r\n";
+    try (RawConnection connection = server.connect().send(request)) {
+      EventStream stream = connection.readStream();
+      assertEquals(isChunked, stream.isChunked());
+      assertTrue(stream.nextData().contains("\"state\":\"held\""));
+      // It has no meaning within a stream.
+      connection.send("GET /time HTTP/1.1\r\nHost: x\r\n\r\n");
+      assertTrue(EventStream.isComment(stream.next(RawConnection.PATIENCE)));
       ask("POST", "/lease/end?lease_id=" + lease.id);
       String data = stream.nextData();
       assertTrue(data.contains("\"state\":\"ended\""), data);

@@ -13,6 +13,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -40,7 +41,6 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   // Set with the lock held.
   private volatile Board<S> board;
   private volatile boolean closed;
-
   private volatile int wantedDevices;
 
   // Guarded by the lock.
@@ -57,12 +57,8 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     this.clock = clock;
     this.differences =
         differences ? Optional.of(new DifferenceReads<>(readers, periodNanos)) : Optional.empty();
-    List<Sampled<D, S>> sampled = new ArrayList<>(workers.size());
-    for (DeviceWorker<D> worker : workers) {
-      sampled.add(new Sampled<>(kind + " " + worker.id(), worker, readers, periodNanos, clock));
-    }
-    this.devices = new SampledDevices<>(sampled, periodNanos, clock, this::publish);
-    this.board = Board.ofNothing(sampled.size());
+    this.devices = new SampledDevices<>(kind, workers, readers, periodNanos, clock, this::publish);
+    this.board = Board.ofNothing(devices.count());
     this.ticker = new Ticker(kind + " power", periodNanos, clock, devices);
   }
 
@@ -74,17 +70,12 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
 
   static PowerSampler<Gpu, GpuPowerSample> ofGpus(
       List<DeviceWorker<Gpu>> workers, int pollHz, NanoClock clock) {
-    return new PowerSampler<>(
-        "GPU",
-        workers,
-        pollHz,
-        clock,
-        () ->
-            (gpu, timestampMs) -> {
-              long powerMw = gpu.powerMw();
-              return new GpuPowerSample(timestampMs.getAsLong(), gpu.info().id(), powerMw);
-            },
-        false);
+    return new PowerSampler<>("GPU", workers, pollHz, clock, () -> PowerSampler::read, false);
+  }
+
+  private static GpuPowerSample read(Gpu gpu, LongSupplier timestampMs) {
+    long powerMw = gpu.powerMw();
+    return new GpuPowerSample(timestampMs.getAsLong(), gpu.info().id(), powerMw);
   }
 
   /** A sampler of CPU packages that reads them {@code pollHz} times a second. */

@@ -1,8 +1,11 @@
 package dev.zeusd.core.sampling;
 
+import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.NanoClock;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /**
  * The devices of a {@link PowerSampler}, and how a tick reads them: those that are quick and idle
@@ -13,7 +16,7 @@ final class SampledDevices<D, S extends PowerSample> implements Ticker.Pass {
   /** Which part of a period the reads of one tick may take on the ticker's thread. */
   private static final int PART_OF_PERIOD = 4;
 
-  private final List<Sampled<D, S>> devices;
+  private final List<Sampled<D, S>> devices = new ArrayList<>();
   private final long budgetNanos;
   private final NanoClock clock;
   private final Consumer<Board.Entry<S>[]> publisher;
@@ -21,14 +24,19 @@ final class SampledDevices<D, S extends PowerSample> implements Ticker.Pass {
   /**
    * Reads nothing yet.
    *
+   * @param kind of the devices, for people
    * @param publisher gets what was read, by index of the device
    */
   SampledDevices(
-      List<Sampled<D, S>> devices,
+      String kind,
+      List<DeviceWorker<D>> workers,
+      Supplier<PowerReader<D, S>> readers,
       long periodNanos,
       NanoClock clock,
       Consumer<Board.Entry<S>[]> publisher) {
-    this.devices = devices;
+    for (DeviceWorker<D> worker : workers) {
+      devices.add(new Sampled<>(kind + " " + worker.id(), worker, readers, periodNanos, clock));
+    }
     this.budgetNanos = periodNanos / PART_OF_PERIOD;
     this.clock = clock;
     this.publisher = publisher;
