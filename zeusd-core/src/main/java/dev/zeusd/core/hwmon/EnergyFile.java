@@ -14,7 +14,7 @@ final class EnergyFile implements EnergyCounter, AutoCloseable {
   private final NumberFile microjoules;
   private final BootClock clock;
   private long energyUj;
-  private long lastRawUj;
+  private long lastRawUj = -1;
   private boolean hasRead;
   private int resets;
 
@@ -26,7 +26,7 @@ final class EnergyFile implements EnergyCounter, AutoCloseable {
 
   @Override
   public EnergyReading read() {
-    long rawUj = microjoules.read();
+    long rawUj = microjoules.readAfter(lastRawUj);
     long now = clock.nanos();
     if (!hasRead) {
       energyUj = rawUj;

@@ -19,6 +19,7 @@ final class PowerMeter implements EnergyCounter, AutoCloseable {
   private final NumberFile microwatts;
   private final BootClock clock;
   private double energyUj;
+  private long lastPowerUw = -1;
   private long lastNanos;
   private boolean hasRead;
   private int resets;
@@ -31,7 +32,8 @@ final class PowerMeter implements EnergyCounter, AutoCloseable {
 
   @Override
   public EnergyReading read() {
-    long powerUw = microwatts.read();
+    long powerUw = microwatts.readAfter(lastPowerUw);
+    lastPowerUw = powerUw;
     long now = clock.nanos();
     if (hasRead) {
       long gapNanos = now - lastNanos;

@@ -57,6 +57,19 @@ public final class NumberFile implements AutoCloseable {
     }
   }
 
+  /**
+   * The same, for who has read {@code last} before: should that be so again, because the file that
+   * is open is no longer the one at this path, the one that is there now is read.
+   */
+  public long readAfter(long last) {
+    long number = read();
+    if (number == last && isReplaced()) {
+      close();
+      number = read();
+    }
+    return number;
+  }
+
   private void open() throws IOException {
     // Looked up first: should the path change in between, isReplaced finds out later.
     BasicFileAttributes attributes = lookUp();
