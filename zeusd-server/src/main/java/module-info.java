@@ -4,7 +4,9 @@ module dev.zeusd.server {
   requires dev.zeusd.ffm;
   requires com.nimbusds.jose.jwt;
   requires io.helidon.common.buffers;
+  requires io.helidon.common.concurrency.limits;
   requires io.helidon.common.socket;
+  requires io.helidon.common.task;
   requires io.helidon.http;
   requires io.helidon.webserver;
   requires io.prometheus.metrics.config;
@@ -15,4 +17,5 @@ module dev.zeusd.server {
 
   exports dev.zeusd.server;
   exports dev.zeusd.server.auth;
+  exports dev.zeusd.server.tls;
 }

@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import javax.security.auth.x500.X500Principal;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
@@ -128,14 +129,16 @@ final class ConfigCheckCommand implements Callable<Integer> {
     OptionalInt uid = OptionalInt.empty();
     Set<Integer> gids = new LinkedHashSet<>();
     Optional<String> subject = Optional.empty();
+    Optional<X500Principal> certificate = Optional.empty();
     for (Who each : who) {
       switch (each) {
         case Who.User user -> uid = user.uid();
         case Who.Group group -> group.gid().ifPresent(gids::add);
         case Who.TokenSubject token -> subject = Optional.of(token.subject());
+        case Who.CertificateSubject holder -> certificate = Optional.of(holder.subject());
       }
     }
-    return new Caller(uid, gids, subject);
+    return new Caller(uid, gids, subject, certificate);
   }
 
   private void say(String line) {

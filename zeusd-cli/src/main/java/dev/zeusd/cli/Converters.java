@@ -7,6 +7,7 @@ import dev.zeusd.server.Listen;
 import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.WebAccess;
 import dev.zeusd.server.auth.Claims;
+import dev.zeusd.server.tls.TlsVersion;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.net.InetAddress;
@@ -14,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -65,10 +67,20 @@ final class Converters {
         "'" + text + "' is not a whole number from " + min + " to " + max);
   }
 
-  static final class Mode implements ITypeConverter<ListenOptions.Mode> {
+  static final class Modes implements ITypeConverter<ListenOptions.Modes> {
     @Override
-    public ListenOptions.Mode convert(String text) {
-      return oneOf(ListenOptions.Mode.values(), Converters::lowerCase, text);
+    public ListenOptions.Modes convert(String text) {
+      return new ListenOptions.Modes(
+          Arrays.stream(text.split(",", -1))
+              .map(name -> oneOf(ListenOptions.Mode.values(), Converters::lowerCase, name))
+              .collect(Collectors.toCollection(() -> EnumSet.noneOf(ListenOptions.Mode.class))));
+    }
+  }
+
+  static final class OldestTls implements ITypeConverter<TlsVersion> {
+    @Override
+    public TlsVersion convert(String text) {
+      return oneOf(TlsVersion.values(), TlsVersion::number, text);
     }
   }
 

@@ -3,28 +3,46 @@ package dev.zeusd.cli;
 import dev.zeusd.server.Listen;
 import dev.zeusd.server.WebAccess;
 import dev.zeusd.server.ZeusdServer;
+import dev.zeusd.server.tls.TlsCredentials;
+import dev.zeusd.server.tls.TlsFiles;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.stream.Collectors;
+import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 
 /** Options of {@code zeusd serve}: where clients find it, and by which names. */
 final class ListenOptions {
   /** Values of {@code --mode}. */
   enum Mode {
     UDS,
-    TCP
+    TCP,
+    TLS
+  }
+
+  /** Some of them, at least one; for picocli a single value, so that the option is given once. */
+  record Modes(Set<Mode> all) {
+    @Override
+    public String toString() {
+      return all.toString();
+    }
   }
 
   @Option(
       names = "--mode",
       paramLabel = "<MODE>",
       defaultValue = "uds",
-      converter = Converters.Mode.class,
-      description = "Listen on a Unix socket (uds) or on TCP (tcp) [default: ${DEFAULT-VALUE}]")
-  private Mode mode;
+      converter = Converters.Modes.class,
+      description =
+          "Listen on a Unix socket (uds), on TCP (tcp), or with TLS (tls); or on several of them,"
+              + " such as uds,tls [default: ${DEFAULT-VALUE}]")
+  private Modes modes;
 
   @Option(
       names = "--socket-path",
@@ -65,13 +83,15 @@ final class ListenOptions {
           "[tcp] Address to listen at, an IPv6 one as [::1]:4938 [default: ${DEFAULT-VALUE}]")
   private Converters.HostAndPort tcpBindAddress;
 
+  @Mixin private TlsOptions tls;
+
   @Option(
       names = "--allowed-host",
       paramLabel = "<NAME>[,<NAME>...]",
       converter = Converters.HostNames.class,
       description =
-          "[tcp] Names that clients may call this daemon by, beside localhost and IP addresses;"
-              + " any with --signing-key-path")
+          "[tcp, tls] Names that clients may call this daemon by, beside localhost and IP"
+              + " addresses; any with --signing-key-path")
   private List<String> allowedHosts = List.of();
 
   @Option(
@@ -83,31 +103,49 @@ final class ListenOptions {
               + " [default: only its own]")
   private List<String> allowedOrigins = List.of();
 
-  Mode mode() {
-    return mode;
+  /** Each of them once, in the order of {@link Mode}. */
+  Set<Mode> modes() {
+    return modes.all;
+  }
+
+  /**
+   * What TLS needs, if it is spoken.
+   *
+   * @throws ParameterException if options of TLS are missing, or would have no effect
+   */
+  Optional<TlsFiles> tlsFiles(CommandLine commandLine) {
+    return tls.files(modes().contains(Mode.TLS), commandLine);
   }
 
   /**
    * Where to listen.
    *
+   * @param credentials of TLS, if it is spoken
    * @throws StartupException for a host that cannot be found
    */
-  Listen listen() {
+  List<Listen> listens(Optional<TlsCredentials> credentials) {
+    return modes().stream().map(mode -> listen(mode, credentials)).toList();
+  }
+
+  private Listen listen(Mode mode, Optional<TlsCredentials> credentials) {
     return switch (mode) {
-      case TCP -> new Listen.Tcp(resolve(tcpBindAddress));
+      case TCP -> new Listen.Tcp(resolve(tcpBindAddress, "--tcp-bind-address"));
+      case TLS -> new Listen.Tcp(resolve(tls.bindAddress(), "--tls-bind-address"), credentials);
       case UDS ->
           new Listen.UnixSocket(
               socketPath, socketPermissions, optional(socketUid), optional(socketGid));
     };
   }
 
-  private static InetSocketAddress resolve(Converters.HostAndPort address) {
+  private static InetSocketAddress resolve(Converters.HostAndPort address, String option) {
     InetSocketAddress resolved = new InetSocketAddress(address.host(), address.port());
     if (resolved.isUnresolved()) {
       throw new StartupException(
           "the host "
               + address.host()
-              + " of --tcp-bind-address cannot be found; check the name and this machine's name"
+              + " of "
+              + option
+              + " cannot be found; check the name and this machine's name"
               + " service, or give an IP address");
     }
     return resolved;
@@ -121,10 +159,20 @@ final class ListenOptions {
     return new WebAccess(Set.copyOf(allowedHosts), Set.copyOf(allowedOrigins));
   }
 
-  /** Where {@code server} listens, with the port that it got. */
-  String where(ZeusdServer server) {
-    return mode == Mode.UDS
-        ? socketPath.toString()
-        : tcpBindAddress.bracketedHost() + ":" + server.port();
+  /** Where {@code server} listens, with the ports that it got. */
+  String where(List<Listen> listens, ZeusdServer server) {
+    return listens.stream()
+        .map(listen -> where(listen, server.port(listen)))
+        .collect(Collectors.joining(" and "));
+  }
+
+  private String where(Listen listen, int port) {
+    return switch (listen) {
+      case Listen.UnixSocket unix -> socketPath.toString();
+      case Listen.Tcp tcp ->
+          tcp.tls().isPresent()
+              ? "https://" + tls.bindAddress().bracketedHost() + ":" + port
+              : tcpBindAddress.bracketedHost() + ":" + port;
+    };
   }
 }

@@ -1,9 +1,11 @@
 package dev.zeusd.cli;
 
+import dev.zeusd.server.ServerConfig;
 import dev.zeusd.server.ServerStartException;
 import dev.zeusd.server.ZeusdServer;
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
+import dev.zeusd.server.tls.TlsCredentials;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -14,26 +16,35 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 
 /**
- * Reads configuration file, signing keys and revoked tokens again, and has the server take them:
- * all or nothing. Called by one thread at a time.
+ * Reads configuration file, signing keys, revoked tokens and the files of TLS again, and has the
+ * server take them: all or nothing. Called by one thread at a time.
  */
 final class Reload implements Runnable {
   private static final System.Logger LOG = System.getLogger("dev.zeusd");
 
   /** What these name is read again; all other options count from the start on. */
-  private static final Set<String> READ_AGAIN = Set.of("signing-key-path", "revoked-tokens");
+  private static final Set<String> READ_AGAIN =
+      Set.of(
+          "signing-key-path",
+          "revoked-tokens",
+          "tls-cert",
+          "tls-key",
+          "tls-client-ca",
+          "tls-min-version");
 
   private final ZeusdServer server;
   private final ServeCommand started;
   private ServeCommand inForce;
   private Optional<Tokens> tokens;
+  private Optional<TlsCredentials> tls;
 
-  /** Of the {@code server} that {@code started} has started, with these {@code tokens}. */
-  Reload(ServeCommand started, Optional<Tokens> tokens, ZeusdServer server) {
+  /** Of the {@code server} that {@code started} has started, as {@code config} says. */
+  Reload(ServeCommand started, ServerConfig config, ZeusdServer server) {
     this.server = server;
     this.started = started;
     this.inForce = started;
-    this.tokens = tokens;
+    this.tokens = config.tokens();
+    this.tls = config.tls();
   }
 
   @Override
@@ -44,12 +55,20 @@ final class Reload implements Runnable {
       if (newTokens.isPresent() != tokens.isPresent()) {
         throw new StartupException("to begin or end asking for tokens takes a restart");
       }
+      // That it is spoken takes a restart to change.
+      Optional<TlsCredentials> newTls = tls.flatMap(old -> now.tlsCredentials());
       List<String> changes = changes(now, newTokens);
+      tls.ifPresent(old -> changes.addAll(changes(old, newTls.orElse(old))));
       int ended = server.replaceAccess(newTokens, now.policy());
+      int cutOff = newTls.map(server::replaceTls).orElse(0);
       inForce = now;
       tokens = newTokens;
+      tls = newTls.or(() -> tls);
       if (ended > 0) {
         changes.add(ended + " streams ended, whose right is gone");
+      }
+      if (cutOff > 0) {
+        changes.add(cutOff + " connections ended, whose certificates are not trusted any more");
       }
       now.file().ifPresent(file -> file.warnings().forEach(Reload::warn));
       List<String> late = changedOptions(started.spec(), now.spec());
@@ -99,6 +118,17 @@ final class Reload implements Runnable {
                     .formatted(fresh.revokedIds().size(), old.revokedIds().size()));
           }
         });
+    return changes;
+  }
+
+  private static List<String> changes(TlsCredentials old, TlsCredentials fresh) {
+    List<String> changes = new ArrayList<>();
+    if (!fresh.hasSameCertificate(old)) {
+      changes.add("TLS certificate: " + fresh.describeCertificate());
+    }
+    if (!fresh.hasSameClientIssuers(old)) {
+      changes.add("TLS client CA: " + fresh.describeClientIssuers());
+    }
     return changes;
   }
 

@@ -12,6 +12,7 @@ import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.ZeusdServer;
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
+import dev.zeusd.server.tls.TlsCredentials;
 import io.helidon.service.registry.GlobalServiceRegistry;
 import io.helidon.service.registry.ServiceRegistryConfig;
 import io.helidon.service.registry.ServiceRegistryManager;
@@ -175,16 +176,28 @@ final class ServeCommand implements Callable<Integer> {
     return access.tokens();
   }
 
+  /**
+   * What TLS begins with, if it is spoken.
+   *
+   * @throws ParameterException if options of TLS are missing, or would have no effect
+   * @throws dev.zeusd.server.ServerStartException for files that cannot be used
+   */
+  Optional<TlsCredentials> tlsCredentials() {
+    return listening.tlsFiles(spec.commandLine()).map(TlsCredentials::read);
+  }
+
   private void serve() throws InterruptedException, IOException {
     Logging.setUp(logLevel);
     file.ifPresent(
         read -> read.warnings().forEach(what -> LOG.log(System.Logger.Level.WARNING, what)));
-    if (restoreOn == RestoreOn.PROCESS_EXIT && listening.mode() == ListenOptions.Mode.TCP) {
+    if (restoreOn == RestoreOn.PROCESS_EXIT
+        && !listening.modes().contains(ListenOptions.Mode.UDS)) {
       throw new ParameterException(
           spec.commandLine(),
           "--restore-on process-exit needs --mode uds: nobody knows the processes at the other end"
               + " of TCP");
     }
+    Optional<TlsCredentials> tls = tlsCredentials();
     Set<ApiGroup> groups = EnumSet.copyOf(enable);
     NodeConfig nodeConfig =
         devices
@@ -199,9 +212,9 @@ final class ServeCommand implements Callable<Integer> {
       nodeConfig = nodeConfig.withCarriers(numWorkers);
     }
     withoutServiceDiscovery();
-    Listen listen = listening.listen();
-    Thread.ofPlatform().daemon().name("prepare").start(() -> prepare(listen));
-    ServerConfig serverConfig = serverConfig(listen, groups);
+    List<Listen> listens = listening.listens(tls);
+    Thread.ofPlatform().daemon().name("prepare").start(() -> prepare(listens));
+    ServerConfig serverConfig = serverConfig(listens, groups);
     Node opened = openNode(nodeConfig);
     Node node = Lifetime.open(() -> opened, Node::close);
     try {
@@ -210,14 +223,20 @@ final class ServeCommand implements Callable<Integer> {
       LOG.log(
           System.Logger.Level.INFO,
           "listening at {0}, {1}",
-          listening.where(server),
+          listening.where(listens, server),
           names(groups));
-      Lifetime.onHangUp(new Reload(this, serverConfig.tokens(), server));
+      Lifetime.onHangUp(new Reload(this, serverConfig, server));
     } catch (RuntimeException e) {
       Lifetime.closeAll();
       throw e;
     }
-    if (listen instanceof Listen.Tcp && serverConfig.tokens().isEmpty() && policy().isOpen()) {
+    boolean isForAnybody =
+        listens.stream()
+            .anyMatch(
+                listen ->
+                    listen instanceof Listen.Tcp tcp
+                        && !tcp.tls().map(TlsCredentials::asksClients).orElse(false));
+    if (isForAnybody && serverConfig.tokens().isEmpty() && policy().isOpen()) {
       LOG.log(
           System.Logger.Level.WARNING,
           "TCP without authentication: everybody who can reach this address can use it;"
@@ -245,8 +264,8 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   /** What can be done beside the rest of the start. */
-  private static void prepare(Listen listen) {
-    ZeusdServer.prepare(listen);
+  private static void prepare(List<Listen> listens) {
+    ZeusdServer.prepare(listens);
     Lifetime.surviveHangUp();
   }
 
@@ -271,9 +290,10 @@ final class ServeCommand implements Callable<Integer> {
         : Node.open(config);
   }
 
-  private ServerConfig serverConfig(Listen listen, Set<ApiGroup> groups) {
+  private ServerConfig serverConfig(List<Listen> listens, Set<ApiGroup> groups) {
     ServerConfig config =
-        new ServerConfig(listen, groups, streamFormat, access.tokens())
+        new ServerConfig(listens.getFirst(), groups, streamFormat, access.tokens())
+            .withListens(listens)
             .withWeb(listening.webAccess())
             .withPolicy(policy())
             .withLimits(file.map(ConfigFile::limits).orElse(Limits.defaults()));

@@ -42,6 +42,11 @@ class ConfigFileTest {
         socket-uid = 1
         socket-gid = 4294967294
         tcp-bind-address = "[::1]:4938"
+        tls-bind-address = "[::1]:4939"
+        tls-cert = "/etc/t.crt"
+        tls-key = "/etc/t.key"
+        tls-client-ca = "/etc/ca.crt"
+        tls-min-version = "1.2"
         allowed-host = ["gpu01.example", "gpu02"]
         allowed-origin = "https://dashboard.example:3000"
         num-workers = 3
@@ -75,7 +80,7 @@ class ConfigFileTest {
     CommandLine.ParseResult parsed =
         zeusd.parseArgs("serve", "--mode=uds", "--enable=gpu-control").subcommand();
     CommandSpec spec = parsed.commandSpec();
-    assertEquals("UDS", "" + spec.findOption("--mode").<Object>getValue());
+    assertEquals("[UDS]", "" + spec.findOption("--mode").<Object>getValue());
     assertEquals("[GPU_CONTROL]", "" + spec.findOption("--enable").<Object>getValue());
     assertEquals("50", "" + spec.findOption("--gpu-power-poll-hz").<Object>getValue());
     assertEquals(

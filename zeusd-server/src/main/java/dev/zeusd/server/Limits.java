@@ -51,6 +51,9 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
   /** A stream takes about 35,000, and garbage needs room, too. */
   private static final int HEAP_BYTES_A_CONNECTION = 50_000;
 
+  /** Keys, and what is left of the handshake, take some 10,000 more. */
+  private static final int HEAP_BYTES_WITH_TLS = 60_000;
+
   /** Checks that there is room for a stream and a request. */
   public Limits {
     if (connections < 2) {
@@ -78,9 +81,10 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
    * listener ends for good when it cannot accept one, and an exhausted heap ends everything. Some
    * files are left for other uses.
    *
+   * @param hasTls whether some of them may be encrypted
    * @throws ServerStartException if hardly any are left
    */
-  Limits withinMeans() {
+  Limits withinMeans(boolean hasTls) {
     long files = allowedOpenFiles();
     long forConnections = files - openFiles() - Math.min(files / 8, MAX_SPARE_FILES);
     long heap = Runtime.getRuntime().maxMemory();
@@ -89,7 +93,7 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
             "this process may open only " + files + " files",
             "ulimit -n or systemd's LimitNOFILE")
         .atMost(
-            heap / HEAP_BYTES_A_CONNECTION,
+            heap / (hasTls ? HEAP_BYTES_WITH_TLS : HEAP_BYTES_A_CONNECTION),
             "the heap may only grow to " + heap / (1 << 20) + " MB",
             "Java's option -Xmx");
   }

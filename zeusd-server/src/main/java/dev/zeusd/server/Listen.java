@@ -1,8 +1,10 @@
 package dev.zeusd.server;
 
+import dev.zeusd.server.tls.TlsCredentials;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /** Where the server listens. */
@@ -11,10 +13,17 @@ public sealed interface Listen {
    * A TCP address.
    *
    * @param address resolved; port 0 lets the system choose
+   * @param tls what TLS begins with, if it is spoken there
    */
-  record Tcp(InetSocketAddress address) implements Listen {
+  record Tcp(InetSocketAddress address, Optional<TlsCredentials> tls) implements Listen {
+    /** Plain HTTP. */
+    public Tcp(InetSocketAddress address) {
+      this(address, Optional.empty());
+    }
+
     /** Checks that the host is known. */
     public Tcp {
+      Objects.requireNonNull(tls);
       if (address.isUnresolved()) {
         throw new IllegalArgumentException("unknown host: " + address.getHostString());
       }

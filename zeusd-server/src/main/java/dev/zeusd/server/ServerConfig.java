@@ -2,6 +2,8 @@ package dev.zeusd.server;
 
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
+import dev.zeusd.server.tls.TlsCredentials;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
@@ -9,7 +11,7 @@ import java.util.Set;
 /**
  * How the server serves a node.
  *
- * @param listen where
+ * @param listens where: at one or more places, those that speak TLS with the same credentials
  * @param groups which endpoints
  * @param streamFormat the dialect of streams that do not ask for one
  * @param tokens what checks the tokens of requests; without it everybody may do everything
@@ -21,7 +23,7 @@ import java.util.Set;
  *     java.base/sun.nio.ch=ALL-UNNAMED}
  */
 public record ServerConfig(
-    Listen listen,
+    List<Listen> listens,
     Set<ApiGroup> groups,
     StreamFormat streamFormat,
     Optional<Tokens> tokens,
@@ -30,19 +32,22 @@ public record ServerConfig(
     WebAccess web,
     boolean restoresOnProcessExit) {
   /**
-   * Takes a copy of the set.
+   * Takes copies.
    *
-   * @throws IllegalArgumentException for processes at the other end of TCP
+   * @throws IllegalArgumentException for no place, or if it is only TCP where processes matter
    */
   public ServerConfig {
-    Objects.requireNonNull(listen);
+    listens = List.copyOf(listens);
+    if (listens.isEmpty()) {
+      throw new IllegalArgumentException("nowhere to listen");
+    }
     Objects.requireNonNull(streamFormat);
     Objects.requireNonNull(tokens);
     Objects.requireNonNull(policy);
     Objects.requireNonNull(limits);
     Objects.requireNonNull(web);
     groups = Set.copyOf(groups);
-    if (restoresOnProcessExit && !(listen instanceof Listen.UnixSocket)) {
+    if (restoresOnProcessExit && listens.stream().noneMatch(Listen.UnixSocket.class::isInstance)) {
       throw new IllegalArgumentException("nobody knows the processes at the other end of TCP");
     }
   }
@@ -51,7 +56,7 @@ public record ServerConfig(
   public ServerConfig(
       Listen listen, Set<ApiGroup> groups, StreamFormat streamFormat, Optional<Tokens> tokens) {
     this(
-        listen,
+        List.of(listen),
         groups,
         streamFormat,
         tokens,
@@ -61,26 +66,40 @@ public record ServerConfig(
         false);
   }
 
+  /** What TLS begins with, where it is spoken. */
+  public Optional<TlsCredentials> tls() {
+    return listens.stream()
+        .filter(Listen.Tcp.class::isInstance)
+        .flatMap(listen -> ((Listen.Tcp) listen).tls().stream())
+        .findFirst();
+  }
+
+  /** The same, listening at these places. */
+  public ServerConfig withListens(List<Listen> others) {
+    return new ServerConfig(
+        others, groups, streamFormat, tokens, policy, limits, web, restoresOnProcessExit);
+  }
+
   /** The same with other grants. */
   public ServerConfig withPolicy(Policy others) {
     return new ServerConfig(
-        listen, groups, streamFormat, tokens, others, limits, web, restoresOnProcessExit);
+        listens, groups, streamFormat, tokens, others, limits, web, restoresOnProcessExit);
   }
 
   /** The same with other limits. */
   public ServerConfig withLimits(Limits others) {
     return new ServerConfig(
-        listen, groups, streamFormat, tokens, policy, others, web, restoresOnProcessExit);
+        listens, groups, streamFormat, tokens, policy, others, web, restoresOnProcessExit);
   }
 
   /** The same with other web pages. */
   public ServerConfig withWeb(WebAccess others) {
     return new ServerConfig(
-        listen, groups, streamFormat, tokens, policy, limits, others, restoresOnProcessExit);
+        listens, groups, streamFormat, tokens, policy, limits, others, restoresOnProcessExit);
   }
 
   /** The same, where what a process sets without a lease is put back when it ends. */
   public ServerConfig withRestoreOnProcessExit() {
-    return new ServerConfig(listen, groups, streamFormat, tokens, policy, limits, web, true);
+    return new ServerConfig(listens, groups, streamFormat, tokens, policy, limits, web, true);
   }
 }

@@ -84,11 +84,13 @@ public record WebAccess(Set<String> hosts, Set<String> origins) {
   }
 
   /**
-   * Whether pages of {@code origin} come from where a request with this {@code Host} is sent to.
+   * Whether two origins are the same.
+   *
+   * @param own scheme and {@code Host} of a request
    */
-  public static boolean isSameOrigin(String origin, String hostHeader) {
-    Optional<String> own = origin("http://" + hostHeader);
-    return own.isPresent() && own.equals(origin(origin));
+  public static boolean isSameOrigin(String origin, String own) {
+    Optional<String> known = origin(own);
+    return known.isPresent() && known.equals(origin(origin));
   }
 
   /**

@@ -106,6 +106,14 @@ class GrantsTest {
                 bounded(grant(self, GPU_GROUPS, 0), SettingKey.POWER_LIMIT, 150_000, 200_000),
                 bounded(grant(self, GPU_GROUPS, 1, 0), SettingKey.POWER_LIMIT, 250_000, 300_000))),
         new Grants("a token's", policy(byToken)),
+        new Grants(
+            "a certificate's",
+            policy(
+                bounded(
+                    grant("cert:" + TestTls.CLIENT_SUBJECT, GPU_GROUPS, 1),
+                    SettingKey.POWER_LIMIT,
+                    0,
+                    200_000))),
         new Grants("both", policy(grant(self, GPU_GROUPS, 0), byToken)));
   }
 
@@ -134,9 +142,11 @@ class GrantsTest {
           withToken ? new String[] {TestTokens.header("gpu-read", "gpu-control")} : new String[0];
       Set<String> who =
           Stream.of(
-                  transport == Transport.UDS
-                      ? List.of("uid:" + OWN_UID, "gid:" + ownId("gid"))
-                      : List.<String>of(),
+                  switch (transport) {
+                    case UDS -> List.of("uid:" + OWN_UID, "gid:" + ownId("gid"));
+                    case TLS -> List.of("cert:" + TestTls.CLIENT_SUBJECT);
+                    case TCP -> List.<String>of();
+                  },
                   withToken ? List.of("token:alice") : List.<String>of())
               .flatMap(List::stream)
               .collect(Collectors.toSet());

@@ -10,6 +10,8 @@ import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.server.raw.TlsRelay;
+import dev.zeusd.server.tls.TlsCredentials;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -42,9 +44,16 @@ final class TestServer implements AutoCloseable {
   private final boolean ownsNode;
   private final ZeusdServer server;
   private final SocketAddress address;
+  private final Optional<TlsRelay> relay;
 
   private TestServer(
-      Path directory, Node node, boolean ownsNode, ZeusdServer server, SocketAddress address) {
+      Path directory,
+      Node node,
+      boolean ownsNode,
+      ZeusdServer server,
+      SocketAddress address,
+      Optional<TlsRelay> relay) {
+    this.relay = relay;
     this.directory = directory;
     this.node = node;
     this.ownsNode = ownsNode;
@@ -188,14 +197,22 @@ final class TestServer implements AutoCloseable {
         switch (transport) {
           case TCP -> loopback();
           case UDS -> unixSocket(socket, 0600);
+          case TLS -> loopback(TestTls.credentials());
         };
     ZeusdServer server = ZeusdServer.start(node, config.apply(listen));
+    InetSocketAddress internet =
+        new InetSocketAddress(InetAddress.getLoopbackAddress(), Math.max(0, server.port()));
+    Optional<TlsRelay> relay =
+        transport == Transport.TLS
+            ? Optional.of(new TlsRelay(TestTls.clientContext(), internet))
+            : Optional.empty();
     SocketAddress address =
         switch (transport) {
-          case TCP -> new InetSocketAddress(InetAddress.getLoopbackAddress(), server.port());
+          case TCP -> internet;
           case UDS -> UnixDomainSocketAddress.of(socket);
+          case TLS -> relay.orElseThrow().address();
         };
-    return new TestServer(directory, node, ownsNode, server, address);
+    return new TestServer(directory, node, ownsNode, server, address, relay);
   }
 
   private static Node openNode(int pollHz) {
@@ -219,6 +236,11 @@ final class TestServer implements AutoCloseable {
     return new Listen.Tcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
   }
 
+  static Listen loopback(TlsCredentials tls) {
+    return new Listen.Tcp(
+        new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), Optional.of(tls));
+  }
+
   static Listen.UnixSocket unixSocket(Path path, int permissions) {
     return new Listen.UnixSocket(path, permissions, OptionalInt.empty(), OptionalInt.empty());
   }
@@ -228,8 +250,18 @@ final class TestServer implements AutoCloseable {
     return server.replaceAccess(tokens, policy);
   }
 
+  /** Other credentials of TLS from here on; says how many connections ended. */
+  int replaceTls(TlsCredentials credentials) {
+    return server.replaceTls(credentials);
+  }
+
   SocketAddress address() {
     return address;
+  }
+
+  /** Where it speaks TLS; {@link #address} is that of a relay, for clients that do not. */
+  InetSocketAddress tlsAddress() {
+    return new InetSocketAddress(InetAddress.getLoopbackAddress(), server.port());
   }
 
   /** The method of each path that it answers, but for HEAD and OPTIONS. */
@@ -270,6 +302,9 @@ final class TestServer implements AutoCloseable {
   @Override
   public void close() throws IOException {
     server.close();
+    if (relay.isPresent()) {
+      relay.get().close();
+    }
     if (ownsNode) {
       node.close();
     }

@@ -1,7 +1,8 @@
 package dev.zeusd.server;
 
-/** The two ways to the server, which differ in nothing else. */
+/** The ways to the server, which differ in nothing else. */
 enum Transport {
   TCP,
-  UDS
+  UDS,
+  TLS
 }

@@ -3,6 +3,7 @@ package dev.zeusd.server.auth;
 import dev.zeusd.ffm.posix.Accounts;
 import java.util.Objects;
 import java.util.OptionalInt;
+import javax.security.auth.x500.X500Principal;
 
 /** Whom a grant is for. */
 public sealed interface Who {
@@ -95,8 +96,32 @@ public sealed interface Who {
   }
 
   /**
-   * From its text: {@code uid:alice}, {@code uid:1000}, {@code gid:gpu-users}, {@code token:alice}.
-   * Names of users and groups are looked up now.
+   * Whoever has a certificate of this subject, issued by one of the authorities that the daemon
+   * trusts.
+   *
+   * @param subject the whole of it; upper and lower case are the same, and so are spaces around
+   *     commas
+   */
+  record CertificateSubject(X500Principal subject) implements Who {
+    /** Refuses null. */
+    public CertificateSubject {
+      Objects.requireNonNull(subject);
+    }
+
+    @Override
+    public boolean includes(Caller caller) {
+      return caller.certificateSubject().filter(subject::equals).isPresent();
+    }
+
+    @Override
+    public String toString() {
+      return "cert:" + subject.getName();
+    }
+  }
+
+  /**
+   * From its text: {@code uid:alice}, {@code uid:1000}, {@code gid:gpu-users}, {@code token:alice},
+   * {@code cert:CN=alice,O=acme}. Names of users and groups are looked up now.
    *
    * @throws IllegalArgumentException for anything else, saying what would be right
    */
@@ -111,8 +136,22 @@ public sealed interface Who {
       case "uid" -> new User(name, number(name).isPresent() ? number(name) : Accounts.uid(name));
       case "gid" -> new Group(name, number(name).isPresent() ? number(name) : Accounts.gid(name));
       case "token" -> new TokenSubject(name);
+      case "cert" -> new CertificateSubject(subject(name));
       default -> throw notOne(text);
     };
+  }
+
+  private static X500Principal subject(String name) {
+    try {
+      return new X500Principal(name);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "'cert:"
+              + name
+              + "' is not a subject, such as cert:CN=alice,O=acme; openssl x509 -noout -subject"
+              + " -nameopt RFC2253 -in FILE shows that of a certificate",
+          e);
+    }
   }
 
   private static OptionalInt number(String name) {
@@ -124,6 +163,9 @@ public sealed interface Who {
 
   private static IllegalArgumentException notOne(String text) {
     return new IllegalArgumentException(
-        "'" + text + "' is not uid:NAME, gid:NAME or token:SUBJECT, such as uid:alice or uid:1000");
+        "'"
+            + text
+            + "' is not uid:NAME, gid:NAME, token:SUBJECT or cert:SUBJECT, such as uid:alice or"
+            + " cert:CN=alice");
   }
 }

@@ -5,8 +5,11 @@ import dev.zeusd.server.Limits;
 import io.helidon.webserver.CloseConnectionException;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.security.cert.X509Certificate;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
@@ -36,6 +39,9 @@ public final class Connection {
 
   /** Whose share it takes from, as far as that had to be known; kept by {@link Shares}. */
   volatile Optional<Account> account = Optional.empty();
+
+  /** Empty on a Unix socket and on plain TCP, and during the handshake. */
+  private volatile Optional<TlsChannel> tls = Optional.empty();
 
   /** Null before it had to be known; then empty for a TCP connection. */
   private volatile Optional<PeerProcess> peerProcess;
@@ -77,9 +83,19 @@ public final class Connection {
     this.channel = channel;
   }
 
-  /** Its bytes. */
+  /** Its bytes; with {@link #tls}, as they are on the way. */
   public SocketChannel channel() {
     return channel;
+  }
+
+  /** Where plain bytes go, if not to the {@link #channel}. */
+  public Optional<TlsChannel> tls() {
+    return tls;
+  }
+
+  /** It is encrypted from here on. */
+  public void secure(TlsChannel tls) {
+    this.tls = Optional.of(tls);
   }
 
   long openedNanos() {
@@ -115,8 +131,20 @@ public final class Connection {
     return known;
   }
 
-  /** Who is at the other end, in words: the user of a Unix socket's client, or a TCP address. */
+  /** The client's certificate, if it was asked for one. */
+  public Optional<X509Certificate> certificate() {
+    return tls.map(TlsChannel::clientChain).filter(chain -> !chain.isEmpty()).map(List::getFirst);
+  }
+
+  /**
+   * Who is at the other end, in words: the user of a Unix socket's client, whom a certificate
+   * names, or a TCP address.
+   */
   public String peerName() {
+    Optional<X509Certificate> certificate = certificate();
+    if (certificate.isPresent()) {
+      return new Peer.CertificateHolder(certificate.get().getSubjectX500Principal()).toString();
+    }
     try {
       return channel.getRemoteAddress() instanceof InetSocketAddress address
           ? address.getAddress().getHostAddress()
@@ -217,13 +245,32 @@ public final class Connection {
     return state.compareAndSet(before, after);
   }
 
-  /** Rules have changed: ends it if they do not allow its present answer any more. */
-  boolean endIfForbidden() {
-    boolean isForbidden = isOpen() && !isAllowed.getAsBoolean();
-    if (isForbidden) {
+  /** Whether the rules allow its present answer. */
+  boolean isAllowed() {
+    return isAllowed.getAsBoolean();
+  }
+
+  /** Sends a whole answer, in place of the handler, and ends it. */
+  void answerAndClose(byte[] response) {
+    try {
+      if (tls.isPresent()) {
+        tls.get().write(ByteBuffer.wrap(response));
+        tls.get().close();
+      } else {
+        channel.write(ByteBuffer.wrap(response));
+      }
+    } catch (IOException e) {
+      // The client has left.
+    } finally {
       close();
     }
-    return isForbidden;
+  }
+
+  /** The daemon stops: says so to the client, if it is between requests and can be told. */
+  void sayGoodbye() {
+    if (state() instanceof ConnectionState.AwaitingRequest && isOpen()) {
+      tls.ifPresent(TlsChannel::close);
+    }
   }
 
   /** Ends it, whatever it is doing; unless it waits, its next use of the channel tells it. */

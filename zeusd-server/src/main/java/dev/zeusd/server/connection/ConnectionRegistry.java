@@ -3,15 +3,20 @@ package dev.zeusd.server.connection;
 import dev.zeusd.server.Limits;
 import io.helidon.common.socket.SocketOptions;
 import io.helidon.webserver.CloseConnectionException;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Predicate;
 
 /** The connections that are open. */
 public final class ConnectionRegistry {
+  private static final Duration GOODBYE = Duration.ofMillis(100);
   private static final long TIDY_INTERVAL_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
   private final Map<String, Connection> open = new ConcurrentHashMap<>();
@@ -105,6 +110,28 @@ public final class ConnectionRegistry {
     forget(connection);
   }
 
+  /**
+   * Tells the clients of idle connections with TLS that nothing follows, so that they need not
+   * think that somebody has cut them off.
+   */
+  public void sayGoodbye() {
+    List<Thread> telling = new ArrayList<>();
+    for (Connection connection : open.values()) {
+      if (connection.tls().isPresent()) {
+        // A client that takes nothing would keep all others waiting.
+        telling.add(Thread.ofVirtual().start(connection::sayGoodbye));
+      }
+    }
+    try {
+      long deadline = System.nanoTime() + GOODBYE.toNanos();
+      for (Thread each : telling) {
+        each.join(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   /** Ends them all. */
   public void closeAll() {
     open.values().forEach(Connection::close);
@@ -117,9 +144,17 @@ public final class ConnectionRegistry {
 
   /** Rules have changed: ends those whose present answers they do not allow, and counts them. */
   public int endForbidden() {
+    return endUnless(Connection::isAllowed);
+  }
+
+  /** Ends those that may not go on, and counts them. */
+  public int endUnless(Predicate<Connection> mayGoOn) {
     int ended = 0;
     for (Connection connection : open.values()) {
-      ended += connection.endIfForbidden() ? 1 : 0;
+      if (connection.isOpen() && !mayGoOn.test(connection)) {
+        connection.close();
+        ended++;
+      }
     }
     return ended;
   }

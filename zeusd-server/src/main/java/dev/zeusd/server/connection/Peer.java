@@ -19,6 +19,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import javax.security.auth.x500.X500Principal;
 import jdk.net.UnixDomainPrincipal;
 
 /**
@@ -104,6 +105,18 @@ public sealed interface Peer {
     @Override
     public String toString() {
       return "user '" + subject + "'";
+    }
+  }
+
+  /**
+   * Whom a client's certificate names, wherever it connects from.
+   *
+   * @param subject of the certificate
+   */
+  record CertificateHolder(X500Principal subject) implements Peer {
+    @Override
+    public String toString() {
+      return "certificate '" + subject.getName() + "'";
     }
   }
 

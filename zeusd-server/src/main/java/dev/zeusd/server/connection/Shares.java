@@ -130,7 +130,8 @@ public final class Shares {
   }
 
   private static boolean isStranger(Account account) {
-    return !(account.peer instanceof Peer.TokenUser);
+    return !(account.peer instanceof Peer.TokenUser
+        || account.peer instanceof Peer.CertificateHolder);
   }
 
   // Streams.

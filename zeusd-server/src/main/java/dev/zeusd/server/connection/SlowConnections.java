@@ -7,8 +7,6 @@ import dev.zeusd.server.connection.ConnectionState.GivenUp;
 import dev.zeusd.server.connection.ConnectionState.HeldUp;
 import dev.zeusd.server.connection.ConnectionState.Streaming;
 import dev.zeusd.server.connection.ConnectionState.Working;
-import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
@@ -113,11 +111,8 @@ final class SlowConnections {
     GivenUp givenUp = new GivenUp(System.nanoTime(), new CompletableFuture<>());
     if (connection.change(heldUp, givenUp)) {
       try {
-        connection.channel().write(ByteBuffer.wrap(response));
-      } catch (IOException e) {
-        // The client has left.
+        connection.answerAndClose(response);
       } finally {
-        connection.close();
         givenUp.ended().complete(null);
       }
     }

@@ -17,6 +17,8 @@ import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
+import java.security.cert.X509Certificate;
+import java.util.Date;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -34,6 +36,7 @@ public final class Access {
 
   private final ConnectionRegistry registry;
   private final Shares shares;
+  private final boolean hasTls;
   private volatile Rules rules;
 
   /**
@@ -54,11 +57,18 @@ public final class Access {
    *
    * @param registry has the connections of the requests
    * @param shares learn from tokens whose connections they are
+   * @param hasTls whether clients may come over TLS, and have certificates
    */
-  public Access(Rules rules, ConnectionRegistry registry, Shares shares) {
+  public Access(Rules rules, ConnectionRegistry registry, Shares shares, boolean hasTls) {
+    this.hasTls = hasTls;
     this.rules = rules;
     this.registry = registry;
     this.shares = shares;
+  }
+
+  /** Whether clients may have to show who they are, by a token or a certificate. */
+  boolean isKnownByMoreThanTheSystem() {
+    return needsToken() || hasTls;
   }
 
   /** Whether requests need a token; the same for ever. */
@@ -91,8 +101,23 @@ public final class Access {
     Optional<String> token = now.tokens.map(tokens -> token(request));
     Optional<Claims> claims = now.tokens.map(tokens -> verify(tokens, token.get()));
     Connection connection = registry.get(request.socketId());
+    connection.certificate().ifPresent(Access::requireValid);
     claims.ifPresent(good -> belongsTo(connection, good));
     return new Requester(this, connection, token, claims, rights(now.policy, connection, claims));
+  }
+
+  /** It was when the client connected, maybe long ago. */
+  private static void requireValid(X509Certificate certificate) {
+    Date end = certificate.getNotAfter();
+    if (end.before(new Date())) {
+      HttpException e =
+          unauthorized(
+              "the client's certificate has expired at "
+                  + end.toInstant()
+                  + "; connect again with another one");
+      e.header(HeaderValues.CONNECTION_CLOSE);
+      throw e;
+    }
   }
 
   private void belongsTo(Connection connection, Claims claims) {
@@ -108,7 +133,8 @@ public final class Access {
         new Caller(
             peer.map(known -> OptionalInt.of(known.uid())).orElse(OptionalInt.empty()),
             peer.map(PeerProcess::gids).orElse(Set.of()),
-            claims.map(Claims::sub));
+            claims.map(Claims::sub),
+            connection.certificate().map(X509Certificate::getSubjectX500Principal));
     return policy.of(caller, name(connection, claims));
   }
 

@@ -11,6 +11,8 @@ import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
+import io.helidon.http.HttpException;
+import io.helidon.http.Status;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -102,13 +104,25 @@ public final class DiscoveryService {
           Query.of(request, Set.of());
           Routes.sendJson(request, response, openApi());
         });
-    if (access.needsToken()) {
+    if (access.isKnownByMoreThanTheSystem()) {
       routes.get(
           "/auth/whoami",
           (request, response) -> {
-            Claims claims = access.identify(request).claims().orElseThrow();
+            Requester requester = access.identify(request);
             Query.of(request, Set.of());
-            Routes.sendJson(request, response, WireJson.claims(claims));
+            Optional<String> certificate = requester.certificateSubject();
+            if (requester.claims().isEmpty() && certificate.isEmpty()) {
+              throw new HttpException(
+                  "nobody is asked for a token or a certificate here", Status.NOT_FOUND_404, true);
+            }
+            List<String> mayUse =
+                groups.stream().sorted().filter(requester::mayUse).map(ApiGroup::wireName).toList();
+            Claims claims =
+                requester
+                    .claims()
+                    .orElseGet(
+                        () -> new Claims(certificate.orElseThrow(), mayUse, Optional.empty()));
+            Routes.sendJson(request, response, WireJson.claims(claims, certificate));
           });
     }
   }

@@ -2,21 +2,13 @@ package dev.zeusd.server.http;
 
 import io.helidon.common.buffers.BufferData;
 import io.helidon.common.buffers.DataReader;
-import io.helidon.common.buffers.DataWriter;
-import io.helidon.common.socket.HelidonSocket;
-import io.helidon.common.socket.PeerInfo;
 import io.helidon.http.Status;
 import io.helidon.webserver.ConnectionContext;
-import io.helidon.webserver.ListenerContext;
-import io.helidon.webserver.ProxyProtocolData;
-import io.helidon.webserver.Router;
 import io.helidon.webserver.http1.Http1Config;
 import io.helidon.webserver.http1.Http1ConnectionSelector;
 import io.helidon.webserver.spi.ServerConnection;
 import io.helidon.webserver.spi.ServerConnectionSelector;
-import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ExecutorService;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 
@@ -57,7 +49,7 @@ public final class HttpSelector implements ServerConnectionSelector {
     Supplier<byte[]> requestHeads =
         new RequestHeads(context.dataReader(), maxLineBytes, () -> refuseTls(context));
     DataReader heads = DataReader.create(requestHeads);
-    return http1.connection(new WithReader(context, heads));
+    return http1.connection(new RewiredContext(context, heads));
   }
 
   private void refuseTls(ConnectionContext context) {
@@ -73,64 +65,5 @@ public final class HttpSelector implements ServerConnectionSelector {
         ErrorMapper.response(
             Status.BAD_REQUEST_400, "this is plain HTTP, without TLS: use http, not https");
     context.dataWriter().writeNow(BufferData.create(refusal));
-  }
-
-  /** A connection that is read in another way. */
-  private record WithReader(ConnectionContext context, DataReader dataReader)
-      implements ConnectionContext {
-    @Override
-    public ListenerContext listenerContext() {
-      return context.listenerContext();
-    }
-
-    @Override
-    public ExecutorService executor() {
-      return context.executor();
-    }
-
-    @Override
-    public DataWriter dataWriter() {
-      return context.dataWriter();
-    }
-
-    @Override
-    public Router router() {
-      return context.router();
-    }
-
-    @Override
-    public Optional<ProxyProtocolData> proxyProtocolData() {
-      return context.proxyProtocolData();
-    }
-
-    @Override
-    public HelidonSocket serverSocket() {
-      return context.serverSocket();
-    }
-
-    @Override
-    public PeerInfo remotePeer() {
-      return context.remotePeer();
-    }
-
-    @Override
-    public PeerInfo localPeer() {
-      return context.localPeer();
-    }
-
-    @Override
-    public boolean isSecure() {
-      return context.isSecure();
-    }
-
-    @Override
-    public String socketId() {
-      return context.socketId();
-    }
-
-    @Override
-    public String childSocketId() {
-      return context.childSocketId();
-    }
   }
 }

@@ -46,6 +46,13 @@ public final class Requester {
     return connection;
   }
 
+  /** Whom the client's certificate names, if it was asked for one. */
+  Optional<String> certificateSubject() {
+    return connection
+        .certificate()
+        .map(certificate -> certificate.getSubjectX500Principal().getName());
+  }
+
   /** What the token says, where one is needed. */
   Optional<Claims> claims() {
     return claims;
@@ -56,9 +63,14 @@ public final class Requester {
     return rights;
   }
 
-  /** When a lasting answer has to end because the token does, by the wall clock. */
+  /** When a lasting answer has to end because token or certificate do, by the wall clock. */
   public Instant acceptedUntil() {
-    return claims.map(Tokens::acceptedUntil).orElse(Instant.MAX);
+    Instant byToken = claims.map(Tokens::acceptedUntil).orElse(Instant.MAX);
+    return connection
+        .certificate()
+        .map(certificate -> certificate.getNotAfter().toInstant())
+        .filter(byToken::isAfter)
+        .orElse(byToken);
   }
 
   /** Whether an endpoint of a group may be used, the token's scopes included. */

@@ -28,7 +28,7 @@ public final class SettingRights {
    * The same for all requests.
    *
    * @param restoresOnProcessExit whether what a process sets without a lease is its own until it
-   *     ends
+   *     ends; on TCP nobody knows of which process it is, and it is everybody's
    */
   public SettingRights(boolean restoresOnProcessExit) {
     this.restoresOnProcessExit = restoresOnProcessExit;
@@ -52,7 +52,7 @@ public final class SettingRights {
       lease.check(leases.settings(ids, keys));
       return lease;
     }
-    if (restoresOnProcessExit) {
+    if (restoresOnProcessExit && requester.connection().peerProcess().isPresent()) {
       return leases.ofProcess(process(requester.connection()), requester.name(), ids, keys);
     }
     if (leases.isInUse()) {

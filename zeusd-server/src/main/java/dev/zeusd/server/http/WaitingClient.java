@@ -1,6 +1,7 @@
 package dev.zeusd.server.http;
 
 import dev.zeusd.server.connection.Connection;
+import dev.zeusd.server.connection.TlsChannel;
 import io.helidon.webserver.CloseConnectionException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -34,7 +35,7 @@ final class WaitingClient implements Connection.Stream {
     WaitingClient client = new WaitingClient();
     connection.beginStream(client);
     // A socket tells that its other end is gone to those who read it, and nobody else does now.
-    Thread.ofVirtual().start(() -> client.awaitEnd(connection.channel()));
+    Thread.ofVirtual().start(() -> client.awaitEnd(connection));
     T done;
     try {
       done = work.get();
@@ -67,16 +68,33 @@ final class WaitingClient implements Connection.Stream {
     }
   }
 
-  private void awaitEnd(SocketChannel channel) {
-    ByteBuffer dropped = ByteBuffer.allocate(DROPPED_BYTES);
+  private void awaitEnd(Connection connection) {
     try {
-      while (channel.read(dropped.clear()) >= 0) {
-        // Nothing that it may send now has a meaning.
+      // Nothing that it may send now has a meaning.
+      if (connection.tls().isPresent()) {
+        dropAll(connection.tls().get());
+      } else {
+        dropAll(connection.channel());
       }
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
       // Closed by either side.
     }
     end();
+  }
+
+  private static void dropAll(TlsChannel tls) throws IOException {
+    byte[] dropped;
+    do {
+      dropped = tls.read();
+    } while (dropped != null);
+  }
+
+  private static void dropAll(SocketChannel channel) throws IOException {
+    ByteBuffer dropped = ByteBuffer.allocate(DROPPED_BYTES);
+    int count;
+    do {
+      count = channel.read(dropped.clear());
+    } while (count >= 0);
   }
 
   @Override

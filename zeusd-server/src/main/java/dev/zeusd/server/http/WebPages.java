@@ -14,6 +14,7 @@ import io.helidon.webserver.http.RoutingRequest;
 import io.helidon.webserver.http.RoutingResponse;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
+import java.net.InetSocketAddress;
 import java.util.List;
 import java.util.Set;
 
@@ -58,8 +59,8 @@ public final class WebPages implements Filter {
   /**
    * Lets in what {@code access} names.
    *
-   * @param refusesStrangers whether to refuse others, since browsers can reach this daemon and it
-   *     asks for no token
+   * @param refusesStrangers whether to refuse others, since no token is asked for; not on a Unix
+   *     socket, which browsers cannot reach
    */
   public WebPages(WebAccess access, boolean refusesStrangers) {
     this.access = access;
@@ -73,7 +74,7 @@ public final class WebPages implements Filter {
     if (isAllowed) {
       allow(request, response, origins.getFirst());
     }
-    if (refusesStrangers) {
+    if (refusesStrangers && request.remotePeer().address() instanceof InetSocketAddress) {
       String host = request.headers().first(HeaderNames.HOST).orElse("");
       if (!host.equals(lastAllowedHost)) {
         if (!access.allowsHost(host)) {
@@ -93,7 +94,8 @@ public final class WebPages implements Filter {
 
   private static void refuseOtherOrigins(ServerRequest request, List<String> origins, String host) {
     for (String origin : origins) {
-      if (!WebAccess.isSameOrigin(origin, host)) {
+      String own = (request.isSecure() ? "https://" : "http://") + host;
+      if (!WebAccess.isSameOrigin(origin, own)) {
         throw refused(
             "a web page of another origin, '%s', sent this request: start the daemon with"
                 + " --allowed-origin %s to allow that, or with a signing key",

@@ -253,13 +253,14 @@ public final class WireJson {
     return value.isPresent() ? json.append(value.getAsLong()) : json.append("null");
   }
 
-  static byte[] claims(Claims claims) {
+  static byte[] claims(Claims claims, Optional<String> certificate) {
     JsonObjectBuilder json =
         json()
             .createObjectBuilder()
             .add("sub", claims.sub())
             .add("scopes", json().createArrayBuilder(claims.scopes()));
     claims.exp().ifPresent(exp -> json.add("exp", exp.getEpochSecond()));
+    certificate.ifPresent(subject -> json.add("certificate", subject));
     return bytes(json.build());
   }
 

@@ -13,7 +13,9 @@ import java.nio.ByteBuffer;
 interface StreamSocket {
   /** That of a connection whose handler writes no more to it. */
   static StreamSocket of(Connection connection) throws IOException {
-    return new PlainSocket(connection.channel());
+    return connection.tls().isPresent()
+        ? new TlsSocket(connection.channel(), connection.tls().get())
+        : new PlainSocket(connection.channel());
   }
 
   /**

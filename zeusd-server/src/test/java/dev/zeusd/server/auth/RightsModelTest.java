@@ -20,6 +20,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.Set;
+import javax.security.auth.x500.X500Principal;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -29,7 +30,16 @@ import org.junit.jupiter.api.Test;
 class RightsModelTest {
   private static final long SEED = Long.getLong("grants.seed", new Random().nextLong());
   private static final List<String> WHO =
-      List.of("uid:0", "uid:1000", "uid:4294967294", "gid:7", "gid:1000", "token:alice", "token:0");
+      List.of(
+          "uid:0",
+          "uid:1000",
+          "uid:4294967294",
+          "gid:7",
+          "gid:1000",
+          "token:alice",
+          "token:0",
+          "cert:CN=alice",
+          "cert:CN=alice,O=acme");
   private static final List<GpuInfo> GPUS = List.of(gpu(0), gpu(1), gpu(2), GpuInfo.unknown(3));
 
   private final Random random = new Random(SEED);
@@ -152,17 +162,22 @@ class RightsModelTest {
           Optional.of(List.of("alice", "0", "bob").get(random.nextInt(3)))
               .filter(name -> random.nextBoolean());
       boolean isLocal = random.nextBoolean();
+      Optional<String> certificate =
+          Optional.of(List.of("CN=alice", "CN=alice,O=acme").get(random.nextInt(2)))
+              .filter(name -> !isLocal && random.nextBoolean());
       Caller caller =
           new Caller(
               isLocal ? OptionalInt.of(uid) : OptionalInt.empty(),
               isLocal ? gids : Set.of(),
-              subject);
+              subject,
+              certificate.map(X500Principal::new));
       Set<String> names = new HashSet<>();
       if (isLocal) {
         names.add("uid:" + Integer.toUnsignedString(uid));
         gids.forEach(gid -> names.add("gid:" + gid));
       }
       subject.ifPresent(name -> names.add("token:" + name));
+      certificate.ifPresent(name -> names.add("cert:" + name));
       Wish wish = wish();
       boolean expected = model(grants, names, wish);
       Optional<String> refusal = refusal(new Policy(grants).of(caller, "it"), wish);
