@@ -282,6 +282,27 @@ class GrantsTest {
   }
 
   @Test
+  void metricsTellOfNoLeasesOfOtherGpus() throws IOException {
+    try (TestServer server =
+        TestServer.start(Transport.UDS, GPU_GROUPS, Optional.empty(), Policy.OPEN)) {
+      for (int gpu : List.of(0, 1)) {
+        String lease = "/lease?ttl_s=60&keys=power_limit&gpu_ids=" + gpu;
+        assertEquals(201, request(server, "POST", lease).status());
+      }
+      String self = "uid:" + OWN_UID;
+      server.replaceAccess(Optional.empty(), policy(grant(self, GPU_GROUPS, 1)));
+      String text = request(server, "GET", "/metrics").body();
+      assertTrue(text.contains("zeusd_leases{state=\"active\"} 1.0"), text);
+      assertTrue(text.contains("zeusd_setting_lease_info{gpu=\"1\""), text);
+      assertFalse(text.contains("gpu=\"0\""), text);
+      server.replaceAccess(Optional.empty(), policy(grant(self, Set.of(ApiGroup.GPU_READ), 2)));
+      text = request(server, "GET", "/metrics").body();
+      assertTrue(text.contains("zeusd_leases{state=\"active\"} 0.0"), text);
+      assertFalse(text.contains("zeusd_setting_lease_info"), text);
+    }
+  }
+
+  @Test
   void leasesAreOfWhatMayBeChanged() throws IOException {
     Grant grant = grant("uid:" + OWN_UID, GPU_GROUPS, 0);
     Grant limitsOnly =

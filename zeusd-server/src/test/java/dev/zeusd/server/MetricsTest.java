@@ -17,6 +17,8 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
@@ -170,6 +172,75 @@ class MetricsTest {
           scrape(server, "", "X-Prometheus-Scrape-Timeout-Seconds: 0.5").contains("up" + GPU_1));
       nvml.gpu(0).delay(Call.GET_UTILIZATION, Duration.ZERO);
     }
+  }
+
+  @Test
+  void whileAGpuHangsOnlyTheFirstScrapesWaitForIt() throws Exception {
+    try (TestServer server = TestServer.start(Transport.UDS)) {
+      nvml.gpu(0).delay(Call.GET_UTILIZATION, Duration.ofMinutes(1));
+      List<String> texts = Collections.synchronizedList(new ArrayList<>());
+      List<Thread> scrapers = new ArrayList<>();
+      for (int i = 0; i < 40; i++) {
+        scrapers.add(Thread.ofVirtual().start(() -> texts.add(scrapeUnchecked(server))));
+      }
+      for (Thread scraper : scrapers) {
+        scraper.join();
+      }
+      assertEquals(40, texts.size());
+      texts.forEach(text -> assertLine("zeusd_gpu_up" + GPU_1 + "} 1.0", text));
+      // From now on it is known; one of a few is not slow for another reason.
+      long quickestMs = Long.MAX_VALUE;
+      for (int i = 0; i < 5; i++) {
+        long start = System.nanoTime();
+        String text = scrape(server, "");
+        quickestMs = Math.min(quickestMs, (System.nanoTime() - start) / 1_000_000);
+        assertTrue(text.contains("zeusd_gpu_up{gpu=\"0\""), text);
+        assertLine("zeusd_gpu_up" + GPU_1 + "} 1.0", text);
+      }
+      assertTrue(quickestMs < 1000, "they wait once more: " + quickestMs + " ms");
+      nvml.gpu(0).delay(Call.GET_UTILIZATION, Duration.ZERO);
+      Await.until("it is back", () -> isUp(server, 0, "1.0"));
+    }
+  }
+
+  private static String scrapeUnchecked(TestServer server) {
+    try {
+      return scrape(server, "");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void tellsOfTheProcess() throws IOException {
+    try (TestServer server = TestServer.start(Transport.UDS)) {
+      String text = scrape(server, "");
+      double now = System.currentTimeMillis() / 1e3;
+      double start = value("process_start_time_seconds", text);
+      assertTrue(start > now - 86_400 && start < now, "started at " + start);
+      double cpu = value("process_cpu_seconds_total", text);
+      assertTrue(cpu > 0 && cpu < (now - start + 1) * Runtime.getRuntime().availableProcessors());
+      double resident = value("process_resident_memory_bytes", text);
+      assertTrue(resident > 10e6 && resident < value("process_virtual_memory_bytes", text));
+      double files = value("process_open_fds", text);
+      try (RawConnection one = server.connect();
+          RawConnection another = server.connect()) {
+        // Both ends are of this process.
+        one.send(RawConnection.request("GET", "/time"));
+        one.readResponse();
+        another.send(RawConnection.request("GET", "/time"));
+        another.readResponse();
+        assertTrue(value("process_open_fds", scrape(server, "")) > files);
+      }
+    }
+  }
+
+  private static double value(String name, String text) {
+    return text.lines()
+        .filter(line -> line.startsWith(name + " "))
+        .mapToDouble(line -> Double.parseDouble(line.substring(name.length() + 1)))
+        .findFirst()
+        .orElseThrow(() -> new AssertionError(name + " is missing in " + text));
   }
 
   @ParameterizedTest

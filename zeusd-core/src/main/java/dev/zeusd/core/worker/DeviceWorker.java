@@ -173,6 +173,11 @@ public final class DeviceWorker<D> implements AutoCloseable {
     return turn.recentNanos();
   }
 
+  /** How long the call that runs now has been running, in ns; 0 if none does. */
+  public long inCallNanos() {
+    return turn.heldNanos();
+  }
+
   /**
    * Lets the calling thread call the {@link #device}, if nobody else does just now and this is
    * open; {@link #endCall} has to follow. It goes before all that waits, so it is for who comes

@@ -30,6 +30,9 @@ final class Turn {
   /** How long calls took lately: the longest one, fading with each that follows. */
   private volatile long recentNanos;
 
+  /** When whoever has it took it; 0 while nobody has it. */
+  private volatile long takenNanos;
+
   /** Nobody's; {@code carriers} are those that guests may pin. */
   Turn(Carriers carriers, NanoClock clock) {
     this.carriers = carriers;
@@ -44,16 +47,28 @@ final class Turn {
   /** Waits for it. */
   void take() {
     calling.lock();
+    takenNanos = clock.nanoTime();
   }
 
   /** Takes it if nobody has it. */
   boolean tryTake() {
-    return calling.tryLock();
+    boolean taken = calling.tryLock();
+    if (taken) {
+      takenNanos = clock.nanoTime();
+    }
+    return taken;
   }
 
   /** After {@link #take} or {@link #tryTake}. */
   void release() {
+    takenNanos = 0;
     calling.unlock();
+  }
+
+  /** For how long somebody has had it; 0 while nobody does. */
+  long heldNanos() {
+    long since = takenNanos;
+    return since == 0 ? 0 : clock.nanoTime() - since;
   }
 
   /** How long calls took lately, in ns. */
@@ -89,6 +104,7 @@ final class Turn {
       if (calling.tryLock()) {
         // Who waits counts as waiting until it has the turn, so none is overtaken.
         if (isIdle.getAsBoolean() && carriers.tryPin()) {
+          takenNanos = clock.nanoTime();
           return true;
         }
         calling.unlock();
@@ -101,6 +117,7 @@ final class Turn {
   /** After {@link #tryTakeAsGuest}. */
   void releaseAsGuest() {
     carriers.unpin();
+    takenNanos = 0;
     calling.unlock();
   }
 }

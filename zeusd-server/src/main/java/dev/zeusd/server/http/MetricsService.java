@@ -45,12 +45,7 @@ public final class MetricsService {
     long deadlineNanos = startNanos + patienceNanos(request);
     byte[] text =
         metrics.scrape(
-            new Metrics.Question(
-                groups,
-                gpu -> requester.rights().covers(ApiGroup.GPU_READ, gpu),
-                dcgm,
-                format,
-                deadlineNanos));
+            new Metrics.Question(groups, requester.rights(), dcgm, format, deadlineNanos));
     response.header(HeaderValues.create(HeaderNames.CONTENT_TYPE, format.contentType()));
     Routes.send(request, response, text);
   }

@@ -1,17 +1,20 @@
 package dev.zeusd.server.metrics;
 
 import dev.zeusd.core.Node;
+import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.settings.GpusByUuid;
 import dev.zeusd.core.settings.LeaseInfo;
 import dev.zeusd.core.settings.LeaseState;
 import dev.zeusd.core.settings.Setting;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.ReadTimes;
+import dev.zeusd.server.ApiGroup;
 import io.prometheus.metrics.model.snapshots.Labels;
 import java.util.EnumMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /** The metrics of the daemon itself. */
@@ -76,52 +79,68 @@ final class DaemonFamilies {
         samples -> devices.forEach(it -> samples.add(it.labels(), it.totals.failures())));
   }
 
-  static void addLeases(Node node, boolean withHolders, Families families) {
-    Map<LeaseState, Integer> byState = new EnumMap<>(LeaseState.class);
-    for (LeaseState state : LeaseState.values()) {
-      byState.put(state, 0);
-    }
-    int pendingSettings = 0;
-    List<LeaseInfo> leases = node.leases().list();
-    for (LeaseInfo lease : leases) {
-      byState.merge(lease.state(), 1, Integer::sum);
-      pendingSettings += lease.state() == LeaseState.PENDING ? lease.settings().size() : 0;
-    }
-    byState.remove(LeaseState.PENDING);
-    int pending = pendingSettings;
+  /** What is said of leases: only of GPUs that whoever asks may read or change. */
+  static void addLeases(Node node, Metrics.Question question, Families families) {
+    LeaseCounts counts = LeaseCounts.of(node, question);
     families.gauge(
         "zeusd_leases",
         "Leases that hold settings.",
         samples ->
-            byState.forEach(
+            counts.byState.forEach(
                 (state, count) -> samples.add(Labels.of("state", state.wireName()), count)));
     families.gauge(
         "zeusd_restores_pending",
         "Settings that could not be put back so far.",
-        samples -> samples.add(Labels.EMPTY, pending));
-    if (withHolders) {
+        samples -> samples.add(Labels.EMPTY, counts.pendingSettings));
+    if (question.groups().contains(ApiGroup.GPU_CONTROL)) {
       families.info(
-          "zeusd_setting_lease", "A setting of a GPU, and who holds it.", holders(node, leases));
+          "zeusd_setting_lease",
+          "A setting of a GPU, and who holds it.",
+          List.copyOf(counts.holders));
     }
   }
 
-  /** Whoever may change settings may know who keeps them from it: a refused write says so, too. */
-  private static List<Labels> holders(Node node, List<LeaseInfo> leases) {
-    GpusByUuid gpus = new GpusByUuid(node.gpus());
-    Set<Labels> facts = new LinkedHashSet<>();
-    for (LeaseInfo lease : leases) {
-      for (Setting setting : lease.settings()) {
-        gpus.find(setting.gpuUuid())
-            .map(gpu -> GpuLabels.of(gpu.device().info()).gpu())
-            .ifPresent(
-                labels ->
-                    facts.add(
-                        labels
-                            .add("key", setting.key().wireName())
-                            .add("holder", lease.holder())
-                            .add("state", lease.state().wireName())));
+  /** What there is to say of leases. */
+  private static final class LeaseCounts {
+    final Map<LeaseState, Integer> byState = new EnumMap<>(LeaseState.class);
+    int pendingSettings;
+
+    /**
+     * Whoever may change a setting may know who keeps them from it: a refused write says so, too.
+     */
+    final Set<Labels> holders = new LinkedHashSet<>();
+
+    static LeaseCounts of(Node node, Metrics.Question question) {
+      LeaseCounts counts = new LeaseCounts();
+      for (LeaseState state : LeaseState.values()) {
+        counts.byState.put(state, 0);
       }
+      GpusByUuid gpus = new GpusByUuid(node.gpus());
+      node.leases().list().forEach(lease -> counts.add(lease, gpus, question));
+      counts.byState.remove(LeaseState.PENDING);
+      return counts;
     }
-    return List.copyOf(facts);
+
+    private void add(LeaseInfo lease, GpusByUuid gpus, Metrics.Question question) {
+      int visible = 0;
+      for (Setting setting : lease.settings()) {
+        Optional<GpuInfo> gpu = gpus.find(setting.gpuUuid()).map(found -> found.device().info());
+        boolean mayChange = question.covers(ApiGroup.GPU_CONTROL, gpu);
+        visible += mayChange || question.covers(ApiGroup.GPU_READ, gpu) ? 1 : 0;
+        if (mayChange && gpu.isPresent()) {
+          holders.add(labels(gpu.get(), setting, lease));
+        }
+      }
+      byState.merge(lease.state(), visible > 0 ? 1 : 0, Integer::sum);
+      pendingSettings += lease.state() == LeaseState.PENDING ? visible : 0;
+    }
+
+    private static Labels labels(GpuInfo gpu, Setting setting, LeaseInfo lease) {
+      return GpuLabels.of(gpu)
+          .gpu()
+          .add("key", setting.key().wireName())
+          .add("holder", lease.holder())
+          .add("state", lease.state().wireName());
+    }
   }
 }

@@ -5,10 +5,11 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.ApiGroup;
+import dev.zeusd.server.auth.Rights;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.IntSupplier;
-import java.util.function.Predicate;
 
 /**
  * What Prometheus is told of a node and of the server before it. Whatever that takes is loaded by
@@ -41,18 +42,28 @@ public final class Metrics {
    * What is wanted.
    *
    * @param groups of what: nothing is read for others
-   * @param gpus which GPUs may be read
+   * @param rights of whoever asks: nothing is said of other GPUs
    * @param dcgm whether GPUs are told by the names of NVIDIA's DCGM exporter, too
    * @param deadlineNanos of {@link System#nanoTime}; what has not answered by then is left out
    */
   public record Question(
-      Set<ApiGroup> groups,
-      Predicate<GpuInfo> gpus,
-      boolean dcgm,
-      TextFormat format,
-      long deadlineNanos) {
+      Set<ApiGroup> groups, Rights rights, boolean dcgm, TextFormat format, long deadlineNanos) {
+    /** Of these, the ones that may be read. */
     List<DeviceWorker<Gpu>> of(List<DeviceWorker<Gpu>> all) {
-      return all.stream().filter(gpu -> gpus.test(gpu.device().info())).toList();
+      return all.stream()
+          .filter(gpu -> rights.covers(ApiGroup.GPU_READ, gpu.device().info()))
+          .toList();
+    }
+
+    /**
+     * Whether a GPU may be told of.
+     *
+     * @param gpu empty for one that is not there any more
+     */
+    boolean covers(ApiGroup group, Optional<GpuInfo> gpu) {
+      return groups.contains(group)
+          && gpu.map(info -> rights.covers(group, info))
+              .orElseGet(() -> rights.refusalOfAllGpus(group, "know of it").isEmpty());
     }
   }
 

@@ -40,6 +40,9 @@ import java.util.function.IntSupplier;
  * <p>Thread-safe.
  */
 final class Scraper {
+  /** A device whose call takes longer has not answered, and is not waited for by every scrape. */
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(2);
+
   private static final int USUAL_BYTES = 48 << 10;
 
   /** The same objects for all scrapes, so that those that come at the same time share a read. */
@@ -89,11 +92,12 @@ final class Scraper {
   byte[] scrape(Metrics.Question question) {
     Families families = new Families();
     DaemonFamilies.addBuild(families);
+    ProcessFamilies.add(families);
     DaemonFamilies.addRequests(requests, openStreams.getAsInt(), families);
     boolean mayChange = question.groups().contains(ApiGroup.GPU_CONTROL);
     // Who watches GPUs needs no right to change them to be told that something is not as it was.
     if (mayChange || (hasLeases && question.groups().contains(ApiGroup.GPU_READ))) {
-      DaemonFamilies.addLeases(node, mayChange, families);
+      DaemonFamilies.addLeases(node, question, families);
     }
     addDevices(question, families);
     DaemonFamilies.addReadTimes(readTimes(question), families);
@@ -140,6 +144,10 @@ final class Scraper {
   /** A read that is under way. */
   private record Running<D, T>(D device, CompletableFuture<T> result) {
     static <D, T> Running<D, T> start(DeviceWorker<D> worker, Function<D, T> read) {
+      if (worker.inCallNanos() > PATIENCE_NANOS) {
+        // Others have waited for it; the next scrape finds out whether it is back.
+        return new Running<>(worker.device(), CompletableFuture.failedFuture(Answer.missing()));
+      }
       try {
         // On the device's thread, since this one has no time to lose with a driver that hangs.
         return new Running<>(worker.device(), worker.share(read));
