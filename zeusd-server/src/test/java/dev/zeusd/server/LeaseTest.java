@@ -242,11 +242,23 @@ class LeaseTest {
     server.get("/lease/hold?lease_id=" + lease.id).assertError(410, "no such lease");
   }
 
+  /** Of a few, one is not late for the machine's reasons. */
   @Test
-  void whatAKilledClientHeldByAStreamComesBackAfterTheTtl() throws Exception {
+  @Timeout(120)
+  void whatAKilledClientHeldByAStreamComesBackWithinASecondAfterTheTtl() throws Exception {
     start(Transport.UDS);
     // Longer than curl takes to start on a busy machine.
-    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=5");
+    Duration ttl = Duration.ofSeconds(3);
+    Duration took = Duration.ofDays(1);
+    for (int i = 0; i < 5 && took.compareTo(ttl.plusSeconds(1)) > 0; i++) {
+      took = killWhoHoldsByStream(ttl);
+      assertTrue(took.compareTo(ttl.minusMillis(100)) > 0, "too early: " + took);
+    }
+    assertTrue(took.compareTo(ttl.plusSeconds(1)) <= 0, "came back after " + took);
+  }
+
+  private Duration killWhoHoldsByStream(Duration ttl) throws Exception {
+    Taken lease = take("gpu_ids=0&keys=power_limit&ttl_s=" + ttl.toSeconds());
     setLimit(0, 200_000, 200, lease.header());
     String socket = ((UnixDomainSocketAddress) server.address()).getPath().toString();
     Process client =
@@ -256,12 +268,14 @@ class LeaseTest {
     try (BufferedReader events = client.inputReader()) {
       assertTrue(events.readLine().contains("\"state\":\"held\""));
       // Longer than the TTL: the rest of the first event, and two lines a second.
-      for (int line = 0; line < 13; line++) {
+      for (int line = 0; line < 1 + 2 * (ttl.toSeconds() + 1); line++) {
         assertNotNull(events.readLine());
       }
       assertEquals(200_000, nvml.gpu(0).powerLimitMw());
+      long killed = System.nanoTime();
       client.destroyForcibly();
       await(() -> nvml.gpu(0).powerLimitMw() == 300_000);
+      return Duration.ofNanos(System.nanoTime() - killed);
     } finally {
       client.destroyForcibly();
     }

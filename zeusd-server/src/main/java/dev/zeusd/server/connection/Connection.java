@@ -1,6 +1,8 @@
 package dev.zeusd.server.connection;
 
+import dev.zeusd.ffm.posix.Descriptors;
 import dev.zeusd.ffm.posix.PeerProcess;
+import dev.zeusd.ffm.posix.TcpPatience;
 import dev.zeusd.server.Limits;
 import io.helidon.webserver.CloseConnectionException;
 import java.io.IOException;
@@ -26,6 +28,9 @@ public final class Connection {
 
   /** Less than a client takes to read an answer and to ask again. */
   private static final long NO_PAUSE_NANOS = 20_000;
+
+  /** As long as a client may be stuck that is there. */
+  private static final Duration HOST_PATIENCE = Duration.ofSeconds(10);
 
   private static final BooleanSupplier ALWAYS = () -> true;
 
@@ -225,7 +230,19 @@ public final class Connection {
 
   /** The answer is {@code stream}, and may last for ever. */
   public void beginStream(Stream stream) {
+    noticeVanishedHost();
     state.set(new ConnectionState.Streaming(System.nanoTime(), stream));
+  }
+
+  /** By itself, the kernel waits for a quarter of an hour for a host that does not answer. */
+  private void noticeVanishedHost() {
+    try {
+      if (Descriptors.areKnown() && channel.getRemoteAddress() instanceof InetSocketAddress) {
+        TcpPatience.set(channel, HOST_PATIENCE);
+      }
+    } catch (IOException e) {
+      // It is closed, as whoever writes to it finds out.
+    }
   }
 
   /** The answer has been written, or cannot be. */
