@@ -7,6 +7,8 @@ module dev.zeusd.cli {
   requires io.helidon.service.registry;
   requires jakarta.json;
   requires java.logging;
+  requires org.jline.terminal;
+  requires org.jline.terminal.ffm;
   requires org.tomlj;
 
   opens dev.zeusd.cli to

@@ -329,6 +329,14 @@ final class Converters {
     }
   }
 
+  /** Whole seconds, up to an hour. */
+  static final class Seconds implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String text) {
+      return (int) number(text, 1, 3600);
+    }
+  }
+
   /** Power with its unit, in mW. */
   static final class PowerMw implements ITypeConverter<Long> {
     private static final Pattern POWER = Pattern.compile("(\\d{1,9}(?:\\.\\d{1,6})?) ?(mW|W|kW)");

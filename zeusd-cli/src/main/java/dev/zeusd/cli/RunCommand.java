@@ -96,7 +96,7 @@ final class RunCommand implements Callable<Integer> {
       try {
         EnergyMeter meter = new EnergyMeter(client, gpuIds);
         setForAWhile(client, meter.gpuIds());
-        meter.begin();
+        meter.begin(Path.of(command.getFirst()).getFileName().toString(), !gpuIds.isEmpty());
         return run(signals, meter, file);
       } finally {
         endLease();

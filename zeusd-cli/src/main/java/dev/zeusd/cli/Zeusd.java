@@ -22,6 +22,8 @@ import picocli.CommandLine.Spec;
     subcommands = {
       ServeCommand.class,
       RunCommand.class,
+      TopCommand.class,
+      EnergyCommand.class,
       TokenCommand.class,
       ConfigCommand.class,
       HelpOfCommand.class

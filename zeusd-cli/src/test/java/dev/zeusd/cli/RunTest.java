@@ -348,6 +348,29 @@ class RunTest {
   }
 
   @Test
+  void aWindowIsBegunAndEndedByTwoProcesses() {
+    String at = socket.toString();
+    Said begun = Said.by("energy", "begin", "--name", "job 7", "--gpus", "1", "--connect", at);
+    assertEquals(0, begun.status(), begun.err());
+    String id = begun.out().strip();
+    assertTrue(id.matches("[0-9a-f]+"), begun.out());
+    Said shown = Said.by("energy", "show", id, "--connect", at);
+    assertTrue(shown.out().contains("GPU 1  Simulated GPU"), shown.out() + shown.err());
+    Said ended = Said.by("energy", "end", "--json", id, "--connect", at);
+    assertEquals(0, ended.status(), ended.err());
+    try (JsonReader reader = Json.createReader(new StringReader(ended.out()))) {
+      JsonObject report = reader.readObject();
+      assertEquals("job 7", report.getString("name"));
+      assertEquals(java.util.Set.of("1"), report.getJsonObject("gpus").keySet());
+      assertTrue(report.getJsonNumber("total_j").doubleValue() > 0, ended.out());
+    }
+    Said again = Said.by("energy", "end", id, "--connect", at);
+    assertEquals(1, again.status());
+    assertTrue(again.err().startsWith("error: "), again.err());
+    assertEquals(2, Said.by("energy").status());
+  }
+
+  @Test
   void wrongUsageIsToldInOneLine() throws Exception {
     String[][] wrong = {
       {"Missing required parameter: 'COMMAND'"},

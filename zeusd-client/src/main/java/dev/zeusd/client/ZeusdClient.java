@@ -1,6 +1,7 @@
 package dev.zeusd.client;
 
 import jakarta.json.JsonObject;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
@@ -188,12 +189,16 @@ public final class ZeusdClient implements AutoCloseable {
    * window outlives this client, and the daemon.
    *
    * @param name for people; may be empty
+   * @param ttl when it is forgotten if nobody has ended it, in whole seconds; up to 30 days
    * @return its id, for {@link #energySoFar} and {@link #endEnergyWindow}
    */
   public String beginEnergyWindow(
-      String name, Collection<Integer> gpuIds, Collection<Integer> cpuIds) {
+      String name, Collection<Integer> gpuIds, Collection<Integer> cpuIds, Duration ttl) {
     Target target =
-        Target.of("/energy/begin").withIds("gpu_ids", gpuIds).withIds("cpu_ids", cpuIds);
+        Target.of("/energy/begin")
+            .withIds("gpu_ids", gpuIds)
+            .withIds("cpu_ids", cpuIds)
+            .with("ttl_s", ttl.toSeconds());
     Target named = name.isEmpty() ? target : target.with("name", name);
     JsonObject json = http.postOnce(named, 0).json();
     return Json.understood(() -> json.getString("window_id"));

@@ -1,0 +1,121 @@
+package dev.zeusd.cli;
+
+import dev.zeusd.client.EnergyReport;
+import dev.zeusd.client.ZeusdClient;
+import jakarta.json.JsonObjectBuilder;
+import jakarta.json.spi.JsonProvider;
+import java.io.PrintWriter;
+import java.util.List;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code zeusd energy}: windows that a job's prolog begins and its epilog ends. */
+@Command(
+    name = "energy",
+    description = "Measure the energy between two moments, as of a batch job",
+    mixinStandardHelpOptions = true,
+    versionProvider = Zeusd.Version.class,
+    subcommands = HelpOfCommand.class)
+final class EnergyCommand implements Runnable {
+  @Spec private CommandSpec spec;
+
+  @Override
+  public void run() {
+    throw new ParameterException(
+        spec.commandLine(), "a command is missing: " + Zeusd.subcommands(spec.commandLine()));
+  }
+
+  @Command(
+      name = "begin",
+      description = "Begin to measure; prints the id of the window, and nothing else",
+      mixinStandardHelpOptions = true,
+      versionProvider = Zeusd.Version.class)
+  int begin(
+      @Option(
+              names = "--name",
+              paramLabel = "<NAME>",
+              defaultValue = "",
+              description = "What it is of, for people who look at it")
+          String name,
+      @Option(
+              names = "--gpus",
+              paramLabel = "<ID>[,<ID>...]",
+              converter = Converters.DeviceIds.class,
+              description = "The GPUs to measure [default: all]")
+          List<Integer> gpuIds,
+      @Option(
+              names = "--forget-after",
+              paramLabel = "<DURATION>",
+              defaultValue = "7d",
+              converter = DurationOrNever.Converter.class,
+              description =
+                  "When the window is forgotten if nobody ends it, 30d at most [default:"
+                      + " ${DEFAULT-VALUE}]")
+          DurationOrNever forgetAfter,
+      @Mixin DaemonOptions daemon) {
+    Logging.setUp(Logging.LogLevel.ERROR);
+    if (forgetAfter.duration().isEmpty()) {
+      throw new ParameterException(spec.commandLine(), "--forget-after is 30d at most");
+    }
+    try (ZeusdClient client = ZeusdClient.open(daemon.one())) {
+      print(
+          client.beginEnergyWindow(
+              name, gpuIds == null ? List.of() : gpuIds, List.of(), forgetAfter.duration().get()));
+    }
+    return 0;
+  }
+
+  @Command(
+      name = "end",
+      description = "End a window, and say what it has measured",
+      mixinStandardHelpOptions = true,
+      versionProvider = Zeusd.Version.class)
+  int end(
+      @Parameters(paramLabel = "ID", description = "As begin has printed it") String windowId,
+      @Option(names = "--json", description = "As a JSON object") boolean json,
+      @Mixin DaemonOptions daemon) {
+    return tell(windowId, json, daemon, true);
+  }
+
+  @Command(
+      name = "show",
+      description = "Say what a window has measured so far",
+      mixinStandardHelpOptions = true,
+      versionProvider = Zeusd.Version.class)
+  int show(
+      @Parameters(paramLabel = "ID", description = "As begin has printed it") String windowId,
+      @Option(names = "--json", description = "As a JSON object") boolean json,
+      @Mixin DaemonOptions daemon) {
+    return tell(windowId, json, daemon, false);
+  }
+
+  private int tell(String windowId, boolean json, DaemonOptions daemon, boolean isEnd) {
+    Logging.setUp(Logging.LogLevel.ERROR);
+    try (ZeusdClient client = ZeusdClient.open(daemon.one())) {
+      // First, since a window that is ended can be told but once.
+      var discovery = client.discover();
+      EnergyReport energy = isEnd ? client.endEnergyWindow(windowId) : client.energySoFar(windowId);
+      EnergyTable table = new EnergyTable(energy, discovery);
+      if (json) {
+        JsonProvider provider = JsonProvider.provider();
+        JsonObjectBuilder object = provider.createObjectBuilder().add("name", energy.name());
+        table.addTo(object, provider);
+        print(object.build().toString());
+      } else {
+        print(table.text() + String.format(java.util.Locale.ROOT, "%n%,14.3f s", energy.seconds()));
+      }
+    }
+    return 0;
+  }
+
+  private void print(String text) {
+    PrintWriter out = spec.root().commandLine().getOut();
+    out.println(text);
+    out.flush();
+  }
+}

@@ -1,0 +1,148 @@
+package dev.zeusd.cli;
+
+import dev.zeusd.cli.DaemonState.Device;
+import java.io.IOError;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import org.jline.terminal.Attributes;
+import org.jline.terminal.Size;
+import org.jline.terminal.Terminal;
+import org.jline.terminal.TerminalBuilder;
+import org.jline.utils.AttributedString;
+import org.jline.utils.AttributedStyle;
+import org.jline.utils.Display;
+import org.jline.utils.InfoCmp.Capability;
+
+/** The terminal of {@code zeusd top}; JLine knows what it can. */
+final class TopScreen {
+  /** How long a key, or another size of the window, may wait. */
+  private static final long GLANCE_MILLIS = 200;
+
+  private static final double HOT_SHARE = 0.9;
+  private static final double WARM_SHARE = 0.6;
+  private static final int CONTROL_C = 3;
+  private static final int END = -1;
+
+  private final Terminal terminal;
+  private final Watches watches;
+  private final Display display;
+  private int shownWidth;
+  private int shownHeight;
+  private TopTable.Order order = TopTable.Order.DEVICE;
+
+  private TopScreen(Terminal terminal, Watches watches) {
+    this.terminal = terminal;
+    this.watches = watches;
+    this.display = new Display(terminal, true);
+  }
+
+  /** Until q is pressed, or the terminal is gone. */
+  static void show(Watches watches) throws IOException {
+    try (Terminal terminal = TerminalBuilder.builder().system(true).provider("ffm").build()) {
+      Attributes before = terminal.enterRawMode();
+      Thread restore = new Thread(() -> restore(terminal, before), "restore the terminal");
+      // Also when a signal ends it.
+      Runtime.getRuntime().addShutdownHook(restore);
+      terminal.puts(Capability.enter_ca_mode);
+      terminal.puts(Capability.cursor_invisible);
+      try {
+        new TopScreen(terminal, watches).run();
+      } catch (IOException | IOError e) {
+        // The terminal is gone: nobody looks.
+        return;
+      } finally {
+        Runtime.getRuntime().removeShutdownHook(restore);
+        restore(terminal, before);
+      }
+    }
+  }
+
+  private static void restore(Terminal terminal, Attributes before) {
+    terminal.puts(Capability.exit_ca_mode);
+    terminal.puts(Capability.cursor_normal);
+    terminal.setAttributes(before);
+    terminal.flush();
+  }
+
+  private void run() throws IOException {
+    while (true) {
+      draw();
+      int key = terminal.reader().read(GLANCE_MILLIS);
+      switch (key) {
+        case 'q', 'Q', CONTROL_C, END -> {
+          return;
+        }
+        case 'p' -> order = TopTable.Order.POWER;
+        case 'e' -> order = TopTable.Order.ENERGY;
+        case 'u' -> order = TopTable.Order.UTILIZATION;
+        case 'd' -> order = TopTable.Order.DEVICE;
+        default -> {
+          // Nothing was pressed, or nothing that means anything.
+        }
+      }
+    }
+  }
+
+  private void draw() {
+    Size size = terminal.getSize();
+    int width = Math.max(20, size.getColumns());
+    int height = Math.max(5, size.getRows());
+    if (width != shownWidth || height != shownHeight) {
+      // Wherever the cursor is, and whatever stands there.
+      display.clear();
+      display.resize(height, width);
+      shownWidth = width;
+      shownHeight = height;
+    }
+    display.update(lines(width, height), 0);
+  }
+
+  private List<AttributedString> lines(int width, int height) {
+    List<DaemonState> states = watches.states();
+    List<AttributedString> lines = new ArrayList<>();
+    for (int i = 0; i < states.size(); i++) {
+      AttributedStyle style = AttributedStyle.BOLD;
+      boolean isLost = states.get(i).problem().isPresent();
+      lines.add(
+          line(
+              TopTable.summaries(states).get(i),
+              isLost ? style.foreground(AttributedStyle.RED) : style,
+              width));
+    }
+    lines.add(line(TopTable.header(states, width), AttributedStyle.INVERSE, width));
+    List<Device> devices = TopTable.sorted(states, order);
+    int room = height - lines.size() - 1;
+    for (Device device : devices.subList(0, Math.min(room, devices.size()))) {
+      lines.add(line(TopTable.row(device, states, width), style(device), width));
+    }
+    int hidden = devices.size() - room;
+    lines.add(
+        line(
+            (hidden > 0 ? hidden + " more devices; " : "")
+                + "q quit  sort by: p power  e energy  u utilisation  d device",
+            AttributedStyle.DEFAULT.faint(),
+            width));
+    return lines;
+  }
+
+  /** By how near it is to its limit. */
+  private static AttributedStyle style(Device device) {
+    if (device.powerW().isEmpty()) {
+      return AttributedStyle.DEFAULT.faint();
+    }
+    double share = device.powerW().getAsDouble() / device.limitW().orElse(Double.MAX_VALUE);
+    if (share >= HOT_SHARE) {
+      return AttributedStyle.DEFAULT.foreground(AttributedStyle.RED);
+    }
+    return share >= WARM_SHARE
+        ? AttributedStyle.DEFAULT.foreground(AttributedStyle.YELLOW)
+        : AttributedStyle.DEFAULT;
+  }
+
+  /** As wide as the screen, so that what was there before is gone. */
+  private static AttributedString line(String text, AttributedStyle style, int width) {
+    String cut = text.length() > width ? text.substring(0, width) : text;
+    return new AttributedString(cut + " ".repeat(width - cut.length()), style);
+  }
+}

@@ -1,0 +1,169 @@
+package dev.zeusd.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.zeusd.client.ClientConfig;
+import dev.zeusd.client.Endpoint;
+import dev.zeusd.client.Lease;
+import dev.zeusd.client.LeaseRequest;
+import dev.zeusd.client.SettingKey;
+import dev.zeusd.client.ZeusdClient;
+import jakarta.json.Json;
+import jakarta.json.JsonObject;
+import jakarta.json.JsonReader;
+import java.io.IOException;
+import java.io.StringReader;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code zeusd top} beside a simulated daemon. */
+@Timeout(120)
+class TopTest {
+  private static final long PATIENCE_SECONDS = 40;
+
+  @TempDir private Path dir;
+  private Path socket;
+  private ZeusdProcess daemon;
+
+  @BeforeEach
+  void start() throws Exception {
+    socket = dir.resolve("z.sock");
+    daemon =
+        ZeusdProcess.start(
+            dir,
+            Map.of(),
+            "serve",
+            "--simulate",
+            "--socket-path",
+            socket.toString(),
+            "--state-dir",
+            dir.resolve("state").toString());
+    daemon.awaitListening();
+  }
+
+  @AfterEach
+  void stop() {
+    daemon.close();
+  }
+
+  @Test
+  void onceIsATableForScripts() {
+    Said said = Said.by("top", "--once", "--connect", socket.toString());
+    assertEquals(0, said.status(), said.err());
+    List<String> lines = said.out().lines().toList();
+    assertTrue(
+        lines
+            .getFirst()
+            .matches(Pattern.quote(socket.toString()) + ": 7 devices, [0-9,.]+ W, 0.0 J"),
+        said.out());
+    assertTrue(lines.get(1).startsWith("DEVICE"), said.out());
+    assertTrue(
+        lines
+            .get(2)
+            .matches(
+                "GPU 0 +[0-9.]+ W +700 W +0.0 J +\\d+ MHz +\\d+°C +\\d+% - +Simulated GPU +[▁-█]"),
+        said.out());
+    assertTrue(lines.get(6).matches("CPU 0 +[0-9.]+ W +- +0.0 J +- +- +- - .*"), said.out());
+    assertTrue(lines.get(8).startsWith("DRAM 0 "), said.out());
+    assertEquals(9, lines.size(), said.out());
+  }
+
+  @Test
+  void jsonHasWhoHoldsALease() throws IOException {
+    Path none = dir.resolve("none.sock");
+    try (ZeusdClient client = ZeusdClient.open(ClientConfig.of(new Endpoint.Unix(socket)));
+        Lease lease = client.lease(LeaseRequest.of(List.of(2), Set.of(SettingKey.POWER_LIMIT)))) {
+      lease.settings().setPowerLimit(List.of(2), 333_000);
+      Said said = Said.by("top", "--once", "--json", "--connect", socket + "," + none);
+      assertEquals(0, said.status(), said.err());
+      assertTrue(said.err().contains("none.sock: there is no such socket"), said.err());
+      try (JsonReader reader = Json.createReader(new StringReader(said.out()))) {
+        List<JsonObject> daemons =
+            reader.readObject().getJsonArray("daemons").getValuesAs(JsonObject.class);
+        JsonObject gpu = daemons.getFirst().getJsonArray("devices").getJsonObject(2);
+        assertEquals("gpu", gpu.getString("kind"));
+        assertEquals(333, gpu.getJsonNumber("power_limit_w").intValueExact());
+        assertEquals(client.leases().getFirst().holder(), gpu.getString("lease_holder"));
+        assertTrue(gpu.getJsonNumber("power_w").doubleValue() > 0);
+        assertTrue(daemons.get(1).getString("error").contains("there is no such socket"));
+      }
+    }
+    assertEquals(1, Said.by("top", "--once", "--connect", none.toString()).status());
+  }
+
+  @Test
+  void withoutATerminalItSaysWhatElseThereIs() {
+    Said said = Said.by("top", "--connect", socket.toString());
+    assertEquals(2, said.status());
+    assertTrue(said.err().contains("use --once or --json"), said.err());
+  }
+
+  /** In a real terminal, by tmux: drawn, sorted, resized, and left as it was. */
+  @Test
+  void aTerminalIsDrawnAndGivenBack() throws Exception {
+    Assumptions.assumeTrue(Path.of("/usr/bin/tmux").toFile().canExecute(), "no tmux");
+    String command =
+        String.join(
+            " ",
+            "echo before;",
+            ProcessHandle.current().info().command().orElseThrow(),
+            "--enable-native-access=ALL-UNNAMED -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '"
+                + System.getProperty("java.class.path")
+                + "'",
+            Zeusd.class.getName(),
+            "top --connect",
+            socket.toString() + "; echo ended $?; stty -a | grep -o ' icanon'; cat");
+    tmux("new-session", "-d", "-x", "80", "-y", "24", command);
+    try {
+      String small = await(screen -> screen.contains("GPU 3") && screen.contains("q quit"));
+      assertTrue(small.lines().allMatch(line -> line.length() <= 80), small);
+      assertTrue(small.lines().toList().get(1).startsWith("DEVICE"), small);
+      assertTrue(small.lines().toList().get(2).startsWith("GPU 0"), small);
+      tmux("resize-window", "-x", "160", "-y", "40");
+      await(screen -> screen.contains("Simulated GPU"));
+      tmux("send-keys", "p");
+      // By power: of the simulated GPUs, one idles.
+      await(screen -> !screen.lines().toList().get(2).startsWith("GPU 2"));
+      tmux("send-keys", "q");
+      await(screen -> screen.contains("before\nended 0\n icanon"));
+    } finally {
+      tmux("kill-server");
+    }
+  }
+
+  private String await(Predicate<String> isAsWanted) throws Exception {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+    while (true) {
+      String screen = tmux("capture-pane", "-p");
+      if (isAsWanted.test(screen)) {
+        return screen;
+      }
+      assertTrue(System.nanoTime() < deadline, screen);
+      Thread.sleep(100);
+    }
+  }
+
+  private String tmux(String... args) throws Exception {
+    List<String> command =
+        new java.util.ArrayList<>(List.of("tmux", "-S", dir.resolve("tmux").toString()));
+    command.addAll(List.of(args));
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String said =
+        new String(
+            process.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
+    process.waitFor();
+    return said;
+  }
+}
