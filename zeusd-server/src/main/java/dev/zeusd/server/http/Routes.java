@@ -79,6 +79,12 @@ public final class Routes {
     add(Method.GET, path, handler);
   }
 
+  /** A file for browsers, which is always there and no part of the API. */
+  void page(String path, Handler handler) {
+    add(Method.GET, path, handler);
+    methods.remove(path);
+  }
+
   /** Handles a request that is answered with as much as its sender may see. */
   interface RightsHandler {
     /**
