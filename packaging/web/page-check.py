@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The live page in a real browser: what it shows is what the daemon says; a wrong token shows nothing; it
 comes back after the daemon; and 64 GPUs at 20 Hz do not let it grow.
-Usage: page-check.py IMAGE [SECONDS] [--screenshots FOLDER]  (needs Debian's chromium; SECONDS for the 64 GPUs)"""
+Usage: page-check.py IMAGE [SECONDS] [--screenshots FOLDER]  (needs Debian's chromium; SECONDS for the
+64 GPUs, which are left out else)"""
 
 import argparse
 import contextlib
@@ -92,6 +93,7 @@ def check_rules(page: Chromium, base: str) -> None:
     page.call("Input.dispatchKeyEvent", type="keyUp", key=" ", code="Space")
     check(page.run("document.getElementById('pause').getAttribute('aria-pressed')") == "true", "no pause")
     page.run("document.getElementById('pause').click()")
+    page.run("document.activeElement.blur()")
 
 
 def take_screenshots(page: Chromium, folder: pathlib.Path) -> None:
@@ -123,7 +125,7 @@ def check_page(image: str, folder: pathlib.Path, state: str, wait_s: float) -> N
             take_screenshots(page, folder)
         wait_until("the loss", lambda: "again" in page.run(STATUS))
         with Daemon(image, *options):
-            wait_until("zeusd listens again", answers(base + "time"))
+            wait_until("zeusd listens again", answers(base + "time"), 120)
             wait_until("the page's return", lambda: page.run(STATUS) == "Live")
             check_values(page, base)
         check(not page.complaints(), page.complaints())
@@ -247,7 +249,7 @@ def check_many(image: str, seconds: float, state: str, folder: pathlib.Path) -> 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("image")
-    parser.add_argument("seconds", nargs="?", type=float, default=8)
+    parser.add_argument("seconds", nargs="?", type=float, default=0)
     parser.add_argument("--screenshots", type=pathlib.Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -256,7 +258,8 @@ def main() -> None:
         # For pictures, until the plots are full.
         check_page(given.image, pictures, folder + "/state", 40 if given.screenshots else 0)
         check_tokens(given.image, folder)
-        check_many(given.image, given.seconds, folder + "/state", pictures)
+        if given.seconds:
+            check_many(given.image, given.seconds, folder + "/state", pictures)
 
 
 main()
