@@ -2,7 +2,8 @@
 """Tries what is in this folder and in ../grafana with a real Prometheus: the files alone, by promtool;
 then on a fleet of simulated daemons, each at a loopback address of its own. Power and energy of the fleet
 by PromQL have to be what the daemons themselves say; every recording rule and every query of the boards
-has to return something.
+has to return something. One more daemon is on the fake NVML library and is restarted: its energy by increase() has
+to be the fake's integral, and its counters never go back.
 Usage: check.py IMAGE [--nodes N] [--seconds S] (needs Debian's prometheus, and python3-yaml)
 
 CI takes 8 nodes and half a minute. --nodes 40 --seconds 300 takes 3 GB of memory and six minutes."""
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -27,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 BOARDS = HERE.parent / "grafana"
 sys.path.insert(0, str(HERE.parent / "web"))
 from daemon import Daemon, answers, check, free_port, wait_until  # noqa: E402
+from fake_gpus import FakeGpus  # noqa: E402
 
 # Grafana fills these in.
 GRAFANA = {"$__rate_interval": "10s", "$__range": "30s", "$job": "zeusd", "$instance": ".*"}
@@ -110,6 +113,45 @@ class Node:
         return sum(each["energy_mj"] for each in self.ask("GET", "/gpu/get_cumulative_energy").values()) / 1e3
 
 
+class Restarted:
+    """A daemon on fake GPUs that is started anew in the middle, by whoever calls for it."""
+
+    SECONDS = 20
+
+    def __init__(self, image: str, folder: Path, node: Node, key: Path):
+        self.node = node
+        self.fake = FakeGpus(str(folder / "fake-gpus"))
+        self.command = [image + "/bin/zeusd", "serve", "--enable", "gpu-read", "--gpu-backend", "nvml", "--mode", "tcp"]
+        self.command += ["--tcp-bind-address", node.address, "--signing-key-path", str(key)]
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self.command, env=self.fake.environment, stderr=subprocess.DEVNULL)
+
+    def restart(self) -> None:
+        time.sleep(self.SECONDS / 2)
+        self.__exit__()
+        self.start()
+
+    def __enter__(self) -> "Restarted":
+        return self
+
+    def __exit__(self, *unused) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+    def energy_agrees(self, prometheus: "Prometheus", end: float) -> bool:
+        window = f'{{instance="{self.node.address}"}}[{self.SECONDS}s]'
+        for found in prometheus.query(f"resets(zeusd_gpu_energy_joules_total{window})", time=end):
+            check(float(found["value"][1]) == 0, f"a counter has gone back: {found}")
+        if prometheus.number(f"changes(process_start_time_seconds{window})", time=end) != 1:
+            print("the restart took too long to be seen")
+            return False
+        told = prometheus.number(f"sum(increase(zeusd_gpu_energy_joules_total{window}))", time=end)
+        integral = sum(self.fake.power_mw(gpu) for gpu in range(8)) / 1e3 * self.SECONDS
+        return agree("energy in J over a restart, by the fake", told, integral, ENERGY_TOLERANCE)
+
+
 class Prometheus:
     def __init__(self, folder: Path, nodes: list):
         self.port = free_port()
@@ -168,8 +210,10 @@ def energy_readings(nodes: list) -> list:
     return readings
 
 
-def fleet_agrees(prometheus: Prometheus, nodes: list, seconds: int) -> bool:
+def fleet_agrees(prometheus: Prometheus, nodes: list, restarted: Restarted, seconds: int) -> bool:
     """Whoever adds up the daemons' own answers gets what Prometheus says."""
+    restarting = threading.Thread(target=restarted.restart)
+    restarting.start()
     first = energy_readings(nodes)
     start = time.time()
     powers_w = []
@@ -181,7 +225,9 @@ def fleet_agrees(prometheus: Prometheus, nodes: list, seconds: int) -> bool:
     last = energy_readings(nodes)
     # Every daemon's last sample of that time has to be in.
     time.sleep(3)
-    window = f"[{round((end - start) * 1000)}ms]"
+    restarting.join()
+    fleet = f'{{instance!="{restarted.node.address}"}}'
+    window = f"{fleet}[{round((end - start) * 1000)}ms]"
     power_w = prometheus.number(f"sum(avg_over_time(zeusd_gpu_power_watts{window}))", time=end)
     power_agrees = agree("power in W", power_w, sum(powers_w) / len(powers_w), POWER_TOLERANCE)
     increase_j = 0
@@ -190,11 +236,12 @@ def fleet_agrees(prometheus: Prometheus, nodes: list, seconds: int) -> bool:
         increase_j += prometheus.number(f"sum(increase({its}))", time=to_s)
     energy_j = sum(to_j - from_j for (_, from_j), (_, to_j) in zip(first, last))
     energy_agrees = agree("energy in J", increase_j, energy_j, ENERGY_TOLERANCE)
-    samples = prometheus.number("avg(scrape_samples_scraped)")
+    integral_agrees = restarted.energy_agrees(prometheus, start + restarted.SECONDS)
+    samples = prometheus.number(f"avg(scrape_samples_scraped{fleet})")
     mean = prometheus.number(f"avg(avg_over_time(scrape_duration_seconds{window}))", time=end)
     longest = prometheus.number(f"max(max_over_time(scrape_duration_seconds{window}))", time=end)
     print(f"a scrape: {samples:.0f} samples, {mean * 1e3:.1f} ms, the longest {longest * 1e3:.0f} ms")
-    return power_agrees and energy_agrees
+    return power_agrees and energy_agrees and integral_agrees
 
 
 def live(node: Node, stack: contextlib.ExitStack) -> None:
@@ -278,14 +325,18 @@ def main() -> None:
             # The first scrape loads what all need; without it, 40 of them at a time would take too long.
             check_metrics(node)
             nodes.append(node)
-        print(f"ok: promtool check metrics, {options.nodes} times")
+        faked = Node(f"127.2.0.1:{port}", token)
+        restarted = stack.enter_context(Restarted(options.image, folder, faked, key))
+        wait_until("the one on fake GPUs has them", lambda: len(faked.ask("GET", "/discover")["gpus"]) == 8)
+        check_metrics(faked)
+        print(f"ok: promtool check metrics, {options.nodes + 1} times")
         live(nodes[0], stack)
-        prometheus = stack.enter_context(Prometheus(folder, nodes))
+        prometheus = stack.enter_context(Prometheus(folder, [*nodes, faked]))
         wait_until("prometheus listens", answers(f"http://127.0.0.1:{prometheus.port}/-/ready"))
         up = "sum(up) or vector(0)"
-        wait_until("all are scraped", lambda: prometheus.number(up) == len(nodes), 180)
+        wait_until("all are scraped", lambda: prometheus.number(up) == len(nodes) + 1, 180)
         # A machine that is busy with other things holds scrapes up, which shows in a short time.
-        tries = (fleet_agrees(prometheus, nodes, options.seconds) for _ in range(3))
+        tries = (fleet_agrees(prometheus, nodes, restarted, options.seconds) for _ in range(3))
         check(any(tries), "Prometheus and the daemons do not agree")
         check_rules(prometheus)
         check_queries(prometheus, boards)
