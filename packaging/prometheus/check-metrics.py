@@ -196,7 +196,7 @@ def many(image, folder, fake):
           f"{statistics.median(took[-1000:]) * 1e3:.2f} ms, {cpu_ms:.2f} ms of the daemon's processor time each")
     assert resident[1] - resident[0] < 4, "the first scrape takes too much"
     assert resident[3] - resident[2] < 8, "it grows"
-    # What docs/monitoring.md says; of a machine that is busy with other things, too.
+    # Warm, it is 1 to 2 (docs/monitoring.md), but the machine may be busy with other things.
     assert cpu_ms < 5, "a scrape costs too much"
 
 
