@@ -12,10 +12,11 @@ module dev.zeusd.server {
   requires io.prometheus.metrics.config;
   requires io.prometheus.metrics.model;
   requires io.prometheus.writer.text;
-  requires jakarta.json;
+  requires transitive jakarta.json;
   requires jdk.net;
 
   exports dev.zeusd.server;
+  exports dev.zeusd.server.audit;
   exports dev.zeusd.server.auth;
   exports dev.zeusd.server.tls;
 }

@@ -1,5 +1,6 @@
 package dev.zeusd.cli;
 
+import dev.zeusd.server.audit.AuditTarget;
 import dev.zeusd.server.auth.RevokedTokens;
 import dev.zeusd.server.auth.Tokens;
 import java.nio.file.Path;
@@ -30,6 +31,43 @@ final class AccessOptions {
           "Ids of tokens that are no longer taken, as zeusd token revoke writes them; read at the"
               + " start and at SIGHUP, need not exist [default: ${DEFAULT-VALUE}]")
   private Path revokedTokens;
+
+  /** Values of {@code --audit-failure}. */
+  enum AuditFailure {
+    CONTINUE,
+    REFUSE
+  }
+
+  @Option(
+      names = "--audit-log",
+      paramLabel = "<FILE>|journal",
+      converter = Converters.AuditLog.class,
+      description =
+          "Where to log, as JSON, who changes what and who is refused: at the end of a file, which"
+              + " SIGHUP has opened anew, or in the journal of systemd [default: nowhere]")
+  private AuditTarget auditLog;
+
+  @Option(
+      names = "--audit-failure",
+      paramLabel = "<WHAT>",
+      defaultValue = "continue",
+      converter = Converters.AuditFailure.class,
+      description = {
+        "What to do while the audit log cannot be written [default: ${DEFAULT-VALUE}]",
+        "  continue:  go on, and write it later",
+        "  refuse:    refuse with 503 whatever changes something"
+      })
+  private AuditFailure auditFailure;
+
+  /** Where the audit log is, if there is to be one. */
+  Optional<AuditTarget> auditTarget() {
+    return Optional.ofNullable(auditLog);
+  }
+
+  /** Whether nothing may be changed that cannot be logged. */
+  boolean requiresAudit() {
+    return auditFailure == AuditFailure.REFUSE;
+  }
 
   /**
    * What tokens are checked with.

@@ -6,6 +6,7 @@ import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.Listen;
 import dev.zeusd.server.StreamFormat;
 import dev.zeusd.server.WebAccess;
+import dev.zeusd.server.audit.AuditTarget;
 import dev.zeusd.server.auth.Claims;
 import dev.zeusd.server.tls.TlsVersion;
 import java.math.BigDecimal;
@@ -189,6 +190,23 @@ final class Converters {
     @Override
     public List<Path> convert(String text) {
       return Arrays.stream(text.split("\n", -1)).map(new FilePath()::convert).toList();
+    }
+  }
+
+  /** A file, or the journal. */
+  static final class AuditLog implements ITypeConverter<AuditTarget> {
+    @Override
+    public AuditTarget convert(String text) {
+      return text.equals("journal")
+          ? new AuditTarget.Journal(AuditTarget.Journal.SOCKET)
+          : new AuditTarget.File(new FilePath().convert(text));
+    }
+  }
+
+  static final class AuditFailure implements ITypeConverter<AccessOptions.AuditFailure> {
+    @Override
+    public AccessOptions.AuditFailure convert(String text) {
+      return oneOf(AccessOptions.AuditFailure.values(), Converters::lowerCase, text);
     }
   }
 

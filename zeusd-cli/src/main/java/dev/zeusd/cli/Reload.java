@@ -1,8 +1,11 @@
 package dev.zeusd.cli;
 
+import dev.zeusd.core.settings.Baseline;
+import dev.zeusd.server.Limits;
 import dev.zeusd.server.ServerConfig;
 import dev.zeusd.server.ServerStartException;
 import dev.zeusd.server.ZeusdServer;
+import dev.zeusd.server.audit.AuditLog;
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.tls.TlsCredentials;
@@ -11,6 +14,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
@@ -27,20 +31,35 @@ final class Reload implements Runnable {
       Set.of(
           "signing-key-path",
           "revoked-tokens",
+          "audit-log",
+          "audit-failure",
           "tls-cert",
           "tls-key",
           "tls-client-ca",
           "tls-min-version");
 
   private final ZeusdServer server;
+  private final CurrentAuditLog audit;
+  private final Consumer<Baseline> toBaseline;
   private final ServeCommand started;
   private ServeCommand inForce;
   private Optional<Tokens> tokens;
   private Optional<TlsCredentials> tls;
 
-  /** Of the {@code server} that {@code started} has started, as {@code config} says. */
-  Reload(ServeCommand started, ServerConfig config, ZeusdServer server) {
+  /**
+   * Of the {@code server} that {@code started} has started, as {@code config} says.
+   *
+   * @param toBaseline has settings of GPUs be what another baseline says
+   */
+  Reload(
+      ServeCommand started,
+      ServerConfig config,
+      ZeusdServer server,
+      CurrentAuditLog audit,
+      Consumer<Baseline> toBaseline) {
     this.server = server;
+    this.audit = audit;
+    this.toBaseline = toBaseline;
     this.started = started;
     this.inForce = started;
     this.tokens = config.tokens();
@@ -49,6 +68,8 @@ final class Reload implements Runnable {
 
   @Override
   public void run() {
+    // Whatever the rest comes to: the file may have been moved away.
+    audit.reopen();
     try {
       ServeCommand now = started.readAgain();
       Optional<Tokens> newTokens = now.tokens();
@@ -57,10 +78,22 @@ final class Reload implements Runnable {
       }
       // That it is spoken takes a restart to change.
       Optional<TlsCredentials> newTls = tls.flatMap(old -> now.tlsCredentials());
+      Optional<AuditLog> newLog = audit.wanted(now.access());
       List<String> changes = changes(now, newTokens);
       tls.ifPresent(old -> changes.addAll(changes(old, newTls.orElse(old))));
       int ended = server.replaceAccess(newTokens, now.policy());
       int cutOff = newTls.map(server::replaceTls).orElse(0);
+      if (audit.differsFrom(newLog)) {
+        changes.add("audit log: " + newLog.map(log -> log.target().toString()).orElse("none"));
+        // Who has turned it off is told to the former one.
+        server.auditReload(String.join("; ", changes));
+        audit.replace(newLog);
+        server.replaceAuditLog(newLog);
+      }
+      if (!now.baseline().equals(inForce.baseline())) {
+        changes.add("baseline");
+        toBaseline.accept(now.baseline());
+      }
       inForce = now;
       tokens = newTokens;
       tls = newTls.or(() -> tls);
@@ -73,13 +106,16 @@ final class Reload implements Runnable {
       now.file().ifPresent(file -> file.warnings().forEach(Reload::warn));
       List<String> late = changedOptions(started.spec(), now.spec());
       late.removeIf(READ_AGAIN::contains);
-      if (!baselineAndLimits(now).equals(baselineAndLimits(started))) {
-        late.add("[[baseline]] or [limits]");
+      if (!limits(now).equals(limits(started))) {
+        late.add("[limits]");
       }
       LOG.log(
           System.Logger.Level.INFO,
           "SIGHUP: read again: "
               + (changes.isEmpty() ? "nothing new" : String.join("; ", changes)));
+      if (!changes.isEmpty()) {
+        server.auditReload(String.join("; ", changes));
+      }
       if (!late.isEmpty()) {
         warn("SIGHUP: these take a restart to change: " + String.join(", ", late));
       }
@@ -92,11 +128,8 @@ final class Reload implements Runnable {
     LOG.log(System.Logger.Level.WARNING, what);
   }
 
-  private static List<Object> baselineAndLimits(ServeCommand command) {
-    return command
-        .file()
-        .map(file -> List.<Object>of(file.baseline(), file.limits()))
-        .orElse(List.of());
+  private static Limits limits(ServeCommand command) {
+    return command.file().map(ConfigFile::limits).orElse(Limits.defaults());
   }
 
   private List<String> changes(ServeCommand now, Optional<Tokens> newTokens) {

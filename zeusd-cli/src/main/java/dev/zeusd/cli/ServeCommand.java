@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -171,6 +172,15 @@ final class ServeCommand implements Callable<Integer> {
     return file.map(ConfigFile::policy).orElse(Policy.OPEN);
   }
 
+  /** What the configuration file says of settings. */
+  Baseline baseline() {
+    return file.map(ConfigFile::baseline).orElse(Baseline.none());
+  }
+
+  AccessOptions access() {
+    return access;
+  }
+
   /** What tokens are checked with. */
   Optional<Tokens> tokens() {
     return access.tokens();
@@ -202,7 +212,7 @@ final class ServeCommand implements Callable<Integer> {
     NodeConfig nodeConfig =
         devices
             .nodeConfig(groups, file.map(ConfigFile::commands).orElse(GpuCommands.none()))
-            .withBaseline(file.map(ConfigFile::baseline).orElse(Baseline.none()));
+            .withBaseline(baseline());
     if (!devices.isSimulated()) {
       Privileges.own().require(groups, nodeConfig);
     }
@@ -214,7 +224,9 @@ final class ServeCommand implements Callable<Integer> {
     withoutServiceDiscovery();
     List<Listen> listens = listening.listens(tls);
     Thread.ofPlatform().daemon().name("prepare").start(() -> prepare(listens));
-    ServerConfig serverConfig = serverConfig(listens, groups);
+    CurrentAuditLog audit =
+        Lifetime.open(() -> new CurrentAuditLog(access), CurrentAuditLog::close);
+    ServerConfig serverConfig = serverConfig(listens, groups).withAuditLog(audit.log());
     Node opened = openNode(nodeConfig);
     Node node = Lifetime.open(() -> opened, Node::close);
     try {
@@ -225,7 +237,9 @@ final class ServeCommand implements Callable<Integer> {
           "listening at {0}, {1}",
           listening.where(listens, server),
           names(groups));
-      Lifetime.onHangUp(new Reload(this, serverConfig, server));
+      Consumer<Baseline> toBaseline =
+          groups.contains(ApiGroup.GPU_CONTROL) ? node.leases()::setBaseline : ignored -> {};
+      Lifetime.onHangUp(new Reload(this, serverConfig, server, audit, toBaseline));
     } catch (RuntimeException e) {
       Lifetime.closeAll();
       throw e;

@@ -66,6 +66,20 @@ class BadStartsTest {
   }
 
   @Test
+  void auditLogs() throws Exception {
+    Path writable = Files.createFile(directory.resolve("audit.log"));
+    Files.setPosixFilePermissions(writable, PosixFilePermissions.fromString("rw-rw-rw-"));
+    assertAuditLogRefused(writable.toString(), "its mode lets others write to it");
+    assertAuditLogRefused(directory + "/no/audit.log", "there is no folder");
+    assertAuditLogRefused(directory.toString(), "it is a directory");
+  }
+
+  private void assertAuditLogRefused(String path, String why) throws Exception {
+    String socket = directory.resolve("z.sock").toString();
+    assertRefused(path, why, "serve", "--simulate", "--socket-path", socket, "--audit-log", path);
+  }
+
+  @Test
   void paths() throws Exception {
     Path file = Files.writeString(directory.resolve("file"), "");
     assertSocketRefused(file.toString(), "is not a socket");

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.server.auth.Claims;
 import dev.zeusd.server.auth.TokenText;
 import dev.zeusd.server.auth.Tokens;
@@ -146,6 +147,58 @@ class ReloadTest {
       zeusd.signal("HUP");
       zeusd.awaitErr(Pattern.compile("nothing was changed: .*takes a restart"));
       assertEquals(401, request("GET", "/gpu/get_power").status());
+    }
+  }
+
+  @Test
+  void theAuditLogIsOpenedAnewWhateverTheRestComesTo() throws Exception {
+    Path log = directory.resolve("audit.log");
+    Path rotated = directory.resolve("audit.log.1");
+    write("audit-log = '" + log + "'\n");
+    try (ZeusdProcess zeusd = start()) {
+      assertEquals(200, request("POST", set(300)).status());
+      assertEquals(1, Files.readAllLines(log).size());
+      assertTrue(Files.readString(log).contains("\"pid\":" + ProcessHandle.current().pid()));
+      Files.move(log, rotated);
+      write("no-such-option = 1\n");
+      zeusd.signal("HUP");
+      zeusd.awaitErr(Pattern.compile("warn SIGHUP: nothing was changed"));
+      assertEquals(200, request("POST", set(301)).status());
+      assertEquals(1, Files.readAllLines(rotated).size());
+      assertEquals(1, Files.readAllLines(log).size());
+
+      Path other = directory.resolve("other.log");
+      write("audit-log = '" + other + "'\n" + grant("uid:0", "groups = ['gpu-control']"));
+      zeusd.signal("HUP");
+      zeusd.awaitErr(Pattern.compile("SIGHUP: read again: grants: 1, were 0; audit log: " + other));
+      request("POST", set(302));
+      assertTrue(Files.readAllLines(log).getLast().contains("\"event\":\"reload\""));
+      assertTrue(Files.readAllLines(other).getLast().contains("302000"));
+      Files.setPosixFilePermissions(log, PosixFilePermissions.fromString("rw-rw-rw-"));
+      write("audit-log = '" + log + "'\n");
+      zeusd.signal("HUP");
+      zeusd.awaitErr(Pattern.compile("nothing was changed: audit log .*lets others write"));
+      request("POST", set(303));
+      assertTrue(Files.readAllLines(other).getLast().contains("303000"));
+    }
+  }
+
+  @Test
+  void aBaselineIsReadAgain() throws Exception {
+    write("");
+    try (ZeusdProcess zeusd = start()) {
+      write("[[baseline]]\ngpus = [0]\npower_limit_w = 321\n");
+      zeusd.signal("HUP");
+      zeusd.awaitErr(Pattern.compile("SIGHUP: read again: baseline"));
+      Await.until("it is set", () -> limit().equals("{\"0\":{\"power_limit_mw\":321000}}"));
+    }
+  }
+
+  private String limit() {
+    try {
+      return request("GET", "/gpu/get_power_limit?gpu_ids=0").body();
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
     }
   }
 

@@ -14,6 +14,7 @@ import dev.zeusd.core.sampling.GuardedCpu;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.LeaseException;
+import dev.zeusd.core.settings.LeaseObserver;
 import dev.zeusd.core.settings.LeaseRequest;
 import dev.zeusd.core.settings.Leases;
 import dev.zeusd.core.settings.SettingKey;
@@ -31,6 +32,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -61,6 +63,8 @@ public final class Node implements AutoCloseable {
 
   /** The same. */
   private volatile Optional<EnergyMeter> energy = Optional.empty();
+
+  private final List<LeaseObserver> leaseObservers = new CopyOnWriteArrayList<>();
 
   /** Guarded by this. */
   private boolean closed;
@@ -292,7 +296,13 @@ public final class Node implements AutoCloseable {
       synchronized (this) {
         if (leases.isEmpty()) {
           requireOpen();
-          leases = Optional.of(new Leases(this::gpus, config.stateDir(), config.baseline()));
+          leases =
+              Optional.of(
+                  new Leases(
+                      this::gpus,
+                      config.stateDir(),
+                      config.baseline(),
+                      LeaseObserver.ofAll(leaseObservers)));
         }
       }
     }
@@ -328,6 +338,14 @@ public final class Node implements AutoCloseable {
     if (closed) {
       throw new IllegalStateException("the node is closed");
     }
+  }
+
+  /**
+   * Has somebody told what becomes of leases and settings without a request, from now on; before
+   * the first call of {@link #leases} nothing does.
+   */
+  public void observeLeases(LeaseObserver observer) {
+    leaseObservers.add(observer);
   }
 
   /**

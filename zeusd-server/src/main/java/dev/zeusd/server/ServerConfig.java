@@ -1,5 +1,6 @@
 package dev.zeusd.server;
 
+import dev.zeusd.server.audit.AuditLog;
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.tls.TlsCredentials;
@@ -18,6 +19,7 @@ import java.util.Set;
  * @param policy who may do what of all that
  * @param limits how much clients may take
  * @param web what web pages may do
+ * @param auditLog what is told who has changed what; not closed by the server
  * @param restoresOnProcessExit whether what a process sets without a lease is put back when it
  *     ends; on a Unix socket only, and only if the JVM was started with {@code --add-exports
  *     java.base/sun.nio.ch=ALL-UNNAMED}
@@ -30,6 +32,7 @@ public record ServerConfig(
     Policy policy,
     Limits limits,
     WebAccess web,
+    Optional<AuditLog> auditLog,
     boolean restoresOnProcessExit) {
   /**
    * Takes copies.
@@ -46,6 +49,7 @@ public record ServerConfig(
     Objects.requireNonNull(policy);
     Objects.requireNonNull(limits);
     Objects.requireNonNull(web);
+    Objects.requireNonNull(auditLog);
     groups = Set.copyOf(groups);
     if (restoresOnProcessExit && listens.stream().noneMatch(Listen.UnixSocket.class::isInstance)) {
       throw new IllegalArgumentException("nobody knows the processes at the other end of TCP");
@@ -63,6 +67,7 @@ public record ServerConfig(
         Policy.OPEN,
         Limits.defaults(),
         WebAccess.NONE,
+        Optional.empty(),
         false);
   }
 
@@ -77,29 +82,60 @@ public record ServerConfig(
   /** The same, listening at these places. */
   public ServerConfig withListens(List<Listen> others) {
     return new ServerConfig(
-        others, groups, streamFormat, tokens, policy, limits, web, restoresOnProcessExit);
+        others, groups, streamFormat, tokens, policy, limits, web, auditLog, restoresOnProcessExit);
   }
 
   /** The same with other grants. */
   public ServerConfig withPolicy(Policy others) {
     return new ServerConfig(
-        listens, groups, streamFormat, tokens, others, limits, web, restoresOnProcessExit);
+        listens,
+        groups,
+        streamFormat,
+        tokens,
+        others,
+        limits,
+        web,
+        auditLog,
+        restoresOnProcessExit);
   }
 
   /** The same with other limits. */
   public ServerConfig withLimits(Limits others) {
     return new ServerConfig(
-        listens, groups, streamFormat, tokens, policy, others, web, restoresOnProcessExit);
+        listens,
+        groups,
+        streamFormat,
+        tokens,
+        policy,
+        others,
+        web,
+        auditLog,
+        restoresOnProcessExit);
   }
 
   /** The same with other web pages. */
   public ServerConfig withWeb(WebAccess others) {
     return new ServerConfig(
-        listens, groups, streamFormat, tokens, policy, limits, others, restoresOnProcessExit);
+        listens,
+        groups,
+        streamFormat,
+        tokens,
+        policy,
+        limits,
+        others,
+        auditLog,
+        restoresOnProcessExit);
+  }
+
+  /** The same with an audit log. */
+  public ServerConfig withAuditLog(Optional<AuditLog> log) {
+    return new ServerConfig(
+        listens, groups, streamFormat, tokens, policy, limits, web, log, restoresOnProcessExit);
   }
 
   /** The same, where what a process sets without a lease is put back when it ends. */
   public ServerConfig withRestoreOnProcessExit() {
-    return new ServerConfig(listens, groups, streamFormat, tokens, policy, limits, web, true);
+    return new ServerConfig(
+        listens, groups, streamFormat, tokens, policy, limits, web, auditLog, true);
   }
 }

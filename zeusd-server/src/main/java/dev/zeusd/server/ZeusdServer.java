@@ -3,12 +3,14 @@ package dev.zeusd.server;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.settings.ClientProcess;
 import dev.zeusd.ffm.posix.Umask;
+import dev.zeusd.server.audit.AuditLog;
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.connection.ConnectionRegistry;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.TlsChannel;
 import dev.zeusd.server.http.Access;
+import dev.zeusd.server.http.Audit;
 import dev.zeusd.server.http.CpuReadService;
 import dev.zeusd.server.http.DiscoveryService;
 import dev.zeusd.server.http.EnergyService;
@@ -43,6 +45,7 @@ public final class ZeusdServer implements AutoCloseable {
   private final LeaseService leases;
   private final ConnectionRegistry registry;
   private final Access access;
+  private final Audit audit;
 
   /**
    * Loads what every server needs, which takes most of the time of a first {@link #start}. It need
@@ -81,9 +84,12 @@ public final class ZeusdServer implements AutoCloseable {
     registry = new ConnectionRegistry(limits, shares);
     streams = new PowerStreams(node, config.streamFormat(), shares);
     Access.Rules rules = new Access.Rules(config.tokens(), config.policy());
-    access = new Access(rules, registry, shares, config.tls().isPresent());
+    audit = new Audit(node, config.auditLog());
+    access = new Access(rules, registry, shares, config.tls().isPresent(), audit);
     WebPages webPages = new WebPages(config.web(), config.tokens().isEmpty());
-    routes = new Routes(config.groups(), access, new RequestFilter(registry, access), webPages);
+    routes =
+        new Routes(
+            config.groups(), access, audit, new RequestFilter(registry, access, audit), webPages);
     new DiscoveryService(node, config.groups(), access).addTo(routes);
     new GpuReadService(node).addTo(routes);
     SettingRights rights = new SettingRights(config.restoresOnProcessExit());
@@ -92,6 +98,7 @@ public final class ZeusdServer implements AutoCloseable {
     leases.addTo(routes);
     boolean hasLeases = config.groups().contains(ApiGroup.GPU_CONTROL);
     if (hasLeases) {
+      node.observeLeases(audit);
       // What an earlier daemon has left is put back, whether anybody asks or not.
       node.leases();
     }
@@ -145,6 +152,20 @@ public final class ZeusdServer implements AutoCloseable {
         .findFirst()
         .orElseThrow(() -> new IllegalArgumentException("does not listen at " + listen))
         .port();
+  }
+
+  /** Has another audit log told from now on, or none. */
+  public void replaceAuditLog(Optional<AuditLog> log) {
+    audit.replace(log);
+  }
+
+  /**
+   * Has the audit log told that the administrator has changed something.
+   *
+   * @param changes in words
+   */
+  public void auditReload(String changes) {
+    audit.reloaded(changes);
   }
 
   /** The TCP port of the first place where it listens; -1 for a Unix socket. */

@@ -26,6 +26,7 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
@@ -96,6 +97,17 @@ final class TestServer implements AutoCloseable {
         openNode(20),
         true,
         listen -> new ServerConfig(listen, groups, StreamFormat.SAMPLE, tokens).withPolicy(policy));
+  }
+
+  /** With all that concerns GPUs, and what else {@code more} adds. */
+  static TestServer start(Transport transport, UnaryOperator<ServerConfig> more)
+      throws IOException {
+    Set<ApiGroup> groups = Set.of(ApiGroup.GPU_READ, ApiGroup.GPU_CONTROL);
+    return start(
+        transport,
+        openNode(20),
+        true,
+        listen -> more.apply(config(listen, groups, StreamFormat.SAMPLE)));
   }
 
   /** With these limits for clients. */

@@ -19,10 +19,12 @@ final class LeaseEnds {
   private final SettingTable table;
   private final Restorer restorer;
   private final Runnable wake;
+  private final LeaseObserver observer;
 
   LeaseEnds(LeaseParts parts, Restorer restorer) {
     table = parts.table();
     wake = parts.wake();
+    observer = parts.observer();
     this.restorer = restorer;
   }
 
@@ -80,6 +82,7 @@ final class LeaseEnds {
           running.putAll(restorer.claim(left));
         });
     LOG.log(System.Logger.Level.INFO, "{0}: {1}", lease, why);
+    observer.ended(lease, why);
     restorer.start(running);
     left.removeAll(running.keySet());
     // A call for an earlier lease hangs; whoever watches the time goes on with it.

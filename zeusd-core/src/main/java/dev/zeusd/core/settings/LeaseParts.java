@@ -22,6 +22,7 @@ import java.util.function.Supplier;
  * @param baseline what settings are to be while nobody has them
  * @param nanoTime the clock of all times here
  * @param wake has somebody look what is due
+ * @param observer is told what happens without a request
  */
 record LeaseParts(
     Supplier<List<DeviceWorker<Gpu>>> gpuList,
@@ -30,19 +31,21 @@ record LeaseParts(
     SavedSettings saved,
     BaselineKeeper baseline,
     LongSupplier nanoTime,
-    Runnable wake) {
+    Runnable wake,
+    LeaseObserver observer) {
   /** With nothing known yet. */
   static LeaseParts of(
       Supplier<List<DeviceWorker<Gpu>>> gpuList,
       Optional<Path> stateDir,
       Baseline baseline,
       LongSupplier nanoTime,
-      Runnable wake) {
+      Runnable wake,
+      LeaseObserver observer) {
     SettingTable table = new SettingTable();
     LockedClocks clocks = new LockedClocks();
     SavedSettings saved = new SavedSettings(stateDir, table, clocks, nanoTime);
     BaselineKeeper keeper = new BaselineKeeper(gpuList, table, baseline);
-    return new LeaseParts(gpuList, table, clocks, saved, keeper, nanoTime, wake);
+    return new LeaseParts(gpuList, table, clocks, saved, keeper, nanoTime, wake, observer);
   }
 
   List<DeviceWorker<Gpu>> gpus() {

@@ -54,10 +54,14 @@ public final class Leases implements AutoCloseable {
    *
    * @param gpus the GPUs that there are by now
    * @param stateDir where to keep what must outlive the process; without it, nothing does
+   * @param observer is told what happens without a request, from the beginning
    */
   public Leases(
-      Supplier<List<DeviceWorker<Gpu>>> gpus, Optional<Path> stateDir, Baseline baseline) {
-    this(gpus, stateDir, baseline, System::nanoTime, true);
+      Supplier<List<DeviceWorker<Gpu>>> gpus,
+      Optional<Path> stateDir,
+      Baseline baseline,
+      LeaseObserver observer) {
+    this(gpus, stateDir, baseline, System::nanoTime, true, observer);
     wake();
   }
 
@@ -71,9 +75,10 @@ public final class Leases implements AutoCloseable {
       Optional<Path> stateDir,
       Baseline baseline,
       LongSupplier nanoTime,
-      boolean watches) {
+      boolean watches,
+      LeaseObserver observer) {
     this.watches = watches;
-    parts = LeaseParts.of(gpus, stateDir, baseline, nanoTime, this::wake);
+    parts = LeaseParts.of(gpus, stateDir, baseline, nanoTime, this::wake, observer);
     table = parts.table();
     Restorer restorer = new Restorer(parts);
     desk = new LeaseDesk(this, parts);
@@ -107,6 +112,16 @@ public final class Leases implements AutoCloseable {
   /** Access for those who have no lease. */
   public SettingAccess unleased() {
     return unleased;
+  }
+
+  /**
+   * What a setting is by now: as the GPU tells it or, for clocks, which no driver tells, as far as
+   * they were set by this. On the GPU's thread.
+   *
+   * @throws DeviceException as the GPU's methods
+   */
+  public SettingValue valueOf(SettingKey key, Gpu gpu) {
+    return parts.clocks().valueOf(new Setting(gpu.info().uuid().orElse(""), key), gpu);
   }
 
   /**

@@ -125,26 +125,33 @@ final class Restorer {
   }
 
   private Restored finish(Setting setting, Optional<Change> tried, Restored result) {
-    table.locked(
-        () -> {
-          SettingState state = table.states.get(setting);
-          state.restoring = false;
-          if (result.outcome() == Outcome.PENDING) {
-            log(state, result);
-            state.failed(result.problem(), parts.now());
-          } else if (tried.isPresent() && state.change.equals(tried)) {
-            log(state, result);
-            state.settled();
-          }
-          table.changed(List.of(setting));
-        });
+    Optional<Change> news =
+        table.locked(
+            () -> {
+              SettingState state = table.states.get(setting);
+              boolean isNew = !state.failure.equals(Optional.of(result.problem()));
+              Optional<Change> change = state.change.filter(each -> isNew);
+              state.restoring = false;
+              if (result.outcome() == Outcome.PENDING) {
+                log(state, change, result);
+                state.failed(result.problem(), parts.now());
+              } else if (tried.isPresent() && state.change.equals(tried)) {
+                log(state, change, result);
+                state.settled();
+              } else {
+                change = Optional.empty();
+              }
+              table.changed(List.of(setting));
+              return change;
+            });
+    news.ifPresent(
+        change -> parts.observer().restored(setting, change.before(), change.by(), result));
     parts.wake().run();
     return result;
   }
 
-  /** A failure only when it is a new one. */
-  private static void log(SettingState state, Restored result) {
-    if (!state.failure.equals(Optional.of(result.problem()))) {
+  private static void log(SettingState state, Optional<Change> news, Restored result) {
+    if (news.isPresent()) {
       LOG.log(
           result.outcome() == Outcome.RESTORED
               ? System.Logger.Level.INFO
@@ -152,9 +159,7 @@ final class Restorer {
           "{0} of GPU {1}, changed by {2}: {3}{4}",
           state.setting.key().wireName(),
           state.setting.gpuUuid(),
-          state
-              .change
-              .flatMap(Change::by)
+          news.flatMap(Change::by)
               .map(Lease::toString)
               .orElse("nobody, but asked for by the baseline"),
           result.outcome().wireName(),

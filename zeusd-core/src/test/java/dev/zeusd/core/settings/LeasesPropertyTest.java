@@ -205,7 +205,8 @@ class LeasesPropertyTest {
             entries.add(
                 new Baseline.Entry(
                     List.of(new GpuSelector.Uuid(setting.gpuUuid())), List.of(value))));
-    return new Leases(() -> gpus, Optional.of(dir), new Baseline(entries), nanos::get, false);
+    return new Leases(
+        () -> gpus, Optional.of(dir), new Baseline(entries), nanos::get, false, LeaseObserver.NONE);
   }
 
   private static void heal(ModelGpu gpu) {

@@ -62,7 +62,8 @@ class LeasesTest {
   }
 
   private Leases open(Baseline baseline) {
-    Leases leases = new Leases(() -> gpus, Optional.of(dir), baseline, nanos::get, false);
+    Leases leases =
+        new Leases(() -> gpus, Optional.of(dir), baseline, nanos::get, false, LeaseObserver.NONE);
     open.add(leases);
     return leases;
   }
@@ -370,7 +371,8 @@ class LeasesTest {
 
   @Test
   void theLogOfWritesStaysShortHoweverLongALeaseLasts() throws Exception {
-    try (Leases leases = new Leases(() -> gpus, Optional.of(dir), Baseline.none());
+    try (Leases leases =
+            new Leases(() -> gpus, Optional.of(dir), Baseline.none(), LeaseObserver.NONE);
         Lease lease = take(leases, LIMIT, 0)) {
       for (int i = 0; i < 10_000; i++) {
         write(lease, 0, limit(100_000 + i));

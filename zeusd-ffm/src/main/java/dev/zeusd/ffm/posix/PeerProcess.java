@@ -12,9 +12,10 @@ import java.util.stream.Collectors;
  *
  * @param pid its number, which may be another process's by now; 0 if it is none in this container
  * @param uid its user, as the signed number that the JDK makes of it
- * @param gids all its groups, in the same way
+ * @param gid its main group, in the same way
+ * @param gids all its groups, the main one among them
  */
-public record PeerProcess(int pid, int uid, Set<Integer> gids) {
+public record PeerProcess(int pid, int uid, int gid, Set<Integer> gids) {
   /** Of Linux, as many as setgroups(2) takes. */
   private static final int MAX_GROUPS = 65_536;
 
@@ -51,7 +52,8 @@ public record PeerProcess(int pid, int uid, Set<Integer> gids) {
             .or(() -> PeerOptions.get(descriptor, PeerOptions.SO_PEERGROUPS, MAX_GROUPS))
             .orElse(new int[0]);
     Set<Integer> gids = Arrays.stream(groups).boxed().collect(Collectors.toSet());
-    gids.add(credentials[PeerOptions.GID]);
-    return new PeerProcess(credentials[PeerOptions.PID], credentials[PeerOptions.UID], gids);
+    int gid = credentials[PeerOptions.GID];
+    gids.add(gid);
+    return new PeerProcess(credentials[PeerOptions.PID], credentials[PeerOptions.UID], gid, gids);
   }
 }

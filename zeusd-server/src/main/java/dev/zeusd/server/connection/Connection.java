@@ -69,10 +69,18 @@ public final class Connection {
      * Does what is left, and waits for it until the handler goes on by itself, or {@code
      * latestNanos}, as {@link System#nanoTime} has it.
      *
-     * @return a whole response, with its head; empty if the handler goes on
+     * @return empty if the handler goes on
      */
-    Optional<byte[]> finish(long latestNanos);
+    Optional<Answer> finish(long latestNanos);
   }
+
+  /**
+   * An answer in place of the handler's.
+   *
+   * @param response a whole one, with its head
+   * @param beforeSend called when it is this one that the client gets
+   */
+  public record Answer(byte[] response, Runnable beforeSend) {}
 
   /** A stream as the connection sees it. */
   public interface Stream {

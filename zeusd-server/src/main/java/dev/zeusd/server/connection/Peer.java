@@ -150,9 +150,8 @@ public sealed interface Peer {
     UnixDomainPrincipal principal = channel.getOption(SO_PEERCRED);
     String user = principal.user().getName();
     String group = principal.group().getName();
-    return Optional.of(
-        new PeerProcess(
-            0, number(Accounts.uid(user), user), Set.of(number(Accounts.gid(group), group))));
+    int gid = number(Accounts.gid(group), group);
+    return Optional.of(new PeerProcess(0, number(Accounts.uid(user), user), gid, Set.of(gid)));
   }
 
   /** The JDK has the number in place of a name where there is no name. */

@@ -102,16 +102,17 @@ final class SlowConnections {
                 work.get()
                     .finish(latestNanos)
                     .ifPresentOrElse(
-                        response -> answer(connection, heldUp, response),
+                        answer -> send(connection, heldUp, answer),
                         () -> connection.change(heldUp, working)));
     return true;
   }
 
-  private static void answer(Connection connection, HeldUp heldUp, byte[] response) {
+  private static void send(Connection connection, HeldUp heldUp, Connection.Answer answer) {
     GivenUp givenUp = new GivenUp(System.nanoTime(), new CompletableFuture<>());
     if (connection.change(heldUp, givenUp)) {
       try {
-        connection.answerAndClose(response);
+        answer.beforeSend().run();
+        connection.answerAndClose(answer.response());
       } finally {
         givenUp.ended().complete(null);
       }

@@ -37,6 +37,7 @@ public final class Access {
   private final ConnectionRegistry registry;
   private final Shares shares;
   private final boolean hasTls;
+  private final Audit audit;
   private volatile Rules rules;
 
   /**
@@ -58,8 +59,11 @@ public final class Access {
    * @param registry has the connections of the requests
    * @param shares learn from tokens whose connections they are
    * @param hasTls whether clients may come over TLS, and have certificates
+   * @param audit is told who sends a request
    */
-  public Access(Rules rules, ConnectionRegistry registry, Shares shares, boolean hasTls) {
+  public Access(
+      Rules rules, ConnectionRegistry registry, Shares shares, boolean hasTls, Audit audit) {
+    this.audit = audit;
     this.hasTls = hasTls;
     this.rules = rules;
     this.registry = registry;
@@ -103,7 +107,10 @@ public final class Access {
     Connection connection = registry.get(request.socketId());
     connection.certificate().ifPresent(Access::requireValid);
     claims.ifPresent(good -> belongsTo(connection, good));
-    return new Requester(this, connection, token, claims, rights(now.policy, connection, claims));
+    Optional<AuditedRequest> audited = audit.isOn() ? AuditedRequest.of(request) : Optional.empty();
+    audited.ifPresent(known -> claims.ifPresent(known::by));
+    Rights rights = rights(now.policy, connection, claims);
+    return new Requester(this, connection, token, claims, rights, audited);
   }
 
   /** It was when the client connected, maybe long ago. */

@@ -172,6 +172,7 @@ public final class ErrorMapper {
   /** Answers with an error. */
   static void send(ServerRequest request, ServerResponse response, Status status, byte[] json) {
     response.status(status);
+    AuditedRequest.of(request).ifPresent(audited -> audited.error(json));
     try {
       Routes.sendJson(request, response, json);
     } catch (ServerConnectionException e) {
@@ -205,7 +206,8 @@ public final class ErrorMapper {
     return response;
   }
 
-  private static Status worst(DeviceErrors errors) {
+  /** The status that tells of them all. */
+  static Status worst(DeviceErrors errors) {
     return errors.byId().values().stream()
         .map(ErrorMapper::status)
         .max((a, b) -> Integer.compare(a.code(), b.code()))

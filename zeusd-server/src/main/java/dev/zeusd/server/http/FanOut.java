@@ -94,18 +94,24 @@ final class FanOut<T> {
   }
 
   /**
-   * Asks the devices for a request that {@code connection} works on. Should one of them hold up the
-   * calling thread, the request is answered all the same: with what the others say, and an error
-   * for that one.
+   * Asks the devices for a request of {@code requester}. Should one of them hold up the calling
+   * thread, the request is answered all the same: with what the others say, and an error for that
+   * one.
    *
    * @param body of the answer; throws {@link DeviceErrors} if there are failures
    */
-  byte[] answer(ServerRequest request, Connection connection, Function<Outcome<T>, byte[]> body) {
-    connection.begin(new Answering<>(this, body, Routes.isHead(request)));
+  byte[] answer(ServerRequest request, Requester requester, Function<Outcome<T>, byte[]> body) {
+    requester
+        .connection()
+        .begin(new Answering<>(this, body, Routes.isHead(request), requester.audited()));
     return body.apply(run());
   }
 
-  private record Answering<T>(FanOut<T> devices, Function<Outcome<T>, byte[]> body, boolean isHead)
+  private record Answering<T>(
+      FanOut<T> devices,
+      Function<Outcome<T>, byte[]> body,
+      boolean isHead,
+      Optional<AuditedRequest> audited)
       implements Connection.Work {
     @Override
     public boolean isHeldUp() {
@@ -113,7 +119,7 @@ final class FanOut<T> {
     }
 
     @Override
-    public Optional<byte[]> finish(long latestNanos) {
+    public Optional<Connection.Answer> finish(long latestNanos) {
       devices.startRest();
       Outcome<T> outcome = devices.outcome(latestNanos);
       if (!devices.isHeldUp()) {
@@ -123,7 +129,10 @@ final class FanOut<T> {
         body.apply(outcome);
         throw new IllegalStateException("a device that hangs has failed");
       } catch (DeviceErrors e) {
-        return Optional.of(ErrorMapper.inPlaceOfHandler(e, isHead));
+        return Optional.of(
+            new Connection.Answer(
+                ErrorMapper.inPlaceOfHandler(e, isHead),
+                () -> audited.ifPresent(each -> each.answered(e))));
       }
     }
   }

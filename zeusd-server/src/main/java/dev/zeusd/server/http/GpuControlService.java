@@ -7,13 +7,13 @@ import dev.zeusd.core.Node;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.SettingAccess;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.core.settings.SettingValue.ClockRange;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
-import dev.zeusd.server.auth.Rights;
 import dev.zeusd.server.connection.QueuePlaces;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.TryLater;
@@ -168,18 +168,23 @@ public final class GpuControlService {
   }
 
   /** All are tried; the first failure is the one reported. */
-  private static void writeAll(SettingAccess access, Rights rights, List<Write> writes, Gpu gpu) {
+  private void writeAll(SettingAccess access, Requester requester, List<Write> writes, Gpu gpu) {
     Optional<DeviceException> first = Optional.empty();
     for (Write write : writes) {
       try {
         SettingValue value = write.valueFor(gpu);
-        rights
+        requester
+            .rights()
             .refusalOf(gpu.info(), value)
             .ifPresent(
                 why -> {
                   throw new DeviceException.NoPermission(why, Access.forbidden(why));
                 });
-        access.write(gpu, value);
+        if (requester.audited().isPresent()) {
+          writeAudited(access, requester.audited().get(), gpu, value);
+        } else {
+          access.write(gpu, value);
+        }
       } catch (DeviceException e) {
         first.ifPresent(earlier -> earlier.addSuppressed(e));
         first = first.or(() -> Optional.of(e));
@@ -187,6 +192,26 @@ public final class GpuControlService {
     }
     if (first.isPresent()) {
       throw first.get();
+    }
+  }
+
+  private void writeAudited(
+      SettingAccess access, AuditedRequest audited, Gpu gpu, SettingValue value) {
+    Optional<SettingValue> before = valueBefore(gpu, value.key());
+    try {
+      access.write(gpu, value);
+      audited.wrote(gpu.info(), before, value, Optional.empty());
+    } catch (DeviceException e) {
+      audited.wrote(gpu.info(), before, value, Optional.of(e));
+      throw e;
+    }
+  }
+
+  private Optional<SettingValue> valueBefore(Gpu gpu, SettingKey key) {
+    try {
+      return Optional.of(node.leases().valueOf(key, gpu));
+    } catch (DeviceException e) {
+      return Optional.empty();
     }
   }
 
@@ -201,13 +226,17 @@ public final class GpuControlService {
           // Everything is read before anything is done: a refused request touches no device.
           Query query = Query.of(request, known);
           Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
+          requester.audited().ifPresent(audited -> audited.about(ids));
           boolean block = query.bool(BLOCK);
           List<Write> writes = command.from(query);
           Set<SettingKey> keys = writes.stream().map(Write::key).collect(Collectors.toSet());
           requireRight(requester, ids, writes);
           String user = requester.name();
           SettingAccess access = rights.of(request, requester, node.leases(), ids, keys);
-          Consumer<Gpu> action = gpu -> writeAll(access, requester.rights(), writes, gpu);
+          if (access instanceof Lease lease) {
+            requester.audited().ifPresent(audited -> audited.about(lease));
+          }
+          Consumer<Gpu> action = gpu -> writeAll(access, requester, writes, gpu);
           Supplier<String> what =
               () -> "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
           QueuePlaces.Held places = shares.enterQueues(requester.connection(), ids);
@@ -216,6 +245,7 @@ public final class GpuControlService {
             response.send();
             log(System.Logger.Level.INFO, what, "done", startNanos);
           } else {
+            requester.audited().ifPresent(AuditedRequest::isQueued);
             FanOut.all(ids, id -> queue(id, action, places, what, startNanos)).requireSuccess();
             response.send();
           }
@@ -256,8 +286,7 @@ public final class GpuControlService {
                       ? () -> gpu.runOrSubmit(doing(action))
                       : () -> gpu.submit(doing(action)));
             });
-    all.answer(
-        request, requester.connection(), outcome -> requireSuccess(outcome, what, startNanos));
+    all.answer(request, requester, outcome -> requireSuccess(outcome, what, startNanos));
   }
 
   /** An empty body, and a line in the log where there is none. */

@@ -102,7 +102,7 @@ public final class GpuReadService {
       ServerRequest request,
       ServerResponse response,
       Requester requester) {
-    byte[] body = all.answer(request, requester.connection(), outcome -> outcome.json(json));
+    byte[] body = all.answer(request, requester, outcome -> outcome.json(json));
     Routes.sendJson(request, response, body);
   }
 

@@ -42,7 +42,7 @@ public final class LeaseJson {
             .add("epoch", lease.epoch())
             .add("expires_in_ms", lease.ttl().toMillis())
             .add("crash_safe", crashSafe)
-            .add("saved", byGpu(saved, LeaseJson::addValue))
+            .add("saved", byGpu(saved, (object, entry) -> addValue(object, entry.getValue())))
             .build());
   }
 
@@ -149,8 +149,9 @@ public final class LeaseJson {
     return json;
   }
 
-  private static void addValue(JsonObjectBuilder object, Map.Entry<Setting, SettingValue> entry) {
-    switch (entry.getValue()) {
+  /** A value by its name, such as {@code "power_limit_mw":250000}. */
+  static void addValue(JsonObjectBuilder object, SettingValue value) {
+    switch (value) {
       case SettingValue.PowerLimit(long powerLimitMw) -> object.add("power_limit_mw", powerLimitMw);
       case SettingValue.PersistenceMode(boolean enabled) -> object.add("persistence_mode", enabled);
       case SettingValue.GpuClocks(Optional<ClockRange> locked) ->

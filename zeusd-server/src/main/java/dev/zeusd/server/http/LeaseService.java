@@ -58,14 +58,14 @@ public final class LeaseService implements AutoCloseable {
     routes.post(GPU_CONTROL, "/lease", this::take);
     routes.post(GPU_CONTROL, "/lease/renew", this::renew);
     routes.get(GPU_CONTROL, "/lease/hold", this::hold);
-    routes.postOfLeases(
-        GPU_CONTROL, "/lease/end", (request, response, requester) -> end(request, response));
+    routes.postOfLeases(GPU_CONTROL, "/lease/end", this::end);
     routes.getOfLeases(GPU_CONTROL, "/leases", this::list);
   }
 
   private void take(ServerRequest request, ServerResponse response, Requester requester) {
     Query query = Query.of(request, Set.of(GPU_IDS, KEYS, TTL_S, WAIT_S, ON_END));
     Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
+    requester.audited().ifPresent(audited -> audited.about(ids));
     Set<SettingKey> keys = keys(query);
     Duration ttl = query.seconds(TTL_S, 1, LeaseRequest.MAX_TTL.toSeconds());
     Duration patience =
@@ -85,6 +85,7 @@ public final class LeaseService implements AutoCloseable {
       ErrorMapper.send(request, response, Status.CONFLICT_409, LeaseJson.held(e));
       return;
     }
+    requester.audited().ifPresent(audited -> audited.about(lease));
     response.status(Status.CREATED_201);
     try {
       Routes.sendJson(request, response, json().taken(lease, leases.isCrashSafe()));
@@ -130,22 +131,25 @@ public final class LeaseService implements AutoCloseable {
     };
   }
 
-  private Lease wanted(ServerRequest request) {
-    return node.leases().find(Query.of(request, Set.of(LEASE_ID)).required(LEASE_ID));
+  private Lease wanted(ServerRequest request, Requester requester) {
+    Lease lease = node.leases().find(Query.of(request, Set.of(LEASE_ID)).required(LEASE_ID));
+    requester.audited().ifPresent(audited -> audited.about(lease));
+    return lease;
   }
 
   private void renew(ServerRequest request, ServerResponse response, Requester requester) {
-    Lease lease = wanted(request);
+    Lease lease = wanted(request, requester);
     lease.renew();
     Routes.sendJson(request, response, LeaseJson.renewed(lease));
   }
 
   private void hold(ServerRequest request, ServerResponse response, Requester requester) {
-    streams.keep(request, response, requester, wanted(request));
+    requester.audited().ifPresent(AuditedRequest::changesSomething);
+    streams.keep(request, response, requester, wanted(request, requester));
   }
 
-  private void end(ServerRequest request, ServerResponse response) {
-    Lease lease = wanted(request);
+  private void end(ServerRequest request, ServerResponse response, Requester requester) {
+    Lease lease = wanted(request, requester);
     Map<Setting, Restored> results = lease.end();
     Routes.sendJson(request, response, json().ended(lease, results));
   }

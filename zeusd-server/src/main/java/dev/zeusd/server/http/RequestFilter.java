@@ -11,6 +11,7 @@ import io.helidon.webserver.http.RoutingRequest;
 import io.helidon.webserver.http.RoutingResponse;
 import io.helidon.webserver.http.ServerRequest;
 import java.io.IOException;
+import java.util.Optional;
 
 /**
  * What each request begins and ends with: its connection notes what is being done, a body is
@@ -19,11 +20,13 @@ import java.io.IOException;
 public final class RequestFilter implements Filter {
   private final ConnectionRegistry registry;
   private final Access access;
+  private final Audit audit;
 
   /** For requests of the connections in {@code registry}. */
-  public RequestFilter(ConnectionRegistry registry, Access access) {
+  public RequestFilter(ConnectionRegistry registry, Access access, Audit audit) {
     this.registry = registry;
     this.access = access;
+    this.audit = audit;
   }
 
   @Override
@@ -32,12 +35,17 @@ public final class RequestFilter implements Filter {
     boolean hasBody = hasBody(request);
     connection.beginRequest();
     response.beforeSend(connection::beginAnswer);
+    Optional<AuditedRequest> audited = audit.begin(request, connection);
+    audited.ifPresent(each -> response.beforeSend(() -> each.answered(response.status())));
     try {
       if (hasBody) {
         refuseBody(request, response);
       }
       registry.awaitTurn(connection, () -> access.recognize(request, connection));
       chain.proceed();
+    } catch (CloseConnectionException e) {
+      audited.ifPresent(AuditedRequest::abandoned);
+      throw e;
     } finally {
       connection.endRequest();
     }

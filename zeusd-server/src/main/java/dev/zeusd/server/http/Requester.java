@@ -9,6 +9,7 @@ import dev.zeusd.server.auth.Rights;
 import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.connection.Connection;
 import io.helidon.http.HttpException;
+import io.helidon.http.Status;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.Optional;
@@ -22,13 +23,16 @@ public final class Requester {
   private final Optional<String> token;
   private final Optional<Claims> claims;
   private final Rights rights;
+  private final Optional<AuditedRequest> audited;
 
   Requester(
       Access access,
       Connection connection,
       Optional<String> token,
       Optional<Claims> claims,
-      Rights rights) {
+      Rights rights,
+      Optional<AuditedRequest> audited) {
+    this.audited = audited;
     this.access = access;
     this.connection = connection;
     this.token = token;
@@ -56,6 +60,16 @@ public final class Requester {
   /** What the token says, where one is needed. */
   Optional<Claims> claims() {
     return claims;
+  }
+
+  /** What the audit log is told of the request, if there is one. */
+  Optional<AuditedRequest> audited() {
+    return audited;
+  }
+
+  /** Has the audit log told of an answer that Helidon does not send, before it is sent. */
+  public void auditAnswer(Status status) {
+    audited.ifPresent(each -> each.answered(status));
   }
 
   /** What this one may do. */

@@ -28,17 +28,25 @@ public final class Routes {
   private final HttpRouting.Builder routing = HttpRouting.builder();
   private final Set<ApiGroup> enabled;
   private final Access access;
+  private final Audit audit;
   private final RequestCounters requests = new RequestCounters();
   private final SortedMap<String, String> methods = new TreeMap<>();
 
   /**
    * Routes of which those of the groups {@code enabled} can be reached, by whom {@code access}
    * admits.
+   *
+   * @param audit is told of those that change something
    */
   public Routes(
-      Set<ApiGroup> enabled, Access access, RequestFilter requestFilter, WebPages webPages) {
+      Set<ApiGroup> enabled,
+      Access access,
+      Audit audit,
+      RequestFilter requestFilter,
+      WebPages webPages) {
     this.enabled = enabled;
     this.access = access;
+    this.audit = audit;
     ErrorMapper.addTo(routing);
     routing.addFilter(
         (chain, request, response) -> {
@@ -127,7 +135,24 @@ public final class Routes {
 
   /** An endpoint of a group that changes something. */
   void post(ApiGroup group, String path, Endpoint endpoint) {
-    add(Method.POST, path, group, ofGroup(group, endpoint));
+    add(Method.POST, path, group, changing(ofGroup(group, onlyIfLogged(endpoint))));
+  }
+
+  /** Each request is told to the audit log. */
+  private Handler changing(Handler handler) {
+    return (request, response) -> {
+      if (audit.isOn()) {
+        AuditedRequest.of(request).ifPresent(AuditedRequest::changesSomething);
+      }
+      handler.handle(request, response);
+    };
+  }
+
+  private Endpoint onlyIfLogged(Endpoint endpoint) {
+    return (request, response, requester) -> {
+      audit.requireLog();
+      endpoint.handle(request, response, requester);
+    };
   }
 
   private Handler ofGroup(ApiGroup group, Endpoint endpoint) {
@@ -141,7 +166,7 @@ public final class Routes {
 
   /** An endpoint that changes leases: for the group's users, and for admins of leases. */
   void postOfLeases(ApiGroup group, String path, Endpoint endpoint) {
-    add(Method.POST, path, group, ofLeases(group, endpoint));
+    add(Method.POST, path, group, changing(ofLeases(group, onlyIfLogged(endpoint))));
   }
 
   private Handler ofLeases(ApiGroup group, Endpoint endpoint) {

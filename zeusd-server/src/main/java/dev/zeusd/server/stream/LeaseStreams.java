@@ -50,7 +50,10 @@ public final class LeaseStreams implements AutoCloseable {
           response,
           requester,
           rights -> rights.refusalOf(ApiGroup.GPU_CONTROL).isEmpty(),
-          stream -> keep(lease, stream));
+          stream -> {
+            requester.auditAnswer(Status.OK_200);
+            keep(lease, stream);
+          });
     } finally {
       open.decrementAndGet();
     }

@@ -112,6 +112,10 @@ public final class HostileClient {
     try {
       while (connection.hasBytes(RawConnection.PATIENCE)) {
         RawResponse head = connection.readHead();
+        if (head.status() == 100) {
+          // Asked for by Expect; the answer follows.
+          continue;
+        }
         if (head.status() == 200 && head.header("Content-Type").equals("text/event-stream")) {
           connection.drain(RawConnection.PATIENCE);
           return true;

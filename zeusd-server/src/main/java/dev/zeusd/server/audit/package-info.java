@@ -1,0 +1,2 @@
+/** The log of who has changed what, and who was refused. */
+package dev.zeusd.server.audit;
