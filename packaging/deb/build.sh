@@ -68,6 +68,8 @@ put 644 "$work/zeusd.service" /lib/systemd/system/zeusd.service
 put 644 "$work/zeusd.default" /etc/default/zeusd
 mv "$root/usr/lib/zeusd/systemd/zeusd.toml" "$work/"
 put 644 "$work/zeusd.toml" /etc/zeusd/zeusd.toml
+mv "$root/usr/lib/zeusd/systemd/zeusd.logrotate" "$work/"
+put 644 "$work/zeusd.logrotate" /etc/logrotate.d/zeusd
 
 # The documentation.
 "$here/../docs/generate.sh" "$dist" "$work/docs"
@@ -88,7 +90,7 @@ mkdir "$root/DEBIAN"
 for script in postinst prerm postrm; do
   install -m 755 "$here/$script" "$root/DEBIAN/$script"
 done
-printf '%s\n' /etc/default/zeusd /etc/zeusd/zeusd.toml >"$root/DEBIAN/conffiles"
+printf '%s\n' /etc/default/zeusd /etc/logrotate.d/zeusd /etc/zeusd/zeusd.toml >"$root/DEBIAN/conffiles"
 cat >"$root/DEBIAN/control" <<CONTROL
 Package: zeusd
 Version: $version

@@ -60,7 +60,7 @@ for file in usr/bin/zeusd usr/lib/zeusd/bin/zeusd usr/lib/zeusd/lib/runtime/bin/
   usr/lib/zeusd/systemd/wait-until-listening usr/lib/zeusd/systemd/socket-link; do
   [ -x "$root/$file" ] || fail "$file is not there or cannot be run"
 done
-for file in lib/systemd/system/zeusd.service etc/default/zeusd etc/zeusd/zeusd.toml usr/share/man/man1/zeusd.1.gz \
+for file in lib/systemd/system/zeusd.service etc/default/zeusd etc/zeusd/zeusd.toml etc/logrotate.d/zeusd usr/share/man/man1/zeusd.1.gz \
   usr/share/bash-completion/completions/zeusd usr/share/doc/zeusd/copyright \
   usr/share/doc/zeusd/changelog.gz usr/share/doc/zeusd/examples/prometheus/zeusd.alerts.yml \
   usr/share/doc/zeusd/examples/grafana/zeusd-node.json usr/lib/zeusd/sbom.cdx.json; do
