@@ -110,7 +110,7 @@ class GpuSamplingTest {
     assertRate(20, "50 subscribers", sampler, 50);
   }
 
-  /** The upper bound is strict: a busy machine only makes reads fewer. */
+  /** A busy machine only makes reads fewer. HungGpuTest has the lower bound, by another clock. */
   private void assertRate(
       int hz, String name, PowerSampler<Gpu, GpuPowerSample> sampler, int subscribers)
       throws Exception {
@@ -123,7 +123,7 @@ class GpuSamplingTest {
       all.add(power);
       pollers.add(Thread.startVirtualThread(() -> pollUntilClosed(power)));
     }
-    Thread.sleep(1500);
+    Await.until(name + ": they are read", () -> reads(2) - before >= hz);
     long reads = reads(2) - before;
     double ticks = hz * (System.nanoTime() - start) / 1e9;
     all.forEach(Subscription::close);
@@ -132,7 +132,6 @@ class GpuSamplingTest {
     }
     // One read comes at once, one where the time began within a period.
     assertTrue(reads <= ticks + 2, name + ": " + reads + " reads in " + ticks + " ticks");
-    assertTrue(reads >= 0.75 * ticks, name + ": " + reads + " reads in " + ticks + " ticks");
   }
 
   private static void pollUntilClosed(Subscription<GpuPowerSample> power) {
@@ -181,7 +180,7 @@ class GpuSamplingTest {
                 throw new AssertionError(e);
               }
             });
-    Thread.sleep(50);
+    Await.until("it waits", () -> poller.getState() == Thread.State.TIMED_WAITING);
     power.close();
     assertTrue(poller.join(LONG), "still polls");
     assertEquals(List.of(), last.get());

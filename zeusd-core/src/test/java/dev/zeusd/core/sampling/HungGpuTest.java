@@ -20,7 +20,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** What GPUs that hang cost the others, in a time of the test's own. */
+/**
+ * The rate of eleven GPUs, and what those that hang cost the others, in a time of the test's own.
+ */
 @Timeout(60)
 class HungGpuTest {
   private static final int GPUS = 11;
@@ -104,6 +106,17 @@ class HungGpuTest {
     return Thread.getAllStackTraces().keySet().stream()
         .filter(thread -> thread.getName().equals("GPU power"))
         .count();
+  }
+
+  @Test
+  void whileNoneHangsEachIsReadAtEachTick() throws Exception {
+    try (Subscription<GpuPowerSample> power = subscribeToAll()) {
+      for (int i = 1; i <= 100; i++) {
+        tick();
+      }
+      assertEquals(GPUS, power.deviceCount());
+      readsMs.forEach((gpu, reads) -> assertEquals(100, reads.size(), "GPU " + gpu));
+    }
   }
 
   @Test
