@@ -29,8 +29,9 @@ import picocli.CommandLine.Spec;
       "",
       "Settings are leased for as long as the command runs, and put back however it ends."
     },
-    exitCodeListHeading = "%nExit status: the command's, 128+N if signal N ended it; else%n",
+    exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {
+      "0-255:that of the command; 128 + N if signal N ended it",
       "2:wrong usage",
       "125:the daemon cannot be asked, or refuses; the command was not started",
       "126:the command cannot be executed",
@@ -81,7 +82,7 @@ final class RunCommand implements Callable<Integer> {
   @Parameters(
       arity = "1..*",
       paramLabel = "COMMAND",
-      description = "The command and its arguments; -- before it, if it begins with a -")
+      description = "The command and its arguments; two hyphens before it, if it begins with one")
   private List<String> command;
 
   /** Once it has been taken, if settings are wanted. */

@@ -56,7 +56,7 @@ public final class ZeusdClient implements AutoCloseable {
     return Json.understood(() -> json.getJsonNumber("timestamp_ms").longValue());
   }
 
-  /** Whose token this client uses; empty where the daemon wants none. */
+  /** Whose token, or certificate, this client uses; empty where the daemon asks for none. */
   public Optional<TokenInfo> whoAmI() {
     try {
       return Optional.of(TokenInfo.of(http.get(Target.of("/auth/whoami")).json()));

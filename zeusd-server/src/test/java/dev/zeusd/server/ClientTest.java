@@ -16,14 +16,18 @@ import dev.zeusd.client.PerDevice;
 import dev.zeusd.client.PowerLimitRange;
 import dev.zeusd.client.PowerSamples;
 import dev.zeusd.client.SettingKey;
+import dev.zeusd.client.TlsFiles;
+import dev.zeusd.client.TokenInfo;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
 import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.ffm.fake.FakeNvml.Clocks;
+import dev.zeusd.server.raw.TestAuthority;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -59,23 +63,39 @@ class ClientTest {
   private final FakeNvml nvml = TestServer.freshNvml();
   private final List<AutoCloseable> open = new ArrayList<>();
   private TestServer server;
+  private Transport transport = Transport.UDS;
 
-  private ZeusdClient start(Transport transport, Path rapl) throws IOException {
-    server = TestServer.startAll(transport, rapl);
+  private ZeusdClient start(Transport wanted, Path rapl) throws IOException {
+    transport = wanted;
+    server = TestServer.startAll(wanted, rapl);
     open.add(server);
     return client();
   }
 
-  private ZeusdClient client() {
-    return opened(ZeusdClient.open(ClientConfig.of(endpoint())));
+  private ZeusdClient client() throws IOException {
+    return opened(ZeusdClient.open(config()));
   }
 
-  private Endpoint endpoint() {
-    return switch (server.address()) {
-      case UnixDomainSocketAddress unix -> new Endpoint.Unix(unix.getPath());
-      case InetSocketAddress tcp -> new Endpoint.Tcp("127.0.0.1", tcp.getPort());
-      default -> throw new IllegalStateException();
+  private ClientConfig config() throws IOException {
+    return switch (transport) {
+      case UDS ->
+          ClientConfig.of(
+              new Endpoint.Unix(((UnixDomainSocketAddress) server.address()).getPath()));
+      case TCP -> ClientConfig.of(new Endpoint.Tcp("127.0.0.1", port(server.address())));
+      case TLS -> {
+        TestAuthority.Issued own = TestTls.authority().client("/CN=client test");
+        TlsFiles files =
+            new TlsFiles(
+                Optional.of(TestTls.authority().certificate()),
+                Optional.of(new TlsFiles.Identity(own.certificate(), own.key())));
+        yield ClientConfig.of(new Endpoint.Tls("127.0.0.1", port(server.tlsAddress())))
+            .withSslContext(files.context());
+      }
     };
+  }
+
+  private static int port(SocketAddress address) {
+    return ((InetSocketAddress) address).getPort();
   }
 
   private <T extends AutoCloseable> T opened(T resource) {
@@ -107,11 +127,11 @@ class ClientTest {
 
   @ParameterizedTest
   @EnumSource
-  void readsAllThereIs(Transport transport, @TempDir Path dir) throws IOException {
+  void readsAllThereIs(Transport wanted, @TempDir Path dir) throws IOException {
     nvml.deviceCount(2);
     nvml.gpu(0).name("Fake A").powerMw(123_456).energyMj(-2).temperaturesC(61, 70);
     nvml.gpu(1).name("Fake B").powerMw(7).powerLimits(100_000, 250_000, 300_000);
-    try (ZeusdClient client = start(transport, rapl(dir))) {
+    try (ZeusdClient client = start(wanted, rapl(dir))) {
       Discovery all = client.discover();
       assertEquals(
           List.of("Fake A", "Fake B"), all.gpus().stream().map(Discovery.Gpu::name).toList());
@@ -119,7 +139,9 @@ class ClientTest {
           List.of(new Discovery.Cpu(0, true, "package"), new Discovery.Cpu(1, false, "package")),
           all.cpus());
       assertFalse(all.authRequired());
-      assertEquals(Optional.empty(), client.whoAmI());
+      assertEquals(
+          wanted == Transport.TLS ? Optional.of("CN=client test") : Optional.empty(),
+          client.whoAmI().map(TokenInfo::user));
       assertTrue(Math.abs(client.timeMs() - System.currentTimeMillis()) < 60_000);
 
       assertEquals(Map.of(0, 123_456L, 1, 7L), client.gpuPower().powerMw().values());
@@ -291,8 +313,8 @@ class ClientTest {
 
   @Test
   void closingEndsAnIterationThatWaits(@TempDir Path dir) throws Exception {
-    for (Transport transport : Transport.values()) {
-      ZeusdClient client = start(transport, rapl(dir));
+    for (Transport each : Transport.values()) {
+      ZeusdClient client = start(each, rapl(dir));
       PowerSamples<GpuPowerSample> samples = client.streamGpuPower(0);
       CompletableFuture<Long> counted =
           CompletableFuture.supplyAsync(
@@ -381,7 +403,8 @@ class ClientTest {
   void bothDialectsOfStreamsAreUnderstood(@TempDir Path dir) throws Exception {
     nvml.deviceCount(2);
     nvml.gpu(1).powerMw(4321);
-    server = TestServer.start(Transport.TCP, 20, Set.of(ApiGroup.GPU_READ), StreamFormat.SNAPSHOT);
+    transport = Transport.TCP;
+    server = TestServer.start(transport, 20, Set.of(ApiGroup.GPU_READ), StreamFormat.SNAPSHOT);
     open.add(server);
     try (PowerSamples<GpuPowerSample> samples = client().streamGpuPower(1)) {
       assertEquals(4321, samples.iterator().next().powerMw());
@@ -398,12 +421,13 @@ class ClientTest {
 
   @ParameterizedTest
   @EnumSource
-  void tokens(Transport transport) throws IOException {
+  void tokens(Transport wanted) throws IOException {
+    transport = wanted;
     server =
         TestServer.start(
             transport, EnumSet.allOf(ApiGroup.class), Optional.of(TestTokens.checker()));
     open.add(server);
-    ClientConfig config = ClientConfig.of(endpoint());
+    ClientConfig config = config();
     try (ZeusdClient stranger = ZeusdClient.open(config)) {
       assertTrue(stranger.discover().authRequired());
       assertEquals(
@@ -450,6 +474,21 @@ class ClientTest {
       ZeusdException e = assertThrows(ZeusdException.class, client::timeMs);
       assertTrue(e.getMessage().contains("no answer within 100 ms"), e.getMessage());
     }
+  }
+
+  @Test
+  void whomTheClientDoesNotTrustGetsNothing(@TempDir Path dir) throws IOException {
+    start(Transport.TLS, rapl(dir));
+    ClientConfig untrusting =
+        ClientConfig.of(new Endpoint.Tls("127.0.0.1", port(server.tlsAddress())));
+    try (ZeusdClient client = ZeusdClient.open(untrusting)) {
+      ZeusdException e = assertThrows(ZeusdException.class, client::discover);
+      assertEquals(OptionalInt.empty(), e.status());
+      assertTrue(e.getMessage().contains("TLS failed"), e.getMessage());
+    }
+    Path none = dir.resolve("none.pem");
+    assertThrows(
+        IOException.class, () -> new TlsFiles(Optional.of(none), Optional.empty()).context());
   }
 
   @Test
