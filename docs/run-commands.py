@@ -94,6 +94,7 @@ OTHERWISE = [
     ("packaging/README.md", "packaging/docker-check.sh", in_ci, None, "a step of CI"),
     ("packaging/README.md", "packaging/kubernetes/check.py", in_ci, None, "a step of CI"),
     ("packaging/README.md", "packaging/prometheus/check.py", in_ci, None, "a step of CI"),
+    ("packaging/README.md", "packaging/tls/check.py", in_ci, None, "a step of CI"),
     ("packaging/README.md", "packaging/web/openapi-check.py", in_ci, None, "a step of CI"),
     ("conformance/README.md", "conformance/run", in_ci, None, "a step of CI, minutes"),
     *[
