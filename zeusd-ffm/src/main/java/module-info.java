@@ -1,4 +1,4 @@
-/** NVML, and a few calls of libc, for Java by the Foreign Function and Memory API. */
+/** NVML, AMD SMI, and a few calls of libc, for Java by the Foreign Function and Memory API. */
 module dev.zeusd.ffm {
   requires jdk.unsupported;
 

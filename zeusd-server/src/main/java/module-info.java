@@ -1,4 +1,4 @@
-/** The HTTP API of zeusd over a Unix socket or TCP. */
+/** The HTTP API of zeusd over a Unix socket, TCP or TLS. */
 module dev.zeusd.server {
   requires transitive dev.zeusd.core;
   requires dev.zeusd.ffm;

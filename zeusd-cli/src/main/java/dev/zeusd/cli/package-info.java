@@ -1,2 +1,2 @@
-/** Command line options into configurations, and nothing else. */
+/** The command line: options into configurations, and the commands that ask a daemon. */
 package dev.zeusd.cli;

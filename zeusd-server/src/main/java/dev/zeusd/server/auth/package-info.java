@@ -1,2 +1,2 @@
-/** Tokens: issued on the command line, checked with every request. */
+/** Who may do what: tokens, which are issued and taken back on the command line, and grants. */
 package dev.zeusd.server.auth;
