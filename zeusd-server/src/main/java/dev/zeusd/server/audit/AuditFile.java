@@ -35,8 +35,12 @@ final class AuditFile implements AuditSink {
   /** A part of a line is there, which cannot be taken back. */
   private boolean isTorn;
 
-  private AuditFile(FileChannel channel, boolean isRegular) {
+  /** It is one of the process's own, which others write to as well. */
+  private final boolean isStandard;
+
+  private AuditFile(FileChannel channel, boolean isStandard, boolean isRegular) {
     this.channel = channel;
+    this.isStandard = isStandard;
     this.isRegular = isRegular;
   }
 
@@ -51,7 +55,7 @@ final class AuditFile implements AuditSink {
     if (standard != null) {
       @SuppressWarnings("resource") // It is the process's, and stays open.
       FileChannel channel = new FileOutputStream(standard).getChannel();
-      return new AuditFile(channel, false);
+      return new AuditFile(channel, true, false);
     }
     if (!Files.isDirectory(path.getParent())) {
       throw refused(path, "there is no folder " + path.getParent());
@@ -68,6 +72,7 @@ final class AuditFile implements AuditSink {
       }
       return new AuditFile(
           FileChannel.open(path, StandardOpenOption.WRITE, StandardOpenOption.APPEND),
+          false,
           facts.isRegular());
     } catch (IOException e) {
       if (isNew) {
@@ -145,6 +150,9 @@ final class AuditFile implements AuditSink {
 
   @Override
   public void close() {
+    if (isStandard) {
+      return;
+    }
     try {
       channel.close();
     } catch (IOException e) {

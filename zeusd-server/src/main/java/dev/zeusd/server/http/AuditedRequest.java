@@ -283,7 +283,7 @@ final class AuditedRequest {
         facts.build());
   }
 
-  /** But for the ids of leases: they are the right to use them. */
+  /** But for the ids of leases and energy windows: they are the right to use them. */
   private Optional<String> query() {
     String raw = request.query().rawValue();
     if (raw == null || raw.isEmpty()) {
@@ -293,7 +293,7 @@ final class AuditedRequest {
         Arrays.stream(raw.split("&", -1))
             .map(
                 pair ->
-                    pair.matches("[a-z_]*=.*") && !pair.startsWith("lease_id=")
+                    pair.matches("[a-z_]*=.*") && !pair.matches("(lease|window)_id=.*")
                         ? pair
                         : hidden(pair))
             .collect(Collectors.joining("&"));

@@ -13,6 +13,7 @@ import dev.zeusd.server.audit.AuditEvent.Level;
 import jakarta.json.Json;
 import jakarta.json.JsonObject;
 import java.io.BufferedReader;
+import java.io.FileDescriptor;
 import java.io.IOException;
 import java.io.StringReader;
 import java.nio.charset.StandardCharsets;
@@ -20,6 +21,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -65,6 +67,18 @@ class AuditLogTest {
   }
 
   // ---- Files ----
+
+  /** Its end is the end of all that the daemon says there. */
+  @Test
+  void leavesTheProcessItsOwnOutput() {
+    AuditLog log = open(Path.of("/dev/stderr"));
+    // As SIGHUP has it.
+    log.reopen();
+    assertTrue(FileDescriptor.err.valid(), "it was closed by the one that opened anew");
+    assertEquals(Optional.empty(), log.problem());
+    log.close();
+    assertTrue(FileDescriptor.err.valid(), "it was closed at the end");
+  }
 
   @Test
   void isALineForEachEventAtTheEndOfAFileThatOthersMayNotRead() throws Exception {
