@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -184,7 +185,7 @@ final class SavedWindows {
       file = WINDOWS;
       windows.get().forEach(line -> readWindow(line, recovery));
       recovery.finish();
-    } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
+    } catch (IllegalArgumentException | IndexOutOfBoundsException | NoSuchElementException e) {
       from.setAside(file, "a line of it makes no sense");
     }
   }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.DeviceSet;
+import dev.zeusd.core.StateDirectory;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.CpuInfo.Domain;
@@ -315,6 +316,17 @@ class EnergyMeterTest {
     first.begin(request(Duration.ofHours(1)));
     Path file = dir.resolve("energy-windows");
     Files.writeString(file, Files.readString(file).replace("window ", "window x "));
+    assertEquals(List.of(), meter(Optional.of(dir)).list());
+    assertTrue(Files.exists(dir.resolve("energy-windows.damaged")));
+  }
+
+  @Test
+  void aFileWhoseWindowIsMissingIsSetAside() throws IOException {
+    meter(Optional.of(dir)).begin(request(Duration.ofHours(1)));
+    StateDirectory state = StateDirectory.open(dir);
+    List<String> lines = state.read("energy-windows").orElseThrow();
+    // What it measures is still there.
+    state.write("energy-windows", lines.subList(1, lines.size()));
     assertEquals(List.of(), meter(Optional.of(dir)).list());
     assertTrue(Files.exists(dir.resolve("energy-windows.damaged")));
   }
