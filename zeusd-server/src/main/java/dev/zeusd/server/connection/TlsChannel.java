@@ -37,6 +37,9 @@ public final class TlsChannel {
   /** What a record may have at most (RFC 5246, 6.2.3). */
   private static final int MAX_RECORD_BYTES = HEADER_BYTES + (1 << 14) + 2048;
 
+  /** More than any client wants that is well; each takes some 3 kB until it is answered. */
+  private static final int MAX_NEW_KEYS = 16;
+
   /** For what is being encrypted at this moment: as many as there are threads at it, and some. */
   private static final Queue<ByteBuffer> BUFFERS =
       new ArrayBlockingQueue<>(4 * Runtime.getRuntime().availableProcessors());
@@ -48,6 +51,9 @@ public final class TlsChannel {
 
   /** Encrypted bytes that have come; of the thread that reads. */
   private ByteBuffer received = NOTHING;
+
+  /** How often the client has wanted new keys since it was last answered; of the same thread. */
+  private int newKeys;
 
   /** What {@link #writeSome} has encrypted, and the client has not taken; guarded by writing. */
   private ByteBuffer unsent = NOTHING;
@@ -160,7 +166,7 @@ public final class TlsChannel {
       if (!takeRecord(plain)) {
         return null;
       }
-      if (engine.getHandshakeStatus() == SSLEngineResult.HandshakeStatus.NEED_WRAP) {
+      if (hasToAnswer()) {
         // The client has new keys, and wants to hear that ours are, too.
         write(NOTHING.duplicate());
       }
@@ -194,8 +200,11 @@ public final class TlsChannel {
   }
 
   private boolean needsWrap(ByteBuffer plain) {
-    return plain.hasRemaining()
-        || engine.getHandshakeStatus() == SSLEngineResult.HandshakeStatus.NEED_WRAP;
+    return plain.hasRemaining() || hasToAnswer();
+  }
+
+  private boolean hasToAnswer() {
+    return engine.getHandshakeStatus() == SSLEngineResult.HandshakeStatus.NEED_WRAP;
   }
 
   private void wrap(ByteBuffer plain, ByteBuffer encrypted) throws SSLException {
@@ -297,7 +306,16 @@ public final class TlsChannel {
 
   /** Whether the client has not said that nothing follows. */
   private boolean takeRecord(ByteBuffer plain) throws SSLException {
+    if (!hasToAnswer()) {
+      newKeys = 0;
+    }
     SSLEngineResult result = unwrap(plain);
+    if (hasToAnswer() && result.bytesProduced() == 0) {
+      newKeys++;
+      if (newKeys > MAX_NEW_KEYS) {
+        throw new SSLException("the client wants new keys again and again, and takes no answer");
+      }
+    }
     if (result.getHandshakeStatus() == SSLEngineResult.HandshakeStatus.NEED_TASK) {
       // TLS 1.2 has that, and clients have no use for it but to keep a processor busy.
       throw new SSLException("the client wants another handshake");

@@ -144,6 +144,31 @@ class TlsSocketTest {
   }
 
   @Test
+  void answersNewKeysWithTheNextChunk() throws Exception {
+    ByteBuffer discarded = ByteBuffer.allocateDirect(512);
+    for (int i = 0; i < 100; i++) {
+      // After the first handshake, another one is new keys.
+      client.handshake();
+      assertTrue(socket.discardInput(discarded), "new keys, time " + i);
+      ByteBuffer chunk = ByteBuffer.wrap(new byte[] {(byte) i});
+      socket.write(chunk);
+      assertArrayEquals(new byte[] {(byte) i}, client.read());
+    }
+  }
+
+  @Test
+  void endsForWhoWantsNewKeysAndTakesNoAnswer() throws Exception {
+    ByteBuffer discarded = ByteBuffer.allocateDirect(512);
+    int times = 0;
+    do {
+      client.handshake();
+      times++;
+    } while (socket.discardInput(discarded) && times < 1000);
+    assertTrue(times > 1, "not even once");
+    assertTrue(times < 100, times + " times, each of which is kept");
+  }
+
+  @Test
   void saysGoodbyeAfterTheRest() throws Exception {
     socket.write(chunk(1));
     server.close();
