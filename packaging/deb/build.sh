@@ -101,9 +101,9 @@ Depends: libc6 (>= 2.17), init-system-helpers (>= 1.54)
 Section: admin
 Priority: optional
 Description: daemon that reads and sets the power of GPUs and CPUs
- Lets ordinary programs read the power and energy of GPUs (NVIDIA, through
- NVML) and CPUs (RAPL) and change settings of GPUs, which otherwise only root
- may do. Programs talk to it over HTTP, on a Unix socket or on TCP; live power
+ Lets ordinary programs read the power and energy of GPUs (NVIDIA, AMD, Intel)
+ and CPUs (RAPL, hwmon) and change settings of GPUs, which otherwise only root
+ may do. Programs talk to it over HTTP, on a Unix socket, TCP or TLS; live power
  comes as a stream of server-sent events. It speaks the protocol of the Zeus
  project's daemon of the same name.
  .
