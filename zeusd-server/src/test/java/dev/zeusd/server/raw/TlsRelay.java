@@ -69,12 +69,24 @@ public final class TlsRelay implements AutoCloseable {
       InputStream in = from.getInputStream();
       OutputStream out = to.getOutputStream();
       for (int count = in.read(bytes); count >= 0; count = in.read(bytes)) {
-        out.write(bytes, 0, count);
+        if (!write(out, bytes, count)) {
+          // What comes back may still be on its way: an answer that refuses the rest.
+          return;
+        }
       }
       to.shutdownOutput();
     } catch (IOException e) {
       close(to);
       close(from);
+    }
+  }
+
+  private static boolean write(OutputStream out, byte[] bytes, int count) {
+    try {
+      out.write(bytes, 0, count);
+      return true;
+    } catch (IOException e) {
+      return false;
     }
   }
 
