@@ -76,6 +76,8 @@ final class CommandRunner {
     String outcome;
     try {
       if (process.waitFor(timeout.toNanos(), TimeUnit.NANOSECONDS)) {
+        // Whatever it has left would keep its output open, and could write more at any time.
+        ProcessGroup.kill(process.pid());
         int status = process.exitValue();
         outcome =
             status != 0
@@ -91,7 +93,7 @@ final class CommandRunner {
     }
     if (!outcome.isEmpty()) {
       // What it said last may still be under way.
-      output.whole();
+      output.awaitEnd();
       String told = output.soFar();
       output.close();
       LOG.log(
@@ -145,15 +147,11 @@ final class CommandRunner {
     }
   }
 
-  /** Empty if the output is there and does not say that something went wrong. */
+  /** Empty if the output until now does not say that something went wrong. */
   private static String judge(Output output, Pattern errorPattern) {
-    Optional<String> whole = output.whole();
-    if (whole.isEmpty()) {
-      return "ended, but something that it has started keeps its output open, so that nobody knows"
-          + " what it says";
-    }
+    output.awaitEnd();
     try {
-      boolean found = errorPattern.matcher(new Hurried(whole.get(), MATCH_PATIENCE)).find();
+      boolean found = errorPattern.matcher(new Hurried(output.soFar(), MATCH_PATIENCE)).find();
       return found ? "said that something went wrong" : "";
     } catch (OutOfTimeException | StackOverflowError e) {
       return "ended, but its output cannot be compared with error_pattern in reasonable time";
@@ -197,16 +195,14 @@ final class CommandRunner {
       }
     }
 
-    /** Waits for the end; empty if that takes too long. */
-    Optional<String> whole() {
+    /** Waits for the end for a while: a process that has left the session may keep it open. */
+    void awaitEnd() {
       try {
         end.get(OUTPUT_PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
-        return Optional.of(soFar());
       } catch (TimeoutException | ExecutionException e) {
-        return Optional.empty();
+        // What is there has to do.
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
-        return Optional.empty();
       }
     }
 

@@ -26,6 +26,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Real programs, in the place of the driver. */
 @Timeout(120)
@@ -147,17 +148,39 @@ class GpuCommandsTest {
             Optional.empty(),
             Duration.ofSeconds(2));
     assertTrue(failure(gpu).contains("did not end within 2 s and was killed"));
-    long child = Long.parseLong(Files.readString(pid).strip());
-    Await.until(
-        "its child has ended",
-        () -> ProcessHandle.of(child).map(handle -> !handle.isAlive()).orElse(true));
+    awaitEnd(pid);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "error"})
+  void whatItLeavesRunningEndsWithIt(String pattern) throws Exception {
+    Path pid = folder.resolve("pid");
+    Gpu gpu =
+        gpu(
+            "(sleep 1000; echo error) & echo $! >" + pid + "; echo fine",
+            "",
+            Optional.of(pattern).filter(text -> !text.isEmpty()).map(Pattern::compile),
+            LONG);
+    gpu.setPowerLimit(250_500);
+    awaitEnd(pid);
   }
 
   @Test
-  void outputThatIsKeptOpenIsNotWaitedFor() throws Exception {
-    Gpu gpu = gpu("sleep 1000 & echo fine", "", Optional.of(Pattern.compile("error")), LONG);
-    assertTrue(failure(gpu).contains("keeps its output open"));
-    gpu("sleep 5 & echo fine", "", Optional.empty(), LONG).setPowerLimit(250_500);
+  void outputThatAnotherSessionKeepsOpenIsNotWaitedFor() throws Exception {
+    Path pid = folder.resolve("pid");
+    Optional<Pattern> pattern = Optional.of(Pattern.compile("error"));
+    gpu("setsid sh -c 'echo $$ >" + pid + "; exec sleep 20' & sleep 1", "", pattern, LONG)
+        .setPowerLimit(250_500);
+    assertTrue(handle(pid).orElseThrow().destroyForcibly());
+  }
+
+  private static Optional<ProcessHandle> handle(Path pid) throws IOException {
+    return ProcessHandle.of(Long.parseLong(Files.readString(pid).strip()));
+  }
+
+  private static void awaitEnd(Path pid) throws Exception {
+    Optional<ProcessHandle> child = handle(pid);
+    Await.until("its child has ended", () -> child.map(handle -> !handle.isAlive()).orElse(true));
   }
 
   @Test
