@@ -126,18 +126,23 @@ class RaplNodeTest {
   }
 
   @Test
-  void oneShotPowerIsOfTwoReads() {
+  void oneShotPowerIsOfTwoReads() throws InterruptedException {
     RaplTree.Zone zone = tree.zone(0, "package-0");
     zone.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
     try (Node node = Node.open(config)) {
-      long[] cpuMw = new long[5];
-      for (int i = 0; i < cpuMw.length; i++) {
-        CpuPowerSample sample = node.cpuPower().read(0).join();
-        assertEquals(OptionalLong.empty(), sample.dramMw());
-        cpuMw[i] = sample.cpuMw();
-      }
-      assertEquals(50_000, median(cpuMw), 2_500);
+      // The zone is fed by a thread, which a busy machine holds up now and then.
+      Await.until("50 W", () -> Math.abs(medianOfFiveReads(node) - 50_000) <= 2_500);
     }
+  }
+
+  private static long medianOfFiveReads(Node node) {
+    long[] cpuMw = new long[5];
+    for (int i = 0; i < cpuMw.length; i++) {
+      CpuPowerSample sample = node.cpuPower().read(0).join();
+      assertEquals(OptionalLong.empty(), sample.dramMw());
+      cpuMw[i] = sample.cpuMw();
+    }
+    return median(cpuMw);
   }
 
   @Test
