@@ -129,7 +129,9 @@ class RefusedRequestsTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "/",
+        "/page",
+        "/page/",
+        "/index.html",
         "/gpu",
         "/gpu/",
         "/gpu/get_power/",

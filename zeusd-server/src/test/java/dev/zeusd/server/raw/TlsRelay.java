@@ -8,12 +8,15 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketAddress;
+import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import javax.net.ssl.SSLContext;
 
 /** Takes plain connections, and passes on over TLS what comes: for clients that cannot speak it. */
 public final class TlsRelay implements AutoCloseable {
+  private static final Duration PATIENCE = Duration.ofSeconds(5);
+
   private final ServerSocket listening;
   private final SSLContext context;
   private final InetSocketAddress target;
@@ -52,8 +55,10 @@ public final class TlsRelay implements AutoCloseable {
       plain.setTcpNoDelay(true);
       tls.setTcpNoDelay(true);
       Thread back = Thread.ofVirtual().start(() -> pass(tls, plain));
-      pass(plain, tls);
-      back.join();
+      // What comes back may still be on its way, such as an answer that refuses the rest.
+      if (pass(plain, tls) || back.join(PATIENCE)) {
+        back.join();
+      }
       open.remove(tls);
     } catch (IOException | InterruptedException e) {
       // Whoever has connected sees its end.
@@ -62,16 +67,15 @@ public final class TlsRelay implements AutoCloseable {
     }
   }
 
-  /** Passes on what comes, and its end. */
-  private static void pass(Socket from, Socket to) {
+  /** Passes on what comes, and its end; false if that is not taken any more. */
+  private static boolean pass(Socket from, Socket to) {
     byte[] bytes = new byte[16384];
     try {
       InputStream in = from.getInputStream();
       OutputStream out = to.getOutputStream();
       for (int count = in.read(bytes); count >= 0; count = in.read(bytes)) {
         if (!write(out, bytes, count)) {
-          // What comes back may still be on its way: an answer that refuses the rest.
-          return;
+          return false;
         }
       }
       to.shutdownOutput();
@@ -79,6 +83,7 @@ public final class TlsRelay implements AutoCloseable {
       close(to);
       close(from);
     }
+    return true;
   }
 
   private static boolean write(OutputStream out, byte[] bytes, int count) {
