@@ -17,6 +17,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.Iterator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -78,10 +79,16 @@ final class Converters {
     }
   }
 
-  static final class OldestTls implements ITypeConverter<TlsVersion> {
+  /** Also what shells complete, since the names of the constants are not what it takes. */
+  static final class OldestTls implements ITypeConverter<TlsVersion>, Iterable<String> {
     @Override
     public TlsVersion convert(String text) {
       return oneOf(TlsVersion.values(), TlsVersion::number, text);
+    }
+
+    @Override
+    public Iterator<String> iterator() {
+      return Arrays.stream(TlsVersion.values()).map(TlsVersion::number).iterator();
     }
   }
 

@@ -48,6 +48,7 @@ final class TlsOptions {
       paramLabel = "<VERSION>",
       defaultValue = "1.3",
       converter = Converters.OldestTls.class,
+      completionCandidates = Converters.OldestTls.class,
       description = "[tls] Oldest version that is spoken: 1.2 or 1.3 [default: ${DEFAULT-VALUE}]")
   private TlsVersion oldest;
 

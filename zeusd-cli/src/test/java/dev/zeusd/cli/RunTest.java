@@ -282,8 +282,10 @@ class RunTest {
             + "; touch "
             + started
             + "; while :; do sleep 0.05; done";
-    // A session of its own: there is no terminal whose keys it might have been.
-    try (ZeusdProcess run = run(List.of("setsid"), "--power-limit", "250W", "sh", "-c", script)) {
+    // A session of its own: there is no terminal whose keys it might have been. Who tests in the
+    // background ignores some signals, which programs inherit.
+    List<String> alone = List.of("setsid", "env", "--default-signal=INT,HUP");
+    try (ZeusdProcess run = run(alone, "--power-limit", "250W", "sh", "-c", script)) {
       awaitFile(started);
       run.signal(signal);
       assertEquals(3, run.awaitExit(), run::toString);
