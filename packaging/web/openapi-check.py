@@ -165,18 +165,21 @@ def narrowed(document: dict, node: dict, limits: dict) -> dict:
     for name, ids in ("GpuIdsToRead", "gpu_ids"), ("GpuIds", "gpu_ids"), ("CpuIds", "cpu_ids"):
         parameters[name]["schema"] = {"type": "array", "minItems": 1, "items": {"enum": node[ids]}}
         parameters[name]["example"] = [0]
-    [limit] = [
-        each
-        for each in document["paths"]["/gpu/set_power_limit"]["post"]["parameters"]
-        if each.get("name") == "power_limit_mw"
-    ]
+    limit = parameter(document["paths"]["/gpu/set_power_limit"]["post"], "power_limit_mw")
     limit["schema"] = {
         "type": "integer",
         "minimum": limits["min_power_limit_mw"],
         "maximum": limits["max_power_limit_mw"],
     }
+    # Simulated GPUs stand on no module.
+    parameter(document["paths"]["/gpu/get_power"]["get"], "scope")["schema"]["enum"] = ["gpu"]
     close(document["components"]["schemas"])
     return document
+
+
+def parameter(operation: dict, name: str) -> dict:
+    [found] = [each for each in operation["parameters"] if each.get("name") == name]
+    return found
 
 
 def close(schema) -> None:
