@@ -91,7 +91,7 @@ done
 words=$(bash -c '. "$1"; COMP_WORDS=(zeusd serve --mode ""); COMP_CWORD=3; COMP_LINE="zeusd serve --mode "
   COMP_POINT=${#COMP_LINE}; _complete_zeusd 2>/dev/null; echo "${COMPREPLY[@]}"' bash \
   "$root/usr/share/bash-completion/completions/zeusd")
-[ "$words" = "uds tcp" ] || fail "completion of --mode offers: $words"
+[ "$words" = "uds tcp tls" ] || fail "completion of --mode offers: $words"
 ok "man pages and completion"
 
 # --- The daemon, by the link in /usr/bin, with nothing of a JDK around.

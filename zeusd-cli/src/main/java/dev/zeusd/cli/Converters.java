@@ -69,13 +69,18 @@ final class Converters {
         "'" + text + "' is not a whole number from " + min + " to " + max);
   }
 
-  static final class Modes implements ITypeConverter<ListenOptions.Modes> {
+  static final class Modes implements ITypeConverter<ListenOptions.Modes>, Iterable<String> {
     @Override
     public ListenOptions.Modes convert(String text) {
       return new ListenOptions.Modes(
           Arrays.stream(text.split(",", -1))
               .map(name -> oneOf(ListenOptions.Mode.values(), Converters::lowerCase, name))
               .collect(Collectors.toCollection(() -> EnumSet.noneOf(ListenOptions.Mode.class))));
+    }
+
+    @Override
+    public Iterator<String> iterator() {
+      return Arrays.stream(ListenOptions.Mode.values()).map(Converters::lowerCase).iterator();
     }
   }
 

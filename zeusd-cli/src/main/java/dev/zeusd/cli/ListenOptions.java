@@ -39,6 +39,7 @@ final class ListenOptions {
       paramLabel = "<MODE>",
       defaultValue = "uds",
       converter = Converters.Modes.class,
+      completionCandidates = Converters.Modes.class,
       description =
           "Listen on a Unix socket (uds), on TCP (tcp), or with TLS (tls); or on several of them,"
               + " such as uds,tls [default: ${DEFAULT-VALUE}]")

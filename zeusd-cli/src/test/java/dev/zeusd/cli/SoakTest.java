@@ -51,7 +51,7 @@ class SoakTest {
   private static final int FEW_FILES =
       ZeusdProcess.IMAGE.isEmpty()
           ? 50 + System.getProperty("java.class.path").split(":").length
-          : 64;
+          : 80;
 
   private final Random random = new Random();
 
