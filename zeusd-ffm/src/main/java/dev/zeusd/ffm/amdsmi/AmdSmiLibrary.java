@@ -5,10 +5,10 @@ import dev.zeusd.ffm.amdsmi.AmdSmiFile.Candidate;
 import dev.zeusd.ffm.amdsmi.raw.AmdSmi;
 import dev.zeusd.ffm.driver.BackOff;
 import dev.zeusd.ffm.driver.CallGate;
+import dev.zeusd.ffm.driver.ResetPermits;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -26,11 +26,6 @@ public final class AmdSmiLibrary implements AutoCloseable {
   /** A call that has been running for longer hangs, and may do so for ever. */
   private static final long HANG_NANOS = 1_000_000_000L;
 
-  private static final long CLOSE_WAIT_NANOS = 200_000_000L;
-
-  /** How long the driver may take to shut down before whoever closes goes on without it. */
-  private static final Duration SHUTDOWN_WAIT = Duration.ofMillis(400);
-
   /** Room for the version struct of any edition. */
   private static final long VERSION_ROOM = 64;
 
@@ -38,8 +33,8 @@ public final class AmdSmiLibrary implements AutoCloseable {
   private final CallGate gate = new CallGate();
   private final List<AmdSmiDevice> devices = new CopyOnWriteArrayList<>();
 
-  /** For trouble of single GPUs; guarded by itself. */
-  private final BackOff resets = new BackOff(0, 1_000_000_000L, 30_000_000_000L);
+  /** For trouble of single GPUs. */
+  private final ResetPermits resets = new ResetPermits();
 
   /** Counts initialisations: a handle is good for the one it was got in. */
   private volatile int generation;
@@ -247,36 +242,17 @@ public final class AmdSmiLibrary implements AutoCloseable {
     }
   }
 
-  /**
-   * Shuts it down, once. Calls that are running get a moment to end; with one that hangs it is left
-   * as it is, since the process is about to go anyway. So is a shutdown that hangs itself, which is
-   * therefore on a thread of its own.
-   */
+  /** Shuts it down, once, as {@link CallGate#shutDown} does. */
   @Override
   public void close() {
-    try {
-      Thread.ofPlatform()
-          .daemon()
-          .name("AMD SMI shutdown")
-          .start(this::shutDownOnce)
-          .join(SHUTDOWN_WAIT);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
+    gate.shutDown("AMD SMI shutdown", this::shutDownOnce);
   }
 
   private void shutDownOnce() {
-    if (!gate.hold(CLOSE_WAIT_NANOS)) {
-      return;
-    }
-    try {
-      if (gate.awaitEmpty(CLOSE_WAIT_NANOS) && !closed) {
-        closed = true;
-        generation++;
-        shutDown();
-      }
-    } finally {
-      gate.release();
+    if (!closed) {
+      closed = true;
+      generation++;
+      shutDown();
     }
   }
 
@@ -289,7 +265,7 @@ public final class AmdSmiLibrary implements AutoCloseable {
    */
   void trouble(AmdSmiDevice device, int seenGeneration, AmdSmiStatus seen) throws AmdSmiException {
     boolean general = seen == AmdSmiStatus.NOT_INIT || seen == AmdSmiStatus.DRIVER_NOT_LOADED;
-    if (open && (general || isAlone(device) && isTimeToReset())) {
+    if (open && (general || isAlone(device) && resets.take())) {
       reset(seenGeneration, seen);
     }
   }
@@ -298,21 +274,9 @@ public final class AmdSmiLibrary implements AutoCloseable {
     return devices.stream().noneMatch(other -> other != device && other.hasAnswered(LATELY_NANOS));
   }
 
-  private boolean isTimeToReset() {
-    synchronized (resets) {
-      if (resets.isWaiting()) {
-        return false;
-      }
-      resets.failed();
-      return true;
-    }
-  }
-
   /** A GPU that was in trouble answers. */
   void recovered() {
-    synchronized (resets) {
-      resets.reset();
-    }
+    resets.recovered();
   }
 
   /** Initialises it anew, unless somebody has done so since. A call that hangs forbids it. */

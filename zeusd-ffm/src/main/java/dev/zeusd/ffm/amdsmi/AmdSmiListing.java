@@ -1,14 +1,13 @@
 package dev.zeusd.ffm.amdsmi;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.zeusd.ffm.amdsmi.raw.AmdSmi;
+import dev.zeusd.ffm.driver.DriverText;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -120,16 +119,8 @@ final class AmdSmiListing {
 
   /** What stands before the first zero, if it is text. */
   static Optional<String> text(MemorySegment buffer) {
-    byte[] bytes = buffer.toArray(JAVA_BYTE);
-    int length = 0;
-    while (length < bytes.length && bytes[length] != 0) {
-      length++;
-    }
-    String text =
-        new String(bytes, 0, length, StandardCharsets.UTF_8)
-            .replaceAll("[\\p{Cntrl}\\p{Cn}\uFFFD]", "?")
-            .strip();
-    return text.chars().allMatch(c -> c == '?') ? Optional.empty() : Optional.of(text);
+    String text = DriverText.read(buffer);
+    return DriverText.isNone(text) ? Optional.empty() : Optional.of(text);
   }
 
   List<AmdSmiPlace> places() {

@@ -1,5 +1,6 @@
 package dev.zeusd.ffm.driver;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.Condition;
@@ -12,6 +13,11 @@ import java.util.concurrent.locks.ReentrantLock;
  * <p>Thread-safe. Entering and leaving allocates nothing.
  */
 public final class CallGate {
+  private static final long CLOSE_WAIT_NANOS = 200_000_000L;
+
+  /** How long the driver may take to shut down before whoever closes goes on without it. */
+  private static final Duration SHUTDOWN_WAIT = Duration.ofMillis(400);
+
   /** Who makes one call at a time. */
   public static final class Caller {
     private long enteredNanos;
@@ -134,6 +140,38 @@ public final class CallGate {
       // Who is interrupted is about to end, and does not wait.
       Thread.currentThread().interrupt();
       return 0;
+    }
+  }
+
+  /**
+   * Runs what shuts the library down. Calls that are running get a moment to end; with one that
+   * hangs the library is left as it is, since the process is about to go anyway. So is a shutdown
+   * that hangs itself, which is therefore on a thread of its own.
+   *
+   * @param threadName that thread's
+   */
+  public void shutDown(String threadName, Runnable shutdown) {
+    try {
+      Thread.ofPlatform()
+          .daemon()
+          .name(threadName)
+          .start(() -> runWhileEmpty(shutdown))
+          .join(SHUTDOWN_WAIT);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void runWhileEmpty(Runnable shutdown) {
+    if (!hold(CLOSE_WAIT_NANOS)) {
+      return;
+    }
+    try {
+      if (awaitEmpty(CLOSE_WAIT_NANOS)) {
+        shutdown.run();
+      }
+    } finally {
+      release();
     }
   }
 

@@ -3,8 +3,8 @@ package dev.zeusd.ffm.nvml;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import dev.zeusd.ffm.driver.BackOff;
 import dev.zeusd.ffm.driver.CallGate;
+import dev.zeusd.ffm.driver.ResetPermits;
 import dev.zeusd.ffm.nvml.raw.Nvml;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -31,8 +31,8 @@ public final class NvmlLibrary implements AutoCloseable {
   private final NvmlSession session;
   private final List<NvmlHandle> handles = new CopyOnWriteArrayList<>();
 
-  /** For trouble of single devices; guarded by itself. */
-  private final BackOff resets = new BackOff(0, 1_000_000_000L, 30_000_000_000L);
+  /** For trouble of single devices. */
+  private final ResetPermits resets = new ResetPermits();
 
   private NvmlLibrary(NvmlSession session) {
     this.session = session;
@@ -226,7 +226,7 @@ public final class NvmlLibrary implements AutoCloseable {
       // Known already, and tried again when a call needs it.
       return;
     }
-    if (isGeneral(seen) && !answers() || isAlone(device) && isTimeToReset()) {
+    if (isGeneral(seen) && !answers() || isAlone(device) && resets.take()) {
       session.reset(seenGeneration, seen);
     }
   }
@@ -251,20 +251,8 @@ public final class NvmlLibrary implements AutoCloseable {
     return handles.stream().noneMatch(other -> other != device && other.hasAnswered(LATELY_NANOS));
   }
 
-  private boolean isTimeToReset() {
-    synchronized (resets) {
-      if (resets.isWaiting()) {
-        return false;
-      }
-      resets.failed();
-      return true;
-    }
-  }
-
   /** A device that was in trouble answers. */
   void recovered() {
-    synchronized (resets) {
-      resets.reset();
-    }
+    resets.recovered();
   }
 }

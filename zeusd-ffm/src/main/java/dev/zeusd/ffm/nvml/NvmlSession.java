@@ -3,7 +3,6 @@ package dev.zeusd.ffm.nvml;
 import dev.zeusd.ffm.driver.BackOff;
 import dev.zeusd.ffm.driver.CallGate;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.function.Predicate;
 
 /**
@@ -15,11 +14,6 @@ import java.util.function.Predicate;
 final class NvmlSession implements AutoCloseable {
   /** A call that has been running for longer hangs, and may do so for ever. */
   private static final long HANG_NANOS = 1_000_000_000L;
-
-  private static final long CLOSE_WAIT_NANOS = 200_000_000L;
-
-  /** How long the driver may take to shut down before whoever closes goes on without it. */
-  private static final Duration SHUTDOWN_WAIT = Duration.ofMillis(400);
 
   /** How long who needs NVML waits for another one who is opening it. */
   private static final long OPEN_WAIT_NANOS = 10_000_000_000L;
@@ -226,36 +220,17 @@ final class NvmlSession implements AutoCloseable {
     }
   }
 
-  /**
-   * Shuts NVML down, once. Calls that are running get a moment to end; with one that hangs, NVML is
-   * left as it is, since the process is about to go anyway. So is a shutdown that hangs itself,
-   * which is therefore on a thread of its own.
-   */
+  /** Shuts it down, once, as {@link CallGate#shutDown} does. */
   @Override
   public void close() {
-    try {
-      Thread.ofPlatform()
-          .daemon()
-          .name("nvml shutdown")
-          .start(this::shutDownOnce)
-          .join(SHUTDOWN_WAIT);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
+    gate.shutDown("nvml shutdown", this::shutDownOnce);
   }
 
   private void shutDownOnce() {
-    if (!gate.hold(CLOSE_WAIT_NANOS)) {
-      return;
-    }
-    try {
-      if (gate.awaitEmpty(CLOSE_WAIT_NANOS) && !closed) {
-        closed = true;
-        generation++;
-        shutDown();
-      }
-    } finally {
-      gate.release();
+    if (!closed) {
+      closed = true;
+      generation++;
+      shutDown();
     }
   }
 }
