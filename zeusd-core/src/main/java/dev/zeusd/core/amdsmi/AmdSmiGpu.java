@@ -8,8 +8,8 @@ import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.driver.DriverGpu;
 import dev.zeusd.core.driver.Identity;
-import dev.zeusd.core.driver.Question;
 import dev.zeusd.core.driver.Refusal;
+import dev.zeusd.core.driver.TelemetryQuestions;
 import dev.zeusd.ffm.amdsmi.AmdSmiDevice;
 import dev.zeusd.ffm.amdsmi.AmdSmiDevice.ClockKind;
 import dev.zeusd.ffm.amdsmi.AmdSmiDevice.Sensor;
@@ -17,8 +17,6 @@ import dev.zeusd.ffm.amdsmi.AmdSmiException;
 import dev.zeusd.ffm.amdsmi.AmdSmiLibrary;
 import dev.zeusd.ffm.amdsmi.AmdSmiPlace;
 import dev.zeusd.ffm.driver.DriverException;
-import java.util.EnumMap;
-import java.util.Map;
 import java.util.Optional;
 
 /** A GPU behind AMD SMI. It has no persistence mode. */
@@ -119,58 +117,29 @@ final class AmdSmiGpu extends DriverGpu {
 
   @Override
   public GpuTelemetry telemetry() {
-    return get(() -> new TelemetryQuestion().read());
+    return get(this::readTelemetry);
   }
 
-  /** All that it tells; what it does not is missing. */
-  private final class TelemetryQuestion {
-    private final Map<Reading, Long> readings = new EnumMap<>(Reading.class);
-    private DriverException failure;
-
-    GpuTelemetry read() throws DriverException {
-      temperature();
-      put(Reading.MEMORY_TEMPERATURE_C, () -> device.temperatureC(Sensor.MEMORY));
-      put(Reading.SM_CLOCK_MHZ, () -> device.clock(ClockKind.GPU).mhz());
-      put(Reading.MEM_CLOCK_MHZ, () -> device.clock(ClockKind.MEMORY).mhz());
-      Optional<AmdSmiDevice.Utilization> busy = ask(device::utilization);
-      busy.ifPresent(it -> readings.put(Reading.GPU_UTILIZATION_PCT, it.gpuPct()));
-      busy.ifPresent(it -> readings.put(Reading.MEM_UTILIZATION_PCT, it.memoryPct()));
-      Optional<AmdSmiDevice.Memory> memory = ask(device::memory);
-      memory.ifPresent(it -> readings.put(Reading.MEMORY_USED_BYTES, it.usedBytes()));
-      memory.ifPresent(it -> readings.put(Reading.MEMORY_TOTAL_BYTES, it.totalBytes()));
-      Optional<AmdSmiDevice.PowerCap> cap = ask(device::powerCap);
-      cap.ifPresent(it -> readings.put(Reading.POWER_LIMIT_MW, it.limitMw()));
-      cap.ifPresent(it -> readings.put(Reading.DEFAULT_POWER_LIMIT_MW, it.defaultMw()));
-      if (failure != null && readings.isEmpty()) {
-        throw failure;
-      }
-      return new GpuTelemetry(readings, Optional.empty());
+  private GpuTelemetry readTelemetry() throws DriverException {
+    TelemetryQuestions gpu = new TelemetryQuestions();
+    // Server GPUs tell the hottest spot, others the edge as well: that is the cooler one.
+    gpu.put(Reading.TEMPERATURE_C, () -> device.temperatureC(Sensor.EDGE));
+    if (!gpu.has(Reading.TEMPERATURE_C)) {
+      gpu.put(Reading.TEMPERATURE_C, () -> device.temperatureC(Sensor.HOTSPOT));
     }
-
-    /** Server GPUs tell the hottest spot, others the edge as well: that is the cooler one. */
-    private void temperature() throws DriverException {
-      put(Reading.TEMPERATURE_C, () -> device.temperatureC(Sensor.EDGE));
-      if (!readings.containsKey(Reading.TEMPERATURE_C)) {
-        put(Reading.TEMPERATURE_C, () -> device.temperatureC(Sensor.HOTSPOT));
-      }
-    }
-
-    private void put(Reading reading, Question<Long> question) throws DriverException {
-      ask(question).ifPresent(value -> readings.put(reading, value));
-    }
-
-    /** A GPU that cannot be reached is not asked any further. */
-    private <T> Optional<T> ask(Question<T> question) throws DriverException {
-      try {
-        return Optional.of(question.ask());
-      } catch (DriverException e) {
-        if (e.kind() == DriverException.Kind.GONE) {
-          throw e;
-        }
-        failure = failure == null ? e : failure;
-        return Optional.empty();
-      }
-    }
+    gpu.put(Reading.MEMORY_TEMPERATURE_C, () -> device.temperatureC(Sensor.MEMORY));
+    gpu.put(Reading.SM_CLOCK_MHZ, () -> device.clock(ClockKind.GPU).mhz());
+    gpu.put(Reading.MEM_CLOCK_MHZ, () -> device.clock(ClockKind.MEMORY).mhz());
+    Optional<AmdSmiDevice.Utilization> busy = gpu.ask(device::utilization);
+    busy.ifPresent(it -> gpu.put(Reading.GPU_UTILIZATION_PCT, it.gpuPct()));
+    busy.ifPresent(it -> gpu.put(Reading.MEM_UTILIZATION_PCT, it.memoryPct()));
+    Optional<AmdSmiDevice.Memory> memory = gpu.ask(device::memory);
+    memory.ifPresent(it -> gpu.put(Reading.MEMORY_USED_BYTES, it.usedBytes()));
+    memory.ifPresent(it -> gpu.put(Reading.MEMORY_TOTAL_BYTES, it.totalBytes()));
+    Optional<AmdSmiDevice.PowerCap> cap = gpu.ask(device::powerCap);
+    cap.ifPresent(it -> gpu.put(Reading.POWER_LIMIT_MW, it.limitMw()));
+    cap.ifPresent(it -> gpu.put(Reading.DEFAULT_POWER_LIMIT_MW, it.defaultMw()));
+    return gpu.answers(Optional.empty());
   }
 
   // ---- Settings ----

@@ -4,16 +4,14 @@ import dev.zeusd.core.device.GpuDriver;
 import dev.zeusd.core.device.GpuTelemetry;
 import dev.zeusd.core.device.GpuTelemetry.Reading;
 import dev.zeusd.core.device.ThrottleReason;
-import dev.zeusd.core.driver.Question;
+import dev.zeusd.core.driver.TelemetryQuestions;
 import dev.zeusd.ffm.driver.DriverException;
 import dev.zeusd.ffm.nvml.ClocksEventReason;
 import dev.zeusd.ffm.nvml.NvmlDevice;
 import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
 import dev.zeusd.ffm.nvml.NvmlSensors;
-import java.util.EnumMap;
 import java.util.EnumSet;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -25,10 +23,6 @@ final class NvmlTelemetry {
 
   private volatile Optional<GpuDriver> driver = Optional.empty();
   private int driverReadIn = -1;
-
-  // Of the question that is being asked.
-  private final Map<Reading, Long> readings = new EnumMap<>(Reading.class);
-  private DriverException failure;
 
   NvmlTelemetry(NvmlLibrary library, NvmlDevice device) {
     this.library = library;
@@ -42,35 +36,26 @@ final class NvmlTelemetry {
    * @throws DriverException if it cannot be reached, or fails and tells nothing at all
    */
   GpuTelemetry read() throws DriverException {
-    readings.clear();
-    failure = null;
-    put(Reading.TEMPERATURE_C, sensors::temperatureC);
-    put(Reading.MEMORY_TEMPERATURE_C, sensors::memoryTemperatureC);
-    put(Reading.SM_CLOCK_MHZ, sensors::smClockMhz);
-    put(Reading.MEM_CLOCK_MHZ, sensors::memClockMhz);
-    Optional<NvmlSensors.Utilization> utilization = ask(sensors::utilization);
-    utilization.ifPresent(
-        it -> {
-          readings.put(Reading.GPU_UTILIZATION_PCT, it.gpuPct());
-          readings.put(Reading.MEM_UTILIZATION_PCT, it.memoryPct());
-        });
-    ask(sensors::memory)
-        .ifPresent(
-            it -> {
-              readings.put(Reading.MEMORY_USED_BYTES, it.usedBytes());
-              readings.put(Reading.MEMORY_TOTAL_BYTES, it.totalBytes());
-            });
-    put(Reading.POWER_LIMIT_MW, device::powerLimitMw);
-    put(Reading.ENFORCED_POWER_LIMIT_MW, sensors::enforcedPowerLimitMw);
-    put(Reading.DEFAULT_POWER_LIMIT_MW, device::defaultPowerLimitMw);
+    TelemetryQuestions gpu = new TelemetryQuestions();
+    gpu.put(Reading.TEMPERATURE_C, sensors::temperatureC);
+    gpu.put(Reading.MEMORY_TEMPERATURE_C, sensors::memoryTemperatureC);
+    gpu.put(Reading.SM_CLOCK_MHZ, sensors::smClockMhz);
+    gpu.put(Reading.MEM_CLOCK_MHZ, sensors::memClockMhz);
+    Optional<NvmlSensors.Utilization> utilization = gpu.ask(sensors::utilization);
+    utilization.ifPresent(it -> gpu.put(Reading.GPU_UTILIZATION_PCT, it.gpuPct()));
+    utilization.ifPresent(it -> gpu.put(Reading.MEM_UTILIZATION_PCT, it.memoryPct()));
+    Optional<NvmlSensors.Memory> memory = gpu.ask(sensors::memory);
+    memory.ifPresent(it -> gpu.put(Reading.MEMORY_USED_BYTES, it.usedBytes()));
+    memory.ifPresent(it -> gpu.put(Reading.MEMORY_TOTAL_BYTES, it.totalBytes()));
+    gpu.put(Reading.POWER_LIMIT_MW, device::powerLimitMw);
+    gpu.put(Reading.ENFORCED_POWER_LIMIT_MW, sensors::enforcedPowerLimitMw);
+    gpu.put(Reading.DEFAULT_POWER_LIMIT_MW, device::defaultPowerLimitMw);
     Optional<Set<ThrottleReason>> reasons =
-        ask(sensors::clocksEventReasons).map(NvmlTelemetry::reasons);
-    put(Reading.PERFORMANCE_STATE, sensors::performanceState);
-    if (failure != null && readings.isEmpty() && reasons.isEmpty()) {
-      throw failure;
-    }
+        gpu.ask(sensors::clocksEventReasons).map(NvmlTelemetry::reasons);
+    gpu.put(Reading.PERFORMANCE_STATE, sensors::performanceState);
+    GpuTelemetry telemetry = gpu.answers(reasons);
     readDriverIfNew();
-    return new GpuTelemetry(readings, reasons);
+    return telemetry;
   }
 
   /** As of the last time that the GPU was asked; from any thread. */
@@ -92,23 +77,6 @@ final class NvmlTelemetry {
       return library.driverVersion();
     } catch (NvmlException e) {
       return "";
-    }
-  }
-
-  private void put(Reading reading, Question<Long> question) throws DriverException {
-    ask(question).ifPresent(value -> readings.put(reading, value));
-  }
-
-  /** A GPU that cannot be reached is not asked any further. */
-  private <T> Optional<T> ask(Question<T> question) throws DriverException {
-    try {
-      return Optional.of(question.ask());
-    } catch (DriverException e) {
-      if (e.kind() == DriverException.Kind.GONE) {
-        throw e;
-      }
-      failure = failure == null ? e : failure;
-      return Optional.empty();
     }
   }
 
