@@ -1,9 +1,9 @@
 package dev.zeusd.core.amdsmi;
 
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.driver.DriverGpus;
 import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.driver.IdleRelease;
-import dev.zeusd.core.driver.Opener;
 import dev.zeusd.ffm.amdsmi.AmdSmiException;
 import dev.zeusd.ffm.amdsmi.AmdSmiLibrary;
 import dev.zeusd.ffm.amdsmi.AmdSmiPlace;
@@ -15,7 +15,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /** All GPUs that AMD SMI reports. Thread-safe. */
-final class AmdSmiGpus implements Opener.Opened {
+final class AmdSmiGpus implements DriverGpus {
   private final AmdSmiLibrary library;
   private final GpuIds ids;
   private final IdleRelease idle;
@@ -44,17 +44,18 @@ final class AmdSmiGpus implements Opener.Opened {
     return new AmdSmiGpus(library, ids);
   }
 
-  /** By id; may be empty. */
-  List<Gpu> gpus() {
+  @Override
+  public List<Gpu> gpus() {
     return List.copyOf(gpus);
   }
 
-  boolean mayHaveMore() {
+  @Override
+  public boolean mayHaveMore() {
     return library.initialisations() != listedIn;
   }
 
-  /** Adds those that were not there before; the ids of the others do not change. */
-  synchronized void lookForMore() {
+  @Override
+  public synchronized void lookForMore() {
     int initialisation = library.initialisations();
     Set<AmdSmiPlace> known = gpus.stream().map(AmdSmiGpu::place).collect(Collectors.toSet());
     List<AmdSmiPlace> added =
@@ -68,12 +69,13 @@ final class AmdSmiGpus implements Opener.Opened {
     listedIn = initialisation;
   }
 
-  /** Version and file of the library, for people. */
-  String description() {
-    return library.description();
+  @Override
+  public String description() {
+    return "AMD SMI " + library.description();
   }
 
-  IdleRelease idle() {
+  @Override
+  public IdleRelease idle() {
     return idle;
   }
 

@@ -1,9 +1,9 @@
 package dev.zeusd.core.nvml;
 
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.driver.DriverGpus;
 import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.driver.IdleRelease;
-import dev.zeusd.core.driver.Opener;
 import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
 import java.nio.file.Path;
@@ -15,7 +15,7 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /** All GPUs that NVML reports. Thread-safe. */
-final class NvmlGpus implements Opener.Opened {
+final class NvmlGpus implements DriverGpus {
   private final NvmlLibrary library;
   private final String driverVersion;
 
@@ -68,13 +68,13 @@ final class NvmlGpus implements Opener.Opened {
     }
   }
 
-  /** By id; may be empty. */
-  List<Gpu> gpus() {
+  @Override
+  public List<Gpu> gpus() {
     return List.copyOf(gpus);
   }
 
-  /** Whether NVML was initialised since they were listed, such as after a reload of the driver. */
-  boolean mayHaveMore() {
+  @Override
+  public boolean mayHaveMore() {
     return library.initialisations() != listedIn;
   }
 
@@ -85,7 +85,8 @@ final class NvmlGpus implements Opener.Opened {
    *
    * @throws NvmlException if NVML does not even count them
    */
-  synchronized void lookForMore() throws NvmlException {
+  @Override
+  public synchronized void lookForMore() throws NvmlException {
     int initialisation = library.initialisations();
     if (library.deviceCount() <= gpus.size()) {
       listedIn = initialisation;
@@ -112,12 +113,13 @@ final class NvmlGpus implements Opener.Opened {
     }
   }
 
-  /** The NVIDIA driver's version, for people to read. */
-  String driverVersion() {
-    return driverVersion;
+  @Override
+  public String description() {
+    return "NVML, driver " + driverVersion;
   }
 
-  IdleRelease idle() {
+  @Override
+  public IdleRelease idle() {
     return idle;
   }
 
