@@ -10,6 +10,8 @@ import sys
 import tempfile
 import time
 
+from daemon import end
+
 SECONDS = 60
 
 
@@ -45,11 +47,7 @@ class Chromium:
         return self
 
     def __exit__(self, *unused) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        end(self.process)
         self.folder.cleanup()
 
     def call(self, method: str, **parameters):
