@@ -51,6 +51,9 @@ public final class Connection {
   /** Null before it had to be known; then empty for a TCP connection. */
   private volatile Optional<PeerProcess> peerProcess;
 
+  /** Null before it had to be known: for a user's name, the system may ask a server. */
+  private volatile String peerName;
+
   /** Whether the answer to its request is still allowed; asked when rules change. */
   private volatile BooleanSupplier isAllowed = ALWAYS;
 
@@ -154,6 +157,15 @@ public final class Connection {
    * names, or a TCP address.
    */
   public String peerName() {
+    String known = peerName;
+    if (known == null) {
+      known = findPeerName();
+      peerName = known;
+    }
+    return known;
+  }
+
+  private String findPeerName() {
     Optional<X509Certificate> certificate = certificate();
     if (certificate.isPresent()) {
       return new Peer.CertificateHolder(certificate.get().getSubjectX500Principal()).toString();

@@ -1,5 +1,8 @@
 package dev.zeusd.server.http;
 
+import static dev.zeusd.core.settings.SettingKey.GPU_CLOCKS;
+import static dev.zeusd.core.settings.SettingKey.MEM_CLOCKS;
+import static dev.zeusd.core.settings.SettingKey.PERSISTENCE_MODE;
 import static dev.zeusd.core.settings.SettingKey.POWER_LIMIT;
 import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
 
@@ -32,7 +35,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
 
 /** The group gpu-control. */
 public final class GpuControlService {
@@ -85,28 +87,46 @@ public final class GpuControlService {
     add(
         routes,
         "set_power_limit",
+        Set.of(POWER_LIMIT),
         Set.of("power_limit_mw"),
         query -> {
           long limitMw = query.u32("power_limit_mw");
           return List.of(Write.of(new SettingValue.PowerLimit(limitMw)));
         });
     Write limitReset = new Write(POWER_LIMIT, Optional.empty());
-    add(routes, "reset_power_limit", Set.of(), query -> List.of(limitReset));
+    add(routes, "reset_power_limit", Set.of(POWER_LIMIT), Set.of(), query -> List.of(limitReset));
     add(
         routes,
         "set_persistence_mode",
+        Set.of(PERSISTENCE_MODE),
         Set.of("enabled"),
         query -> {
           boolean enabled = query.bool("enabled");
           return List.of(Write.of(new SettingValue.PersistenceMode(enabled)));
         });
-    add(routes, "set_gpu_locked_clocks", Set.of(MIN_CLOCK_MHZ, MAX_CLOCK_MHZ), this::gpuClocks);
-    add(routes, "set_mem_locked_clocks", Set.of(MIN_CLOCK_MHZ, MAX_CLOCK_MHZ), this::memClocks);
+    Set<String> range = Set.of(MIN_CLOCK_MHZ, MAX_CLOCK_MHZ);
+    add(routes, "set_gpu_locked_clocks", Set.of(GPU_CLOCKS), range, this::gpuClocks);
+    add(routes, "set_mem_locked_clocks", Set.of(MEM_CLOCKS), range, this::memClocks);
     Write gpuReset = Write.of(new SettingValue.GpuClocks(Optional.empty()));
     Write memReset = Write.of(new SettingValue.MemClocks(Optional.empty()));
-    add(routes, "reset_gpu_locked_clocks", Set.of(), query -> List.of(gpuReset));
-    add(routes, "reset_mem_locked_clocks", Set.of(), query -> List.of(memReset));
-    add(routes, "reset_locked_clocks", Set.of(), query -> List.of(gpuReset, memReset));
+    add(
+        routes,
+        "reset_gpu_locked_clocks",
+        Set.of(GPU_CLOCKS),
+        Set.of(),
+        query -> List.of(gpuReset));
+    add(
+        routes,
+        "reset_mem_locked_clocks",
+        Set.of(MEM_CLOCKS),
+        Set.of(),
+        query -> List.of(memReset));
+    add(
+        routes,
+        "reset_locked_clocks",
+        Set.of(GPU_CLOCKS, MEM_CLOCKS),
+        Set.of(),
+        query -> List.of(gpuReset, memReset));
     routes.post(GPU_CONTROL, "/gpu/release", this::release);
   }
 
@@ -215,7 +235,13 @@ public final class GpuControlService {
     }
   }
 
-  private void add(Routes routes, String name, Set<String> parameters, Command command) {
+  /**
+   * Registers an endpoint that changes settings.
+   *
+   * @param keys all that {@code command} may write
+   */
+  private void add(
+      Routes routes, String name, Set<SettingKey> keys, Set<String> parameters, Command command) {
     Set<String> known = new HashSet<>(parameters);
     known.addAll(List.of(GPU_IDS, BLOCK));
     routes.post(
@@ -229,7 +255,6 @@ public final class GpuControlService {
           requester.audited().ifPresent(audited -> audited.about(ids));
           boolean block = query.bool(BLOCK);
           List<Write> writes = command.from(query);
-          Set<SettingKey> keys = writes.stream().map(Write::key).collect(Collectors.toSet());
           requireRight(requester, ids, writes);
           String user = requester.name();
           SettingAccess access = rights.of(request, requester, node.leases(), ids, keys);

@@ -177,7 +177,13 @@ public final class Query {
   }
 
   private static boolean isDecimal(String text) {
-    return !text.isEmpty() && text.chars().allMatch(c -> c >= '0' && c <= '9');
+    // Not as a stream: with each request for some of the devices, and with each write.
+    for (int i = 0; i < text.length(); i++) {
+      if (text.charAt(i) < '0' || text.charAt(i) > '9') {
+        return false;
+      }
+    }
+    return !text.isEmpty();
   }
 
   /** A refusal of the value of {@code name}. */
