@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
-import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 
@@ -61,18 +60,18 @@ final class ProcessFamilies {
   }
 
   private static void addMemory(Families families) throws IOException {
-    List<String> lines = Files.readAllLines(SELF.resolve("status"));
-    addKb(lines, "VmRSS:", "process_resident_memory_bytes", "Memory that is resident.", families);
-    addKb(lines, "VmSize:", "process_virtual_memory_bytes", "Addresses in use.", families);
+    String status = Files.readString(SELF.resolve("status"));
+    addKb(status, "VmRSS:", "process_resident_memory_bytes", "Memory that is resident.", families);
+    addKb(status, "VmSize:", "process_virtual_memory_bytes", "Addresses in use.", families);
   }
 
   private static void addKb(
-      List<String> lines, String key, String name, String help, Families families) {
-    for (String line : lines) {
-      if (line.startsWith(key)) {
-        String number = line.substring(key.length()).strip().split(" ")[0];
-        gauge(families, name, help, Long.parseLong(number) * BYTES_PER_KB);
-      }
+      String status, String key, String name, String help, Families families) {
+    int start = status.indexOf('\n' + key);
+    if (start >= 0) {
+      int end = status.indexOf(" kB", start);
+      String number = status.substring(start + 1 + key.length(), end).strip();
+      gauge(families, name, help, Long.parseLong(number) * BYTES_PER_KB);
     }
   }
 

@@ -90,6 +90,9 @@ final class Scraper {
 
   /** The text for one scrape. */
   byte[] scrape(Metrics.Question question) {
+    // What the daemon has to say of itself is put together while the devices are read.
+    List<Running<Cpu, CpuEnergy>> cpus = startCpus(question);
+    List<RunningGpu> gpus = startGpus(question);
     Families families = new Families();
     DaemonFamilies.addBuild(families);
     ProcessFamilies.add(families);
@@ -99,7 +102,8 @@ final class Scraper {
     if (mayChange || (hasLeases && question.groups().contains(ApiGroup.GPU_READ))) {
       DaemonFamilies.addLeases(node, question, families);
     }
-    addDevices(question, families);
+    addGpus(gpus, question, families);
+    addCpus(cpus, question, families);
     DaemonFamilies.addReadTimes(readTimes(question), families);
     MetricSnapshots snapshots = families.done();
     return CompletableFuture.supplyAsync(() -> write(snapshots, question.format()), text).join();
@@ -114,26 +118,6 @@ final class Scraper {
       node.cpus().forEach(cpu -> all.add(DaemonFamilies.ReadTimesOf.of("cpu", cpu)));
     }
     return all;
-  }
-
-  /** All are read side by side. */
-  private void addDevices(Metrics.Question question, Families families) {
-    List<Running<Cpu, CpuEnergy>> cpus = List.of();
-    if (question.groups().contains(ApiGroup.CPU_READ)) {
-      cpus = node.cpus().stream().filter(Scraper::isPackage).map(Scraper::startCpu).toList();
-    }
-    if (question.groups().contains(ApiGroup.GPU_READ)) {
-      List<GpuScrape> gpus = readGpus(question);
-      GpuFamilies.add(gpus, families);
-      if (question.dcgm()) {
-        DcgmFamilies.add(gpus, families);
-      }
-    }
-    List<CpuScrape> read = new ArrayList<>();
-    for (Running<Cpu, CpuEnergy> cpu : cpus) {
-      read.add(new CpuScrape(cpu.device.info(), cpu.await(question.deadlineNanos())));
-    }
-    CpuFamilies.add(read, families);
   }
 
   /** The platform's energy has that of the packages in it, and would be added to it. */
@@ -166,35 +150,69 @@ final class Scraper {
     }
   }
 
-  private static Running<Cpu, CpuEnergy> startCpu(DeviceWorker<Cpu> cpu) {
-    return Running.start(cpu, READ_CPU);
+  private List<Running<Cpu, CpuEnergy>> startCpus(Metrics.Question question) {
+    return question.groups().contains(ApiGroup.CPU_READ)
+        ? node.cpus().stream()
+            .filter(Scraper::isPackage)
+            .map(cpu -> Running.start(cpu, READ_CPU))
+            .toList()
+        : List.of();
   }
 
-  private List<GpuScrape> readGpus(Metrics.Question question) {
-    DeviceSet<Gpu, GpuPowerSample> set = node.gpuSet();
-    List<Optional<GpuPowerSample>> streamed = new ArrayList<>();
-    List<Running<Gpu, Readings>> running = new ArrayList<>();
-    for (DeviceWorker<Gpu> gpu : question.of(set.devices())) {
-      Optional<GpuPowerSample> sample = set.power().current(gpu.id());
-      streamed.add(sample);
-      running.add(Running.start(gpu, sample.isPresent() ? READ_GPU_BUT_POWER : READ_GPU));
+  private static void addCpus(
+      List<Running<Cpu, CpuEnergy>> running, Metrics.Question question, Families families) {
+    List<CpuScrape> cpus = new ArrayList<>();
+    for (Running<Cpu, CpuEnergy> cpu : running) {
+      cpus.add(new CpuScrape(cpu.device.info(), cpu.await(question.deadlineNanos())));
     }
+    CpuFamilies.add(cpus, families);
+  }
+
+  /**
+   * A GPU that is being read.
+   *
+   * @param streamed its power, if it is streamed and so need not be read
+   */
+  private record RunningGpu(Optional<GpuPowerSample> streamed, Running<Gpu, Readings> reading) {
+    static RunningGpu start(DeviceWorker<Gpu> gpu, Optional<GpuPowerSample> streamed) {
+      return new RunningGpu(
+          streamed, Running.start(gpu, streamed.isPresent() ? READ_GPU_BUT_POWER : READ_GPU));
+    }
+
+    Optional<Readings> await(long deadlineNanos) {
+      return reading
+          .await(deadlineNanos)
+          .map(read -> streamed.map(its -> read.withPowerMw(its.powerMw())).orElse(read));
+    }
+  }
+
+  private List<RunningGpu> startGpus(Metrics.Question question) {
+    if (!question.groups().contains(ApiGroup.GPU_READ)) {
+      return List.of();
+    }
+    DeviceSet<Gpu, GpuPowerSample> set = node.gpuSet();
+    return question.of(set.devices()).stream()
+        .map(gpu -> RunningGpu.start(gpu, set.power().current(gpu.id())))
+        .toList();
+  }
+
+  private void addGpus(List<RunningGpu> running, Metrics.Question question, Families families) {
     List<GpuScrape> gpus = new ArrayList<>();
     Map<GpuInfo, GpuLabels> known = labels;
     Map<GpuInfo, GpuLabels> used = new HashMap<>();
-    for (int i = 0; i < running.size(); i++) {
-      Gpu gpu = running.get(i).device;
-      Optional<GpuPowerSample> sample = streamed.get(i);
-      Optional<Readings> read = running.get(i).await(question.deadlineNanos());
-      Optional<Readings> whole =
-          read.map(it -> sample.map(its -> it.withPowerMw(its.powerMw())).orElse(it));
+    for (RunningGpu each : running) {
+      Optional<Readings> readings = each.await(question.deadlineNanos());
+      Gpu gpu = each.reading.device;
       GpuInfo info = gpu.info();
       GpuLabels its = known.containsKey(info) ? known.get(info) : GpuLabels.of(info);
       used.put(info, its);
-      gpus.add(new GpuScrape(info, its, gpu.driver(), whole));
+      gpus.add(new GpuScrape(info, its, gpu.driver(), readings));
     }
     labels = used;
-    return gpus;
+    GpuFamilies.add(gpus, families);
+    if (question.dcgm()) {
+      DcgmFamilies.add(gpus, families);
+    }
   }
 
   private static byte[] write(MetricSnapshots snapshots, TextFormat format) {
