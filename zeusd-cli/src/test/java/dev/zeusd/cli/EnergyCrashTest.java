@@ -90,7 +90,9 @@ class EnergyCrashTest {
       }
       assertEquals("integrated", integrated.getString("method"));
       assertEquals(integrated.getInt("gap_ms"), integrated.getInt("missing_ms"));
-      ask("POST", "/energy/end?window_id=" + id, 410);
+      assertEquals(
+          energy, ask("POST", "/energy/end?window_id=" + id, 200), "an answer may be lost");
+      ask("GET", "/energy/window?window_id=" + id, 410);
       assertTrue(daemon.isAlive());
     }
     // What has ended does not come back.

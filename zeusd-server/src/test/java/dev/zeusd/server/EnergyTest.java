@@ -105,8 +105,12 @@ class EnergyTest {
     assertTrue(energy.getJsonNumber("seconds").doubleValue() > 0);
     assertTrue(!energy.containsKey("errors"), soFar::body);
     nvml.gpu(0).energyMj(6_251);
-    assertEquals(4.251, end(id).getJsonNumber("total_j").doubleValue());
-    ask("POST", "/energy/end?window_id=" + id).assertError(410, "no such energy window");
+    JsonObject ended = end(id);
+    assertEquals(4.251, ended.getJsonNumber("total_j").doubleValue());
+    nvml.gpu(0).energyMj(7_000);
+    assertEquals(ended, end(id), "the same for who asks again");
+    ask("POST", "/energy/end?window_id=" + "0".repeat(32))
+        .assertError(410, "no such energy window");
     ask("GET", "/energy/window?window_id=" + id).assertError(410);
   }
 
@@ -222,6 +226,7 @@ class EnergyTest {
     ask("GET", "/energy/window?window_id=" + id, cpus).assertError(403, "gpu-read");
     ask("POST", "/energy/end?window_id=" + id, cpus).assertError(403, "gpu-read");
     JsonObject energy = end(id, gpus);
+    ask("POST", "/energy/end?window_id=" + id, cpus).assertError(403, "gpu-read");
     assertEquals("{}", energy.get("cpus").toString());
     assertTrue(!energy.getJsonObject("gpus").isEmpty());
     begin("", cpus);

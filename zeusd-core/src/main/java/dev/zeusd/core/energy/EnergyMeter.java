@@ -7,24 +7,16 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
-import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.nio.file.Path;
-import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashMap;
-import java.util.HexFormat;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
 
 /**
  * Measures the energy of devices in {@link EnergyWindow}s: by their counters and, where a GPU has
@@ -37,29 +29,22 @@ import java.util.stream.Collectors;
  * <p>Thread-safe.
  */
 public final class EnergyMeter implements AutoCloseable {
-  /** So many windows may be open. */
+  /** So many windows may be open; one owner may have as many as are free for others. */
   public static final int MAX_WINDOWS = 1024;
-
-  /** So many of them may be one owner's. */
-  public static final int MAX_WINDOWS_OF_OWNER = 256;
 
   private static final System.Logger LOG = System.getLogger(EnergyMeter.class.getName());
   private static final long PERIOD_NANOS = TimeUnit.SECONDS.toNanos(2);
-  private static final int ID_BYTES = 16;
 
   private final Supplier<DeviceSet<Gpu, GpuPowerSample>> gpus;
   private final Supplier<DeviceSet<Cpu, CpuPowerSample>> cpus;
   private final BootClock clock;
   private final MeteredGpu.Questions gpuQuestions;
   private final MeteredCpu.Questions cpuQuestions;
+  private final OpenWindows open;
   private final PowerFeed feed;
   private final SavedWindows saved;
   private final EnergyWatch watch;
-
-  // Guarded by this.
-  private final Map<String, EnergyWindow> windows = new LinkedHashMap<>();
-  private final Map<String, MeteredDevice> devices = new HashMap<>();
-  private boolean isClosed;
+  private volatile boolean isClosed;
   private volatile boolean isCrashSafe;
 
   /**
@@ -88,9 +73,12 @@ public final class EnergyMeter implements AutoCloseable {
     this.clock = clock;
     this.gpuQuestions = new MeteredGpu.Questions(clock);
     this.cpuQuestions = new MeteredCpu.Questions(clock);
+    this.open = new OpenWindows(clock::nanos);
     this.watch = new EnergyWatch(this::step, periodNanos);
     this.feed = new PowerFeed(gpus, clock, watch::wake);
-    this.saved = new SavedWindows(stateDir, Comeback::new);
+    this.saved =
+        new SavedWindows(
+            stateDir, () -> new LeftWindows(this::newDevice, this::newWindow, this::takeOver));
     saved.recover();
   }
 
@@ -99,51 +87,25 @@ public final class EnergyMeter implements AutoCloseable {
     return SavedWindows.areIn(stateDir);
   }
 
-  /** Puts together what the files have. */
-  private final class Comeback implements SavedWindows.Recovery {
-    private final Map<String, MeteredDevice> left = new HashMap<>();
-    private final List<EnergyWindow.Facts> facts = new ArrayList<>();
-    private final List<List<Span>> spans = new ArrayList<>();
-
-    private MeteredDevice device(String key, int id) {
-      return left.computeIfAbsent(key, unknown -> newDevice(key, id));
+  private void takeOver(Collection<MeteredDevice> devices, List<EnergyWindow> windows) {
+    if (!open.takeOver(devices, windows)) {
+      // The directory could not be used at first, and what was measured since is of no use.
+      LOG.log(System.Logger.Level.WARNING, "{0} energy windows are lost", windows.size());
+      return;
     }
+    isCrashSafe = true;
+    LOG.log(System.Logger.Level.INFO, "energy windows go on: {0}", windows.size());
+    watch.wake();
+  }
 
-    @Override
-    public void tally(String key, int id, int place, Tally.Kind kind, Tally.State state) {
-      device(key, id).goOn(kind, place, state);
-    }
+  private MeteredDevice newDevice(String key, int id) {
+    return MeteredGpu.isKey(key)
+        ? new MeteredGpu(key, id, () -> gpus.get().devices(), gpuQuestions)
+        : new MeteredCpu(id, () -> cpus.get().devices(), cpuQuestions);
+  }
 
-    @Override
-    public void window(EnergyWindow.Facts window) {
-      facts.add(window);
-      spans.add(new ArrayList<>());
-    }
-
-    @Override
-    public void span(String key, int id, int place, Optional<Tally.State> start) {
-      spans.getLast().add(new Span(device(key, id), place, start));
-    }
-
-    @Override
-    public void finish() {
-      synchronized (EnergyMeter.this) {
-        if (!windows.isEmpty()) {
-          // The directory could not be used at first, and what was measured since is of no use.
-          LOG.log(System.Logger.Level.WARNING, "{0} energy windows are lost", facts.size());
-          return;
-        }
-        devices.putAll(left);
-        for (int i = 0; i < facts.size(); i++) {
-          EnergyWindow.Facts own = facts.get(i);
-          windows.put(own.id(), new EnergyWindow(EnergyMeter.this, own, spans.get(i)));
-        }
-        forgetUnused();
-      }
-      isCrashSafe = true;
-      LOG.log(System.Logger.Level.INFO, "energy windows go on: {0}", facts.size());
-      watch.wake();
-    }
+  private EnergyWindow newWindow(EnergyWindow.Facts facts, List<Span> spans) {
+    return new EnergyWindow(this, facts, spans);
   }
 
   /**
@@ -155,13 +117,35 @@ public final class EnergyMeter implements AutoCloseable {
    * @throws IllegalStateException if this is closed
    */
   public EnergyWindow begin(WindowRequest request) {
-    EnergyWindow window = add(request);
+    List<MeteredDevice> wanted = wanted(request);
+    if (wanted.isEmpty()) {
+      throw new WindowException.NoDevices("there is no device whose energy could be measured");
+    }
+    if (isClosed) {
+      throw new IllegalStateException("the node is closed");
+    }
+    EnergyWindow window = open.add(request, wanted, this::newWindow);
     read(window.devices());
     window.begin();
     feed();
-    isCrashSafe = saved.save(this::describeDevices, this::describeWindows);
+    isCrashSafe = save();
     watch.start();
     return window;
+  }
+
+  private List<MeteredDevice> wanted(WindowRequest request) {
+    List<MeteredDevice> wanted = new ArrayList<>();
+    for (DeviceWorker<Gpu> gpu : gpus.get().devices()) {
+      if (request.gpuIds().contains(gpu.id())) {
+        wanted.add(newDevice(MeteredGpu.keyOf(gpu), gpu.id()));
+      }
+    }
+    for (DeviceWorker<Cpu> cpu : cpus.get().devices()) {
+      if (request.cpuIds().contains(cpu.id())) {
+        wanted.add(newDevice(MeteredCpu.keyOf(cpu.id()), cpu.id()));
+      }
+    }
+    return wanted;
   }
 
   /** Begins a window of all devices, for this process; a CPU that holds others is left out. */
@@ -175,94 +159,32 @@ public final class EnergyMeter implements AutoCloseable {
                 .toList()));
   }
 
-  private EnergyWindow add(WindowRequest request) {
-    List<DeviceWorker<Gpu>> wantedGpus =
-        gpus.get().devices().stream().filter(gpu -> request.gpuIds().contains(gpu.id())).toList();
-    List<DeviceWorker<Cpu>> wantedCpus =
-        cpus.get().devices().stream().filter(cpu -> request.cpuIds().contains(cpu.id())).toList();
-    if (wantedGpus.isEmpty() && wantedCpus.isEmpty()) {
-      throw new WindowException.NoDevices("there is no device whose energy could be measured");
-    }
-    synchronized (this) {
-      requireRoom(request.owner());
-      List<Span> spans = new ArrayList<>();
-      wantedGpus.forEach(
-          gpu -> spans.add(new Span(device(MeteredGpu.keyOf(gpu), gpu.id()), 0, Optional.empty())));
-      for (DeviceWorker<Cpu> cpu : wantedCpus) {
-        MeteredDevice device = device(MeteredCpu.keyOf(cpu.id()), cpu.id());
-        spans.add(new Span(device, 0, Optional.empty()));
-        spans.add(new Span(device, 1, Optional.empty()));
-      }
-      long now = now();
-      EnergyWindow.Facts facts =
-          new EnergyWindow.Facts(
-              newId(),
-              request.name(),
-              request.owner(),
-              TimestampClock.SYSTEM.nowMs(),
-              now,
-              now + request.ttl().toNanos());
-      EnergyWindow window = new EnergyWindow(this, facts, spans);
-      windows.put(window.id(), window);
-      return window;
-    }
-  }
-
-  private void requireRoom(String owner) {
-    if (isClosed) {
-      throw new IllegalStateException("the node is closed");
-    }
-    long own = windows.values().stream().filter(window -> window.owner().equals(owner)).count();
-    if (own >= MAX_WINDOWS_OF_OWNER) {
-      throw new WindowException.TooMany(
-          "%s has %d energy windows open, and no more are possible; end some of them"
-              .formatted(owner, own));
-    }
-    if (windows.size() >= MAX_WINDOWS) {
-      throw new WindowException.TooMany(
-          "%d energy windows are open, and no more are possible".formatted(windows.size()));
-    }
-  }
-
-  /** Here, since few processes ever have a window. */
-  private static final class Ids {
-    static final SecureRandom RANDOM = new SecureRandom();
-  }
-
-  private static String newId() {
-    byte[] bytes = new byte[ID_BYTES];
-    Ids.RANDOM.nextBytes(bytes);
-    return HexFormat.of().formatHex(bytes);
-  }
-
-  /** Holding the lock of this. */
-  private MeteredDevice device(String key, int id) {
-    return devices.computeIfAbsent(key, unknown -> newDevice(key, id));
-  }
-
-  private MeteredDevice newDevice(String key, int id) {
-    return MeteredGpu.isKey(key)
-        ? new MeteredGpu(key, id, () -> gpus.get().devices(), gpuQuestions)
-        : new MeteredCpu(id, () -> cpus.get().devices(), cpuQuestions);
-  }
-
   /**
-   * The window with this id.
+   * The open window with this id.
    *
    * @throws WindowException.Ended if there is none
    */
-  public synchronized EnergyWindow find(String id) {
-    EnergyWindow window = windows.get(id);
-    if (window == null || window.isExpired(now())) {
-      throw new WindowException.Ended("there is no such energy window, or it has ended");
-    }
-    return window;
+  public EnergyWindow find(String id) {
+    return open.find(id).orElseThrow(EnergyMeter::ended);
+  }
+
+  /**
+   * The window with this id, also one that has ended a short time ago: its {@link EnergyWindow#end}
+   * tells again what it has told.
+   *
+   * @throws WindowException.Ended if there is none
+   */
+  public EnergyWindow findToEnd(String id) {
+    return open.find(id).or(() -> open.findEnded(id)).orElseThrow(EnergyMeter::ended);
+  }
+
+  private static WindowException.Ended ended() {
+    return new WindowException.Ended("there is no such energy window, or it has ended");
   }
 
   /** Those that are open, the oldest first. */
-  public synchronized List<EnergyWindow> list() {
-    long now = now();
-    return windows.values().stream().filter(window -> !window.isExpired(now)).toList();
+  public List<EnergyWindow> list() {
+    return open.list();
   }
 
   /** Whether the windows of now outlive this process. */
@@ -271,8 +193,8 @@ public final class EnergyMeter implements AutoCloseable {
   }
 
   /** Whether a window is open that measures GPUs, so that their driver is asked now and then. */
-  public synchronized boolean measuresGpus() {
-    return devices.values().stream().anyMatch(MeteredGpu.class::isInstance);
+  public boolean measuresGpus() {
+    return open.measuresGpus();
   }
 
   long now() {
@@ -293,35 +215,41 @@ public final class EnergyMeter implements AutoCloseable {
     }
   }
 
-  void remove(EnergyWindow window) {
-    synchronized (this) {
-      if (!windows.remove(window.id(), window)) {
-        throw new WindowException.Ended("there is no such energy window, or it has ended");
-      }
-      forgetUnused();
+  /** Ends a window, and tells its energy; the same again for who asks twice. */
+  WindowEnergy end(EnergyWindow window) {
+    Optional<WindowEnergy> told = open.told(window);
+    if (told.isPresent()) {
+      return told.get();
     }
-    feed();
-    saved.save(this::describeDevices, this::describeWindows);
+    WindowEnergy energy = window.soFar();
+    return remove(window, Optional.of(energy))
+        ? energy
+        // Somebody else has ended it meanwhile.
+        : open.told(window).orElseThrow(EnergyMeter::ended);
   }
 
-  private void forgetUnused() {
-    Set<MeteredDevice> used =
-        windows.values().stream()
-            .flatMap(window -> window.devices().stream())
-            .collect(Collectors.toSet());
-    devices.values().retainAll(used);
+  /** Ends a window, unless it has ended. */
+  boolean remove(EnergyWindow window, Optional<WindowEnergy> told) {
+    boolean wasOpen = open.end(window, told);
+    if (wasOpen) {
+      feed();
+      save();
+    }
+    return wasOpen;
   }
 
   private void feed() {
     List<MeteredGpu> integrated = new ArrayList<>();
-    synchronized (this) {
-      for (MeteredDevice device : devices.values()) {
-        if (device instanceof MeteredGpu gpu && gpu.isIntegrated() && !isClosed) {
-          integrated.add(gpu);
-        }
+    for (MeteredDevice device : open.devices()) {
+      if (device instanceof MeteredGpu gpu && gpu.isIntegrated() && !isClosed) {
+        integrated.add(gpu);
       }
     }
     feed.feed(integrated);
+  }
+
+  private boolean save() {
+    return saved.save(open::describeDevices, open::describe);
   }
 
   /**
@@ -330,66 +258,36 @@ public final class EnergyMeter implements AutoCloseable {
    * @return whether there are windows left
    */
   boolean step() {
-    boolean isChanged = false;
-    List<EnergyWindow> open;
-    List<MeteredDevice> all;
-    synchronized (this) {
-      long now = now();
-      for (EnergyWindow window : List.copyOf(windows.values())) {
-        if (window.isExpired(now)) {
-          LOG.log(System.Logger.Level.INFO, "{0} was never ended, and is forgotten", window);
-          windows.remove(window.id());
-          isChanged = true;
-        }
-      }
-      forgetUnused();
-      open = List.copyOf(windows.values());
-      all = List.copyOf(devices.values());
-    }
-    all.stream().filter(MeteredDevice::needsReads).forEach(MeteredDevice::readUnlessBusy);
-    for (EnergyWindow window : open) {
+    boolean isChanged = open.expire();
+    List<EnergyWindow> left = open.list();
+    open.devices().stream()
+        .filter(MeteredDevice::needsReads)
+        .forEach(MeteredDevice::readUnlessBusy);
+    for (EnergyWindow window : left) {
       isChanged |= window.begin();
     }
     feed();
     if (isChanged) {
-      saved.save(this::describeDevices, this::describeWindows);
+      save();
     } else {
-      saved.saveTallies(this::describeDevices);
+      saved.saveTallies(open::describeDevices);
     }
-    return !open.isEmpty();
-  }
-
-  private void describeDevices(List<String> lines) {
-    List<MeteredDevice> all;
-    synchronized (this) {
-      all = List.copyOf(devices.values());
-    }
-    all.forEach(device -> device.describe(lines));
-  }
-
-  private void describeWindows(List<String> lines) {
-    List<EnergyWindow> all;
-    synchronized (this) {
-      all = List.copyOf(windows.values());
-    }
-    all.forEach(window -> window.describe(lines));
+    return !left.isEmpty();
   }
 
   /** Saves what was measured; the windows go on in the next process. Idempotent. */
   @Override
   public void close() {
-    boolean isOpen;
     synchronized (this) {
       if (isClosed) {
         return;
       }
       isClosed = true;
-      isOpen = !windows.isEmpty();
     }
     watch.close();
     feed.close();
-    if (isOpen) {
-      saved.save(this::describeDevices, this::describeWindows);
+    if (!open.list().isEmpty()) {
+      save();
     }
   }
 }

@@ -120,24 +120,19 @@ public final class EnergyWindow implements AutoCloseable {
   }
 
   /**
-   * The same, and ends it.
+   * The same, and ends it. Within ten minutes after that, this returns the same once more, so that
+   * whoever has not got the answer may ask again.
    *
-   * @throws WindowException.Ended if it has been ended
+   * @throws WindowException.Ended if its time was over, it was closed, or it ended before that
    */
   public WindowEnergy end() {
-    WindowEnergy energy = soFar();
-    meter.remove(this);
-    return energy;
+    return meter.end(this);
   }
 
   /** Ends it, whatever it has measured. Idempotent. */
   @Override
   public void close() {
-    try {
-      meter.remove(this);
-    } catch (WindowException.Ended e) {
-      // So be it.
-    }
+    meter.remove(this, Optional.empty());
   }
 
   /** Looks where its devices stand, of those that have answered since it began. */

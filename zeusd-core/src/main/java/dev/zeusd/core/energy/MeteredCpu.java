@@ -99,6 +99,11 @@ final class MeteredCpu extends MeteredDevice {
   }
 
   @Override
+  List<Span> newSpans() {
+    return List.of(new Span(this, 0, Optional.empty()), new Span(this, 1, Optional.empty()));
+  }
+
+  @Override
   void goOn(Tally.Kind kind, int place, Tally.State left) {
     Part part = new Part(new Tally(Tally.Kind.CPU_COUNTER, left));
     if (place == 0) {

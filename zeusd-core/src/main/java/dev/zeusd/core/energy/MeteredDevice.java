@@ -27,6 +27,9 @@ abstract sealed class MeteredDevice permits MeteredGpu, MeteredCpu {
   /** The energies that it has, of which the first one is never missing. */
   abstract List<Tally> tallies();
 
+  /** What a window that begins wants to know of it, which has not begun so far. */
+  abstract List<Span> newSpans();
+
   /** Takes over what an earlier process has left of one of {@link #tallies}. */
   abstract void goOn(Tally.Kind kind, int place, Tally.State left);
 

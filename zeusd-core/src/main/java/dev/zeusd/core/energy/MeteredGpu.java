@@ -78,6 +78,11 @@ final class MeteredGpu extends MeteredDevice {
   }
 
   @Override
+  List<Span> newSpans() {
+    return List.of(new Span(this, 0, Optional.empty()));
+  }
+
+  @Override
   void goOn(Tally.Kind kind, int place, Tally.State left) {
     tally = Optional.of(new Tally(kind, left));
   }

@@ -146,7 +146,26 @@ class EnergyMeterTest {
         energy.cpus().get(0));
     assertEquals(90_000_000, energy.cpus().get(1).cpuEnergyUj());
     assertEquals(1.5 + 2.5 + 3 + 0.5, energy.totalJoules(), 1e-9);
-    assertThrows(WindowException.Ended.class, window::end);
+    assertThrows(WindowException.Ended.class, window::soFar);
+  }
+
+  @Test
+  void whoHasNotGotTheAnswerMayAskAgain() {
+    EnergyMeter meter = meter(Optional.empty());
+    EnergyWindow window = meter.begin(request(Duration.ofHours(1)));
+    models.get(0).energyMj += 7;
+    WindowEnergy first = end(window);
+    models.get(0).energyMj += 1000;
+    pass(Duration.ofMinutes(9));
+    assertEquals(first, meter.findToEnd(window.id()).end());
+    assertThrows(WindowException.Ended.class, () -> meter.find(window.id()));
+    assertEquals(List.of(), meter.list());
+    pass(Duration.ofMinutes(2));
+    assertThrows(WindowException.Ended.class, () -> meter.findToEnd(window.id()));
+    EnergyWindow closed = meter.begin(request(Duration.ofHours(1)));
+    closed.close();
+    assertThrows(WindowException.Ended.class, () -> meter.findToEnd(closed.id()));
+    assertThrows(WindowException.Ended.class, closed::end);
   }
 
   @Test
@@ -300,14 +319,36 @@ class EnergyMeterTest {
   @Test
   void nobodyTakesAllTheRoom() {
     EnergyMeter meter = meter(Optional.empty());
-    WindowRequest small = new WindowRequest("", "alice", Duration.ofDays(1), Set.of(), Set.of(0));
-    for (int i = 0; i < EnergyMeter.MAX_WINDOWS_OF_OWNER; i++) {
-      meter.begin(small);
+    for (int owner = 0; owner < 4; owner++) {
+      // Of what is left, each gets a half.
+      assertEquals(512 >> owner, beginAsManyAsPossible(meter, "user " + owner));
     }
-    assertThrows(WindowException.TooMany.class, () -> meter.begin(small));
-    meter.begin(new WindowRequest("", "bob", Duration.ofDays(1), Set.of(), Set.of(0)));
-    meter.list().getFirst().close();
-    meter.begin(small);
+    // Which leaves enough for people with some jobs.
+    for (int owner = 10; owner < 30; owner++) {
+      meter.begin(small("user " + owner));
+    }
+    String refusal =
+        assertThrows(WindowException.TooMany.class, () -> meter.begin(small("user 0")))
+            .getMessage();
+    assertTrue(refusal.startsWith("user 0 has 512 energy windows open"), refusal);
+    for (int i = 0; i < 500; i++) {
+      meter.list().getFirst().close();
+    }
+    meter.begin(small("user 0"));
+  }
+
+  private static WindowRequest small(String owner) {
+    return new WindowRequest("", owner, Duration.ofDays(1), Set.of(), Set.of(0));
+  }
+
+  private static int beginAsManyAsPossible(EnergyMeter meter, String owner) {
+    for (int count = 0; true; count++) {
+      try {
+        meter.begin(small(owner));
+      } catch (WindowException.TooMany e) {
+        return count;
+      }
+    }
   }
 
   @Test

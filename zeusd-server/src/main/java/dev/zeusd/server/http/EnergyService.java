@@ -17,6 +17,7 @@ import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Function;
 
 /**
  * Energy windows, of the groups gpu-read and cpu-read: each window has what its beginner may read.
@@ -47,14 +48,14 @@ public final class EnergyService {
         groups,
         "/energy/end",
         (request, response, requester, own) -> {
-          EnergyWindow window = wanted(request, requester, own);
+          EnergyWindow window = wanted(request, requester, own, node.energy()::findToEnd);
           Routes.sendJson(request, response, EnergyJson.energy(window.end()));
         });
     routes.get(
         groups,
         "/energy/window",
         (request, response, requester, own) -> {
-          EnergyWindow window = wanted(request, requester, own);
+          EnergyWindow window = wanted(request, requester, own, node.energy()::find);
           Routes.sendJson(request, response, EnergyJson.energy(window.soFar()));
         });
     routes.get(groups, "/energy/windows", this::list);
@@ -110,9 +111,13 @@ public final class EnergyService {
   }
 
   /** The one that is named, if all of its devices may be read. */
-  private EnergyWindow wanted(ServerRequest request, Requester requester, Set<ApiGroup> own) {
+  private EnergyWindow wanted(
+      ServerRequest request,
+      Requester requester,
+      Set<ApiGroup> own,
+      Function<String, EnergyWindow> find) {
     String id = Query.of(request, Set.of(WINDOW_ID)).required(WINDOW_ID);
-    EnergyWindow window = node.energy().find(id);
+    EnergyWindow window = find.apply(id);
     if (!window.gpuIds().isEmpty()) {
       if (!own.contains(GPU_READ)) {
         refuse(GPU_READ, requester);
