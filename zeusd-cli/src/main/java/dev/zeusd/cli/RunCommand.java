@@ -95,7 +95,7 @@ final class RunCommand implements Callable<Integer> {
     try (ZeusdClient client = ZeusdClient.open(daemon.one());
         JsonFile file = JsonFile.open(Optional.ofNullable(json))) {
       try {
-        EnergyMeter meter = new EnergyMeter(client, gpuIds);
+        CommandEnergy meter = new CommandEnergy(client, gpuIds);
         setForAWhile(client, meter.gpuIds());
         meter.begin(Path.of(command.getFirst()).getFileName().toString(), !gpuIds.isEmpty());
         return run(signals, meter, file);
@@ -109,7 +109,7 @@ final class RunCommand implements Callable<Integer> {
     }
   }
 
-  private int run(ForwardedSignals signals, EnergyMeter meter, JsonFile file)
+  private int run(ForwardedSignals signals, CommandEnergy meter, JsonFile file)
       throws InterruptedException {
     if (signals.received().isPresent()) {
       return SIGNALLED + signals.received().getAsInt();

@@ -14,7 +14,7 @@ import java.util.Optional;
  * @param status with which it ended
  * @param measured what it took
  */
-record RunReport(List<String> command, int status, EnergyMeter.Measured measured) {
+record RunReport(List<String> command, int status, CommandEnergy.Measured measured) {
   private static final int MOST_SHOWN = 60;
 
   /** For people. */

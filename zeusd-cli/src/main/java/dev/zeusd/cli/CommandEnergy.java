@@ -13,7 +13,7 @@ import java.util.concurrent.TimeUnit;
  * The energy of a command, by an energy window of the daemon. While the command runs, it asks now
  * and then what is known so far, should the daemon be gone at the end.
  */
-final class EnergyMeter {
+final class CommandEnergy {
   /** Should nobody end it, because this process was killed. */
   private static final Duration TTL = Duration.ofDays(7);
 
@@ -35,7 +35,7 @@ final class EnergyMeter {
   private boolean ended;
 
   /** Of these GPUs, or all if none are named, and of all CPUs. */
-  EnergyMeter(ZeusdClient client, List<Integer> gpuIds) {
+  CommandEnergy(ZeusdClient client, List<Integer> gpuIds) {
     this.client = client;
     this.discovery = client.discover();
     this.gpuIds =
