@@ -85,6 +85,13 @@ def before_call(context, case, kwargs):
     low, high = number(query, "min_clock_mhz"), number(query, "max_clock_mhz")
     if low is not None and high is not None and 0 <= high < low < 2**32:
         query["min_clock_mhz"], query["max_clock_mhz"] = high, low
+    if case.path.endswith("/power_history") and case.meta and case.meta.generation.mode.is_positive:
+        begin, end = number(query, "from_ms"), number(query, "to_ms")
+        if begin is not None and end is not None and end < begin:
+            query["from_ms"], query["to_ms"] = end, begin
+        if number(query, "step_ms") is not None:
+            # A minute in steps of 1 ms is more than an answer has room for.
+            query["step_ms"] = max(1000, number(query, "step_ms"))
     lease = (case.headers or {}).get("Zeusd-Lease")
     is_valid = lease is None or re.fullmatch("[0-9a-f]{32}:[0-9]{1,18}", str(lease))
     if case.meta and case.meta.generation.mode.is_positive and not is_valid:
@@ -296,7 +303,7 @@ def main(image: str, options: list) -> None:
         port = free_port()
         serve = ["--mode", "tcp", "--tcp-bind-address", f"127.0.0.1:{port}", "--signing-key-path", str(key)]
         # CPU power takes a period to answer.
-        with Daemon(image, *serve, "--cpu-power-poll-hz", "500", "--state-dir", folder + "/state"):
+        with Daemon(image, *serve, "--cpu-power-poll-hz", "500", "--history", "1m", "--state-dir", folder + "/state"):
             url = f"http://127.0.0.1:{port}"
             wait_until("zeusd listens", answers(url + "/time"))
             client = Client(port, token.stdout.strip())

@@ -6,6 +6,7 @@ module dev.zeusd.core {
   exports dev.zeusd.core.command;
   exports dev.zeusd.core.device;
   exports dev.zeusd.core.energy;
+  exports dev.zeusd.core.history;
   exports dev.zeusd.core.sampling;
   exports dev.zeusd.core.settings;
   exports dev.zeusd.core.worker;

@@ -7,7 +7,9 @@ import dev.zeusd.core.command.GpuCommands;
 import dev.zeusd.server.ApiGroup;
 import java.nio.file.Path;
 import java.util.Set;
+import picocli.CommandLine;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 
 /** Options of {@code zeusd serve}: which devices, and how they are read. */
 final class DeviceOptions {
@@ -30,6 +32,16 @@ final class DeviceOptions {
           "How often CPU power is read while somebody streams it, 1 to 1000"
               + " [default: ${DEFAULT-VALUE}]")
   private int cpuPowerPollHz;
+
+  @Option(
+      names = "--history",
+      paramLabel = "<DURATION>",
+      defaultValue = "never",
+      converter = DurationOrNever.OfHistory.class,
+      description =
+          "Keep the power of all devices for so long, such as 1h, at most 14d; they are then read"
+              + " all the time [default: ${DEFAULT-VALUE}]")
+  private DurationOrNever history;
 
   @Option(
       names = "--gpu-backend",
@@ -100,6 +112,26 @@ final class DeviceOptions {
   }
 
   /**
+   * Refuses options that have no effect together.
+   *
+   * @throws ParameterException naming them
+   */
+  void requireSense(CommandLine command, Set<ApiGroup> groups) {
+    if (history.duration().isEmpty()) {
+      return;
+    }
+    if (!groups.contains(ApiGroup.GPU_READ) && !groups.contains(ApiGroup.CPU_READ)) {
+      throw new ParameterException(
+          command, "--history has no effect without gpu-read or cpu-read in --enable");
+    }
+    if (gpuIdleRelease.duration().isPresent() && groups.contains(ApiGroup.GPU_READ)) {
+      throw new ParameterException(
+          command,
+          "--gpu-idle-release has no effect with --history, which reads GPUs all the time");
+    }
+  }
+
+  /**
    * What these groups need.
    *
    * @param configured commands of the configuration file, which a file of their own outdoes
@@ -114,6 +146,12 @@ final class DeviceOptions {
             .duration()
             .map(NodeConfig.defaults()::withGpuIdleRelease)
             .orElse(NodeConfig.defaults());
+    if (groups.contains(ApiGroup.GPU_READ) && history.duration().isPresent()) {
+      config = config.withGpuPowerHistory(history.duration().get());
+    }
+    if (cpus && history.duration().isPresent()) {
+      config = config.withCpuPowerHistory(history.duration().get());
+    }
     return (raplDir == null ? config : config.withRaplDir(raplDir))
         .withGpuCommands(
             groups.contains(ApiGroup.GPU_CONTROL) ? commands(configured) : GpuCommands.none())

@@ -1,5 +1,6 @@
 package dev.zeusd.cli;
 
+import dev.zeusd.core.NodeConfig;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.time.Duration;
@@ -11,8 +12,8 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * How long a token is good for, or an idle driver is kept: one or more numbers with units, as in
- * "1h 30m" or "1.5d".
+ * How long a token is good for, an idle driver or a history is kept: one or more numbers with
+ * units, as in "1h 30m" or "1.5d".
  *
  * @param duration at least a second; empty for never
  */
@@ -25,6 +26,19 @@ record DurationOrNever(Optional<Duration> duration) {
 
   private static BigDecimal nanos(Duration duration) {
     return BigDecimal.valueOf(duration.getSeconds()).movePointRight(9);
+  }
+
+  /** Of a time for which power can be kept. */
+  static final class OfHistory implements ITypeConverter<DurationOrNever> {
+    @Override
+    public DurationOrNever convert(String text) {
+      DurationOrNever length = new Converter().convert(text);
+      if (length.duration.filter(each -> each.compareTo(NodeConfig.MAX_HISTORY) > 0).isPresent()) {
+        throw Converter.refused(
+            text, "is more than " + NodeConfig.MAX_HISTORY.toDays() + "d, which is the most");
+      }
+      return length;
+    }
   }
 
   static final class Converter implements ITypeConverter<DurationOrNever> {
@@ -43,7 +57,7 @@ record DurationOrNever(Optional<Duration> duration) {
         throw notADuration(text);
       }
       if (sum.compareTo(SHORTEST_NANOS) < 0) {
-        throw refused(text, "is less than a second, which is too short; use never for no end");
+        throw refused(text, "is less than a second, which is too short");
       }
       if (sum.compareTo(LONGEST_NANOS) > 0) {
         throw refused(text, "is more than a thousand years; use never");

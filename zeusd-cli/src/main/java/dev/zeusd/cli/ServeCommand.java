@@ -209,6 +209,7 @@ final class ServeCommand implements Callable<Integer> {
     }
     Optional<TlsCredentials> tls = tlsCredentials();
     Set<ApiGroup> groups = EnumSet.copyOf(enable);
+    devices.requireSense(spec.commandLine(), groups);
     NodeConfig nodeConfig =
         devices
             .nodeConfig(groups, file.map(ConfigFile::commands).orElse(GpuCommands.none()))

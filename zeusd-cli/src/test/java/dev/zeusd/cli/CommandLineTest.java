@@ -53,6 +53,7 @@ class CommandLineTest {
     "--num-workers, logical CPUs",
     "--gpu-power-poll-hz, 1 to 1000 [default: 20]",
     "--cpu-power-poll-hz, 1 to 1000 [default: 10]",
+    "--history, at most 14d|read all the time|[default: never]",
     "--enable, 'gpu-control:|gpu-read:|cpu-read:|[default: gpu-control,gpu-read,cpu-read]'",
     "--signing-key-path, no authentication",
     "--gpu-backend, 'auto, nvml, amdsmi, simulated [default: auto]'",

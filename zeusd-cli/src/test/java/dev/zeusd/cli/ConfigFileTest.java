@@ -58,6 +58,7 @@ class ConfigFileTest {
         stream-format = "snapshot"
         gpu-backend = "nvml"
         gpu-idle-release = "10m"
+        history = "1h"
         rapl-dir = "/r"
         state-dir = "/s"
         simulate = true

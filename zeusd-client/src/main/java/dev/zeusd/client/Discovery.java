@@ -1,6 +1,7 @@
 package dev.zeusd.client;
 
 import jakarta.json.JsonObject;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
@@ -11,6 +12,7 @@ import java.util.Optional;
  * @param cpus its CPUs, by their ids
  * @param enabledApiGroups what it does: {@code gpu-read}, {@code gpu-control}, {@code cpu-read}
  * @param authRequired whether requests need a token
+ * @param powerHistory for how long it keeps power; empty if it does not
  * @param problems why a kind of device is missing
  */
 public record Discovery(
@@ -18,6 +20,7 @@ public record Discovery(
     List<Cpu> cpus,
     List<String> enabledApiGroups,
     boolean authRequired,
+    Optional<Duration> powerHistory,
     List<String> problems) {
   /** Keeps copies. */
   public Discovery {
@@ -32,6 +35,7 @@ public record Discovery(
    *
    * @param id its index
    * @param name the model, or {@code unknown}
+   * @param vendor {@code nvidia}, {@code amd}, {@code intel} or {@code simulated}
    * @param uuid as the driver has it
    * @param pciAddress as {@code lspci -D} prints it
    * @param cumulativeEnergyAvailable whether it counts its energy
@@ -40,6 +44,7 @@ public record Discovery(
   public record Gpu(
       int id,
       String name,
+      Optional<String> vendor,
       Optional<String> uuid,
       Optional<String> pciAddress,
       Optional<Boolean> cumulativeEnergyAvailable,
@@ -63,6 +68,9 @@ public record Discovery(
                 Json.objects(json, "cpus").stream().map(Discovery::cpu).toList(),
                 Json.strings(json, "enabled_api_groups"),
                 json.getBoolean("auth_required", false),
+                Json.optionalLong(json, "power_history_s").stream()
+                    .mapToObj(Duration::ofSeconds)
+                    .findFirst(),
                 Json.strings(json, "problems")));
   }
 
@@ -70,6 +78,7 @@ public record Discovery(
     return new Gpu(
         json.getInt("id"),
         json.getString("name", "unknown"),
+        Json.optionalString(json, "vendor"),
         Json.optionalString(json, "uuid"),
         Json.optionalString(json, "pci_address"),
         Json.optionalBoolean(json, "cumulative_energy_available"),

@@ -70,7 +70,16 @@ public final class ZeusdClient implements AutoCloseable {
 
   /** The power of GPUs now, in mW. */
   public GpuPowers gpuPower(int... gpuIds) {
-    Http.Text answer = http.get(gpus("/gpu/get_power", gpuIds));
+    return gpuPower(gpus("/gpu/get_power", gpuIds));
+  }
+
+  /** The same of the GPUs alone, or of the modules that carry them, whichever others read. */
+  public GpuPowers gpuPowerOf(PowerScope scope, int... gpuIds) {
+    return gpuPower(gpus("/gpu/get_power", gpuIds).with("scope", scope.wireName()));
+  }
+
+  private GpuPowers gpuPower(Target target) {
+    Http.Text answer = http.get(target);
     JsonObject power = answer.json().getJsonObject("power_mw");
     PerDevice<Long> powerMw =
         Json.perDevice(
@@ -130,6 +139,20 @@ public final class ZeusdClient implements AutoCloseable {
   public PerDevice<CpuEnergy> cpuEnergy(int... cpuIds) {
     Target target = cpus("/cpu/get_cumulative_energy", cpuIds).with("cpu", true).with("dram", true);
     return Json.perDevice(http.get(target), "CPU", CpuEnergy::of);
+  }
+
+  /**
+   * The power of GPUs in the past.
+   *
+   * @throws ZeusdException with the status 404 if the daemon keeps none ({@code --history})
+   */
+  public PowerHistory<List<PowerStep>> gpuPowerHistory(HistoryRange range, int... gpuIds) {
+    return PowerHistory.ofGpus(http.get(range.of(gpus("/gpu/power_history", gpuIds))).json());
+  }
+
+  /** The same of CPUs and their memory. */
+  public PowerHistory<PowerHistory.OfCpu> cpuPowerHistory(HistoryRange range, int... cpuIds) {
+    return PowerHistory.ofCpus(http.get(range.of(cpus("/cpu/power_history", cpuIds))).json());
   }
 
   /** Power of GPUs as it is measured; connects at once. */
@@ -209,18 +232,33 @@ public final class ZeusdClient implements AutoCloseable {
     return EnergyReport.of(http.get(energy("/energy/window", windowId)).json());
   }
 
-  /** Ends a window; it is forgotten then. */
+  /**
+   * Ends a window. Should the answer be lost, this may be called again: for ten minutes, the daemon
+   * tells the same once more.
+   */
   public EnergyReport endEnergyWindow(String windowId) {
-    return EnergyReport.of(http.postOnce(energy("/energy/end", windowId), 0).json());
+    return EnergyReport.of(http.post(energy("/energy/end", windowId), Map.of()).json());
   }
 
   private static Target energy(String path, String windowId) {
     return Target.of(path).with("window_id", windowId);
   }
 
+  /** This client's windows that are open; all of them for an admin. */
+  public List<EnergyWindowInfo> energyWindows() {
+    JsonObject json = http.get(Target.of("/energy/windows")).json();
+    return Json.understood(
+        () -> Json.objects(json, "windows").stream().map(EnergyWindowInfo::of).toList());
+  }
+
   /** What Prometheus is told, in its text format. */
   public String metrics() {
     return http.get(Target.of("/metrics")).text();
+  }
+
+  /** The same, with the metrics of GPUs also by the names of NVIDIA's DCGM exporter. */
+  public String metricsWithDcgmNames() {
+    return http.get(Target.of("/metrics").with("names", "dcgm")).text();
   }
 
   /** The API as an OpenAPI document. */

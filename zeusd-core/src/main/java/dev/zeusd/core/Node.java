@@ -5,6 +5,7 @@ import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.energy.EnergyMeter;
+import dev.zeusd.core.history.PowerHistory;
 import dev.zeusd.core.nvml.NvmlBackend;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
@@ -64,6 +65,9 @@ public final class Node implements AutoCloseable {
   /** The same. */
   private volatile Optional<EnergyMeter> energy = Optional.empty();
 
+  private final Optional<PowerHistory> gpuPowerHistory;
+  private final Optional<PowerHistory> cpuPowerHistory;
+
   private final List<LeaseObserver> leaseObservers = new CopyOnWriteArrayList<>();
 
   /** Guarded by this. */
@@ -91,6 +95,20 @@ public final class Node implements AutoCloseable {
       cpuBackends.forEach(Backend::close);
       throw e;
     }
+    // Spelled out here and in close: what is a lambda loads the class, for nothing in most
+    // processes.
+    gpuPowerHistory =
+        config.gpuPowerHistory().isEmpty()
+            ? Optional.empty()
+            : Optional.of(
+                PowerHistory.ofGpus(
+                    this::gpuSet, config.gpuPowerHistory().get(), config.gpuPowerPollHz()));
+    cpuPowerHistory =
+        config.cpuPowerHistory().isEmpty()
+            ? Optional.empty()
+            : Optional.of(
+                PowerHistory.ofCpus(
+                    this::cpuSet, config.cpuPowerHistory().get(), config.cpuPowerPollHz()));
   }
 
   private static List<DeviceWorker<Gpu>> startGpus(List<Gpu> gpus, Carriers carriers) {
@@ -252,6 +270,8 @@ public final class Node implements AutoCloseable {
     STREAMED,
     /** A lease holds settings, or they have to be put back: the driver might forget them. */
     LEASED,
+    /** A power history is kept of them, so that it would be opened again at once. */
+    RECORDED,
     /** An energy window measures GPUs, so that it would be opened again at once. */
     MEASURED,
     /** A call seems to hang, so that it cannot be let go of. */
@@ -264,6 +284,9 @@ public final class Node implements AutoCloseable {
    * persistence mode is off, the driver forgets the power limits that were set.
    */
   public Release releaseGpus() {
+    if (gpuPowerHistory.isPresent()) {
+      return Release.RECORDED;
+    }
     if (measuresGpus()) {
       return Release.MEASURED;
     }
@@ -334,6 +357,21 @@ public final class Node implements AutoCloseable {
     }
   }
 
+  /** What the power of GPUs was, if the configuration has it kept. */
+  public Optional<PowerHistory> gpuPowerHistory() {
+    return gpuPowerHistory;
+  }
+
+  /** What the power of CPUs was, if the configuration has it kept. */
+  public Optional<PowerHistory> cpuPowerHistory() {
+    return cpuPowerHistory;
+  }
+
+  /** For how long power is kept, if it is. */
+  public Optional<Duration> powerHistoryLength() {
+    return config.gpuPowerHistory().or(config::cpuPowerHistory);
+  }
+
   private void requireOpen() {
     if (closed) {
       throw new IllegalStateException("the node is closed");
@@ -390,6 +428,12 @@ public final class Node implements AutoCloseable {
     }
     leases.ifPresent(Leases::close);
     energy.ifPresent(EnergyMeter::close);
+    if (gpuPowerHistory.isPresent()) {
+      gpuPowerHistory.get().close();
+    }
+    if (cpuPowerHistory.isPresent()) {
+      cpuPowerHistory.get().close();
+    }
     List<DeviceWorker<?>> workers = new ArrayList<>(gpus.endSampling());
     workers.addAll(cpus.endSampling());
     DeviceWorker.closeAll(workers);

@@ -28,6 +28,9 @@ import java.util.function.Consumer;
  *     them; in force from the first call of {@link Node#leases} on
  * @param gpuCommands which operations on GPUs commands do in the driver's place
  * @param hwmonDir directory that may hold the kernel's sensors {@code hwmonN}; need not exist
+ * @param gpuPowerHistory for how long the power of GPUs is kept, if it is; they are then read at
+ *     their rate all the time. See {@link Node#gpuPowerHistory}
+ * @param cpuPowerHistory the same of CPUs
  * @param carriers how many threads of the system carry virtual threads in this JVM, where it is
  *     told another number than that of processors; calls of devices never pin the last one
  */
@@ -42,9 +45,17 @@ public record NodeConfig(
     Baseline baseline,
     GpuCommands gpuCommands,
     Path hwmonDir,
+    Optional<Duration> gpuPowerHistory,
+    Optional<Duration> cpuPowerHistory,
     int carriers) {
   /** The highest rate at which power is read, in Hz. */
   public static final int MAX_POLL_HZ = 1000;
+
+  /** The shortest time for which power can be kept. */
+  public static final Duration MIN_HISTORY = Duration.ofSeconds(1);
+
+  /** The longest. */
+  public static final Duration MAX_HISTORY = Duration.ofDays(14);
 
   private static final Duration MIN_IDLE = Duration.ofSeconds(1);
 
@@ -74,8 +85,17 @@ public record NodeConfig(
     if (carriers < 1) {
       throw new IllegalArgumentException(carriers + " carriers of virtual threads are too few");
     }
+    gpuPowerHistory.ifPresent(length -> checkHistory("gpuPowerHistory", length));
+    cpuPowerHistory.ifPresent(length -> checkHistory("cpuPowerHistory", length));
     checkPollHz("gpuPowerPollHz", gpuPowerPollHz);
     checkPollHz("cpuPowerPollHz", cpuPowerPollHz);
+  }
+
+  private static void checkHistory(String name, Duration length) {
+    if (length.compareTo(MIN_HISTORY) < 0 || length.compareTo(MAX_HISTORY) > 0) {
+      throw new IllegalArgumentException(
+          name + " is " + length + ", must be " + MIN_HISTORY + " to " + MAX_HISTORY);
+    }
   }
 
   private static void checkPollHz(String name, int pollHz) {
@@ -101,6 +121,8 @@ public record NodeConfig(
         Baseline.none(),
         GpuCommands.none(),
         Path.of("/sys/class/hwmon"),
+        Optional.empty(),
+        Optional.empty(),
         Runtime.getRuntime().availableProcessors());
   }
 
@@ -121,6 +143,8 @@ public record NodeConfig(
     Baseline baseline = NodeConfig.this.baseline;
     GpuCommands gpuCommands = NodeConfig.this.gpuCommands;
     Path hwmonDir = NodeConfig.this.hwmonDir;
+    Optional<Duration> gpuPowerHistory = NodeConfig.this.gpuPowerHistory;
+    Optional<Duration> cpuPowerHistory = NodeConfig.this.cpuPowerHistory;
     int carriers = NodeConfig.this.carriers;
   }
 
@@ -138,6 +162,8 @@ public record NodeConfig(
         copy.baseline,
         copy.gpuCommands,
         copy.hwmonDir,
+        copy.gpuPowerHistory,
+        copy.cpuPowerHistory,
         copy.carriers);
   }
 
@@ -184,6 +210,16 @@ public record NodeConfig(
   /** The same with {@code dir} as the directory that may hold the kernel's sensors. */
   public NodeConfig withHwmonDir(Path dir) {
     return with(copy -> copy.hwmonDir = dir);
+  }
+
+  /** The same, keeping the power of GPUs for so long, a second to 14 days. */
+  public NodeConfig withGpuPowerHistory(Duration length) {
+    return with(copy -> copy.gpuPowerHistory = Optional.of(length));
+  }
+
+  /** The same, keeping the power of CPUs. */
+  public NodeConfig withCpuPowerHistory(Duration length) {
+    return with(copy -> copy.cpuPowerHistory = Optional.of(length));
   }
 
   /** The same with so many carriers of virtual threads. */

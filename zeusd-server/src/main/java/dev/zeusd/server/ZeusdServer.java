@@ -16,6 +16,7 @@ import dev.zeusd.server.http.DiscoveryService;
 import dev.zeusd.server.http.EnergyService;
 import dev.zeusd.server.http.GpuControlService;
 import dev.zeusd.server.http.GpuReadService;
+import dev.zeusd.server.http.HistoryService;
 import dev.zeusd.server.http.LeaseService;
 import dev.zeusd.server.http.LivePage;
 import dev.zeusd.server.http.MetricsService;
@@ -104,6 +105,7 @@ public final class ZeusdServer implements AutoCloseable {
     }
     new CpuReadService(node).addTo(routes);
     new EnergyService(node).addTo(routes);
+    new HistoryService(node).addTo(routes);
     new LivePage().addTo(routes);
     // What an earlier daemon was measuring goes on, whether anybody asks or not.
     node.resumeEnergyWindows();

@@ -168,6 +168,12 @@ final class TestServer implements AutoCloseable {
                 .withGpuBackend(GpuBackend.NVML)
                 .withCpuBackend(CpuBackend.RAPL)
                 .withRaplDir(raplDir));
+    return startAll(transport, node, tokens);
+  }
+
+  /** All that {@code node} has, which it closes. */
+  static TestServer startAll(Transport transport, Node node, Optional<Tokens> tokens)
+      throws IOException {
     return start(transport, node, true, EnumSet.allOf(ApiGroup.class), StreamFormat.SAMPLE, tokens);
   }
 

@@ -66,7 +66,8 @@ public final class DiscoveryService {
             gpus,
             cpus,
             problems,
-            WireJson.discovery(gpus, cpus, groups, access.needsToken(), problems));
+            WireJson.discovery(
+                gpus, cpus, groups, access.needsToken(), node.powerHistoryLength(), problems));
   }
 
   /** Why a whole kind of device is missing, the daemon's configuration included. */

@@ -149,6 +149,12 @@ public final class GpuControlService {
               "leases hold settings of GPUs, which the driver might forget; GET /leases shows them",
               Status.CONFLICT_409,
               true);
+      case RECORDED ->
+          throw new HttpException(
+              "the power history of GPUs is kept (--history), which would open the driver again at"
+                  + " once",
+              Status.CONFLICT_409,
+              true);
       case MEASURED ->
           throw new HttpException(
               "an energy window measures GPUs, which would open the driver again at once; end it"

@@ -138,6 +138,18 @@ public final class Query {
     return Long.parseLong(value);
   }
 
+  /** A time, or a span of it, in ms; up to the year 33,000. */
+  long millis(String name) {
+    String value = required(name);
+    if (!isDecimal(value)) {
+      throw malformed(name, "is not a whole number");
+    }
+    if (value.length() > 15) {
+      throw malformed(name, "is out of range (0 to 999999999999999)");
+    }
+    return Long.parseLong(value);
+  }
+
   /** A number of seconds within a range. */
   Duration seconds(String name, long min, long max) {
     long seconds = u32(name);

@@ -18,6 +18,7 @@ import jakarta.json.JsonObjectBuilder;
 import jakarta.json.JsonValue;
 import jakarta.json.spi.JsonProvider;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.EnumSet;
@@ -77,6 +78,7 @@ public final class WireJson {
       List<CpuInfo> cpus,
       Set<ApiGroup> groups,
       boolean authRequired,
+      Optional<Duration> historyLength,
       List<String> problems) {
     JsonArrayBuilder gpuIds = json().createArrayBuilder();
     JsonArrayBuilder gpuObjects = json().createArrayBuilder();
@@ -111,6 +113,7 @@ public final class WireJson {
             .add("cpus", cpuObjects)
             .add("enabled_api_groups", groupNames)
             .add("auth_required", authRequired);
+    historyLength.ifPresent(kept -> json.add("power_history_s", kept.toSeconds()));
     if (!problems.isEmpty()) {
       json.add("problems", json().createArrayBuilder(problems));
     }

@@ -51,6 +51,21 @@ final class DaemonFamilies {
         samples -> samples.add(Labels.EMPTY, openStreams));
   }
 
+  /** What the power that is kept takes, where it is. */
+  static void addPowerHistory(Node node, Families families) {
+    families.gauge(
+        "zeusd_power_history_bytes",
+        "Memory for the power that is kept.",
+        samples -> {
+          if (node.gpuPowerHistory().isPresent()) {
+            samples.add(Labels.of("kind", "gpu"), node.gpuPowerHistory().get().bytes());
+          }
+          if (node.cpuPowerHistory().isPresent()) {
+            samples.add(Labels.of("kind", "cpu"), node.cpuPowerHistory().get().bytes());
+          }
+        });
+  }
+
   /** How long the reads of a device have taken. */
   record ReadTimesOf(String kind, int id, ReadTimes.Totals totals) {
     static ReadTimesOf of(String kind, DeviceWorker<?> device) {

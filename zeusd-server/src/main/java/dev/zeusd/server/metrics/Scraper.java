@@ -97,6 +97,7 @@ final class Scraper {
     DaemonFamilies.addBuild(families);
     ProcessFamilies.add(families);
     DaemonFamilies.addRequests(requests, openStreams.getAsInt(), families);
+    DaemonFamilies.addPowerHistory(node, families);
     boolean mayChange = question.groups().contains(ApiGroup.GPU_CONTROL);
     // Who watches GPUs needs no right to change them to be told that something is not as it was.
     if (mayChange || (hasLeases && question.groups().contains(ApiGroup.GPU_READ))) {

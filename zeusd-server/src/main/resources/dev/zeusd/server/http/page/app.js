@@ -6,6 +6,7 @@ const LONGEST_S = 120;
 const SILENCE_MS = 5000;
 const ASK_MS = 2000;
 const POINTS = 4096;
+const PAST_STEP_MS = 250;
 
 const $ = id => document.getElementById(id);
 const sleep = ms => new Promise(done => setTimeout(done, ms));
@@ -361,8 +362,42 @@ async function begin() {
   build(discovery, groups);
   const kinds = ['gpu', 'cpu'].filter(kind => groups.includes(`${kind}-read`) && discovery[`${kind}s`].length);
   say(kinds.length ? 'live' : 'waiting', kinds.length ? 'Live' : 'Nothing here that this token may read');
+  if (discovery.power_history_s) await fillPast(kinds, discovery.power_history_s);
+  if (run !== current) return;
   kinds.forEach(kind => stream(kind, run));
   if (kinds.length) poll(kinds, groups.includes('gpu-control'), run);
+}
+
+/** What the daemon has kept, as far as it is newer than what is drawn already. */
+async function fillPast(kinds, keptS) {
+  const fromMs = Math.floor(Date.now() + clockOffsetMs - 1e3 * Math.min(LONGEST_S, keptS));
+  const sums = new Map();
+  for (const kind of kinds) {
+    try {
+      const past = await ask(`${kind}/power_history?from_ms=${fromMs}&step_ms=${PAST_STEP_MS}`);
+      for (const [id, steps] of Object.entries(past.power_mw)) {
+        const device = devices.get(`${kind} ${id}`);
+        if (device) addPast(device, past.from_ms, steps, sums);
+      }
+    } catch (e) {
+      // The plots begin with what the streams bring.
+    }
+  }
+  for (const [seconds, mw] of sums) total.track.add(seconds, mw / 1e3);
+}
+
+/** The steps of one device; the last one is not over. */
+function addPast(device, fromMs, steps, sums) {
+  const means = (steps.cpu_mw ?? steps).mean;
+  let mw = 0;
+  let dramMw = 0;
+  for (let i = 0; i < means.length - 1; i++) {
+    const seconds = (fromMs + (i + 0.5) * PAST_STEP_MS) / 1e3;
+    mw = means[i] ?? mw;
+    dramMw = steps.dram_mw?.mean[i] ?? dramMw;
+    if (means[i] != null) device.track.add(seconds, mw / 1e3);
+    sums.set(seconds, (sums.get(seconds) ?? 0) + mw + dramMw);
+  }
 }
 
 function clear() {

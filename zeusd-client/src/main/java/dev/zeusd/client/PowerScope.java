@@ -1,0 +1,15 @@
+package dev.zeusd.client;
+
+import java.util.Locale;
+
+/** What a power is of, where a GPU and its CPU are one module (GH200, GB200). */
+public enum PowerScope {
+  /** The GPU alone. */
+  GPU,
+  /** The module that carries it, with its CPU and memory. */
+  MODULE;
+
+  String wireName() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+}

@@ -1,0 +1,2 @@
+/** Power of the recent past, kept in memory. */
+package dev.zeusd.core.history;
