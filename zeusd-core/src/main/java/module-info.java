@@ -9,5 +9,6 @@ module dev.zeusd.core {
   exports dev.zeusd.core.history;
   exports dev.zeusd.core.sampling;
   exports dev.zeusd.core.settings;
+  exports dev.zeusd.core.simulated;
   exports dev.zeusd.core.worker;
 }

@@ -9,7 +9,9 @@ command -v cc >/dev/null || {
 }
 mkdir -p "$1"
 cc -std=c11 -O2 -Wall -Wextra -Werror -fPIC -shared -Wl,-soname,libnvidia-ml.so.1 \
-  -I ../headers -o "$1/libnvidia-ml.so.1" src/test/c/fake_nvml.c -lm -lpthread
+  -I ../headers -o "$1/libnvidia-ml.so.1" src/test/c/fake_nvml.c -lm
+# zeusd-testkit compiles others of them, and its jar holds these.
+cp src/test/c/fake_nvml.c ../headers/nvml.h "$1"
 for edition in 24 25 26; do
   mkdir -p "$1/amdsmi-$edition"
   cc -std=c11 -O2 -Wall -Wextra -Werror -fPIC -shared -DEDITION=$edition -Wl,-soname,libamd_smi.so.$edition \

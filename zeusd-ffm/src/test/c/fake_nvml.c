@@ -2,11 +2,12 @@
  * A fake libnvidia-ml.so.1: the calls of headers/nvml.h on GPUs that a test makes up.
  *
  *   cc -std=c11 -O2 -Wall -Wextra -Werror -fPIC -shared -Wl,-soname,libnvidia-ml.so.1 \
- *      -I headers -o libnvidia-ml.so.1 fake_nvml.c -lm -lpthread
+ *      -I headers -o libnvidia-ml.so.1 fake_nvml.c -lm
  *   -DWITHOUT_<function> leaves one out, as an old driver does (see the #ifndefs).
  *   -DNUMBER=<n> makes it the library of another version of the driver (1).
  *
- * Environment, read when the library is loaded:
+ * The control file is libnvidia-ml.so.1.state beside the library, if there is one when that is loaded.
+ * Else the environment says, at the same moment:
  *   FAKE_NVML_STATE  the control file, mapped shared; made if missing, filled in if it has no magic.
  *                    Unset: private memory with the default settings.
  *   FAKE_NVML_GPUS   number of GPUs in default settings, 0 to 16 (4).
@@ -97,6 +98,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -106,7 +108,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -301,21 +302,46 @@ static void write_defaults(void) {
 
 /* Maps the control file; NULL, with a line on stderr, if that fails. Never shrinks the file. */
 static void *map_file(const char *path) {
-    struct stat st;
+    off_t size;
     void *map = MAP_FAILED;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd >= 0 && fstat(fd, &st) == 0
-        && (st.st_size >= (off_t)sizeof *ctl || ftruncate(fd, sizeof *ctl) == 0))
+    /* Not fstat, which would need a young glibc where this was built with one. */
+    if (fd >= 0 && (size = lseek(fd, 0, SEEK_END)) >= 0
+        && (size >= (off_t)sizeof *ctl || ftruncate(fd, sizeof *ctl) == 0))
         map = mmap(NULL, sizeof *ctl, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
-        fprintf(stderr, "fake NVML: FAKE_NVML_STATE=%s: %s\n", path, strerror(errno));
+        fprintf(stderr, "fake NVML: control file %s: %s\n", path, strerror(errno));
     if (fd >= 0)
         close(fd);
     return map == MAP_FAILED ? NULL : map;
 }
 
+/* The control file beside this library, if there is one. Where that is, the kernel says: dladdr needs
+   a libdl, or a young glibc. */
+static const char *file_beside(void) {
+    static char path[PATH_MAX + sizeof ".state"];
+    char line[PATH_MAX + 128], file[PATH_MAX];
+    unsigned long from, to, self = (unsigned long)&file_beside;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (!maps)
+        return NULL;
+    file[0] = 0;
+    while (fgets(line, sizeof line, maps))
+        if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %4095[^\n]", &from, &to, file) == 3
+            && from <= self && self < to)
+            break;
+        else
+            file[0] = 0;
+    fclose(maps);
+    if (!file[0])
+        return NULL;
+    snprintf(path, sizeof path, "%s.state", file);
+    return access(path, F_OK) == 0 ? path : NULL;
+}
+
 __attribute__((constructor)) static void attach(void) {
-    const char *path = getenv("FAKE_NVML_STATE");
+    const char *beside = file_beside();
+    const char *path = beside ? beside : getenv("FAKE_NVML_STATE");
     uint32_t init_error = 0;
     loaded_ns = now_ns();
     if (path && *path) {

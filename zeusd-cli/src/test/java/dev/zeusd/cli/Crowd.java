@@ -1,6 +1,6 @@
 package dev.zeusd.cli;
 
-import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.io.IOException;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;

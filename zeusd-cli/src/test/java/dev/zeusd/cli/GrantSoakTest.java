@@ -4,13 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
-import dev.zeusd.ffm.fake.FakeNvml;
-import dev.zeusd.ffm.fake.FakeNvml.Call;
-import dev.zeusd.ffm.fake.FakeNvml.CallRecord;
 import dev.zeusd.server.fuzz.HostileClient;
 import dev.zeusd.server.fuzz.HostileRequests;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
+import dev.zeusd.testkit.nvml.FakeNvml.CallRecord;
 import java.io.IOException;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;

@@ -8,10 +8,10 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.zeusd.core.rapl.RaplTree;
-import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.io.File;
 import java.io.IOException;
 import java.net.InetAddress;

@@ -5,10 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.zeusd.ffm.fake.FakeNvml;
-import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.fuzz.HostileClient;
 import dev.zeusd.server.raw.RawConnection;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;

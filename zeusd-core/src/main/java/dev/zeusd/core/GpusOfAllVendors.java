@@ -55,7 +55,7 @@ final class GpusOfAllVendors implements Backend<Gpu> {
   }
 
   private synchronized void openAmd() {
-    if (!closed && amd.isEmpty() && AmdSmiFile.isThere()) {
+    if (!closed && amd.isEmpty() && AmdSmiFile.isThere(config.driverDir())) {
       AmdSmiBackend opened = AmdSmiBackend.open(config, ids);
       opened.keepOpenWhile(() -> isKept.getAsBoolean());
       amd = Optional.of(opened);

@@ -58,6 +58,7 @@ public final class Node implements AutoCloseable {
   private final Devices<Cpu, CpuPowerSample> cpus;
 
   private final NodeConfig config;
+  private final NanoClock clock;
 
   /** Made when it is asked for, under the lock of this. */
   private volatile Optional<Leases> leases = Optional.empty();
@@ -73,22 +74,30 @@ public final class Node implements AutoCloseable {
   /** Guarded by this. */
   private boolean closed;
 
-  private Node(NodeConfig config, List<Backend<Gpu>> gpuBackends, List<Backend<Cpu>> cpuBackends) {
+  private Node(
+      NodeConfig config,
+      List<Backend<Gpu>> gpuBackends,
+      List<Backend<Cpu>> cpuBackends,
+      NanoClock clock) {
     this.config = config;
+    this.clock = clock;
     Carriers carriers = new Carriers(config.carriers());
     try {
       gpus =
           new Devices<>(
               "GPU",
               gpuBackends,
-              found -> startGpus(found, carriers),
-              workers -> PowerSampler.ofGpus(workers, config.gpuPowerPollHz()));
+              found -> startGpus(found, carriers, clock),
+              workers -> PowerSampler.ofGpus(workers, config.gpuPowerPollHz(), clock));
       cpus =
           new Devices<>(
               "CPU",
               cpuBackends,
-              found -> found.stream().map(cpu -> GuardedCpu.startWorker(cpu, carriers)).toList(),
-              workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz()));
+              found ->
+                  found.stream()
+                      .map(cpu -> GuardedCpu.startWorker(cpu, carriers, clock))
+                      .toList(),
+              workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz(), clock));
       gpuBackends.forEach(each -> each.keepOpenWhile(() -> hasSettings() || measuresGpus()));
     } catch (RuntimeException | Error e) {
       gpuBackends.forEach(Backend::close);
@@ -111,8 +120,10 @@ public final class Node implements AutoCloseable {
                     this::cpuSet, config.cpuPowerHistory().get(), config.cpuPowerPollHz()));
   }
 
-  private static List<DeviceWorker<Gpu>> startGpus(List<Gpu> gpus, Carriers carriers) {
-    List<DeviceWorker<Gpu>> workers = gpus.stream().map(gpu -> startWorker(gpu, carriers)).toList();
+  private static List<DeviceWorker<Gpu>> startGpus(
+      List<Gpu> gpus, Carriers carriers, NanoClock clock) {
+    List<DeviceWorker<Gpu>> workers =
+        gpus.stream().map(gpu -> startWorker(gpu, carriers, clock)).toList();
     identify(workers);
     return workers;
   }
@@ -147,9 +158,9 @@ public final class Node implements AutoCloseable {
         });
   }
 
-  private static DeviceWorker<Gpu> startWorker(Gpu gpu, Carriers carriers) {
+  private static DeviceWorker<Gpu> startWorker(Gpu gpu, Carriers carriers, NanoClock clock) {
     int id = gpu.info().id();
-    return new DeviceWorker<>(id, "GPU " + id, gpu, carriers, NanoClock.SYSTEM);
+    return new DeviceWorker<>(id, "GPU " + id, gpu, carriers, clock);
   }
 
   /**
@@ -174,7 +185,10 @@ public final class Node implements AutoCloseable {
 
   private static Node open(NodeConfig config, Optional<Runnable> afterDriverUpgrade) {
     return new Node(
-        config, List.of(gpuBackend(config, afterDriverUpgrade)), List.of(cpuBackend(config)));
+        config,
+        List.of(gpuBackend(config, afterDriverUpgrade)),
+        List.of(cpuBackend(config)),
+        NanoClock.SYSTEM);
   }
 
   /**
@@ -186,11 +200,23 @@ public final class Node implements AutoCloseable {
    */
   public static Node of(
       NodeConfig config, List<Backend<Gpu>> gpuBackends, List<Backend<Cpu>> cpuBackends) {
+    return of(config, gpuBackends, cpuBackends, NanoClock.SYSTEM);
+  }
+
+  /**
+   * The same by another clock, for tests: devices are read, leases end and readings are dated by
+   * it.
+   */
+  public static Node of(
+      NodeConfig config,
+      List<Backend<Gpu>> gpuBackends,
+      List<Backend<Cpu>> cpuBackends,
+      NanoClock clock) {
     List<Backend<Gpu>> gpus = new ArrayList<>(gpuBackends);
     List<Backend<Cpu>> cpus = new ArrayList<>(cpuBackends);
     gpus.add(gpuBackend(config, Optional.empty()));
     cpus.add(cpuBackend(config));
-    return new Node(config, gpus, cpus);
+    return new Node(config, gpus, cpus, clock);
   }
 
   private static Backend<Gpu> gpuBackend(NodeConfig config, Optional<Runnable> afterUpgrade) {
@@ -325,6 +351,7 @@ public final class Node implements AutoCloseable {
                       this::gpus,
                       config.stateDir(),
                       config.baseline(),
+                      clock,
                       LeaseObserver.ofAll(leaseObservers)));
         }
       }
@@ -343,7 +370,8 @@ public final class Node implements AutoCloseable {
       synchronized (this) {
         if (energy.isEmpty()) {
           requireOpen();
-          energy = Optional.of(new EnergyMeter(this::gpuSet, this::cpuSet, config.stateDir()));
+          energy =
+              Optional.of(new EnergyMeter(this::gpuSet, this::cpuSet, config.stateDir(), clock));
         }
       }
     }

@@ -31,6 +31,8 @@ import java.util.function.Consumer;
  * @param gpuPowerHistory for how long the power of GPUs is kept, if it is; they are then read at
  *     their rate all the time. See {@link Node#gpuPowerHistory}
  * @param cpuPowerHistory the same of CPUs
+ * @param driverDir directory that holds the GPU drivers' libraries; without it, they are looked for
+ *     where the dynamic linker and the vendors have them
  * @param carriers how many threads of the system carry virtual threads in this JVM, where it is
  *     told another number than that of processors; calls of devices never pin the last one
  */
@@ -47,6 +49,7 @@ public record NodeConfig(
     Path hwmonDir,
     Optional<Duration> gpuPowerHistory,
     Optional<Duration> cpuPowerHistory,
+    Optional<Path> driverDir,
     int carriers) {
   /** The highest rate at which power is read, in Hz. */
   public static final int MAX_POLL_HZ = 1000;
@@ -82,6 +85,7 @@ public record NodeConfig(
     Objects.requireNonNull(baseline);
     Objects.requireNonNull(gpuCommands);
     Objects.requireNonNull(hwmonDir);
+    Objects.requireNonNull(driverDir);
     if (carriers < 1) {
       throw new IllegalArgumentException(carriers + " carriers of virtual threads are too few");
     }
@@ -123,6 +127,7 @@ public record NodeConfig(
         Path.of("/sys/class/hwmon"),
         Optional.empty(),
         Optional.empty(),
+        Optional.empty(),
         Runtime.getRuntime().availableProcessors());
   }
 
@@ -145,6 +150,7 @@ public record NodeConfig(
     Path hwmonDir = NodeConfig.this.hwmonDir;
     Optional<Duration> gpuPowerHistory = NodeConfig.this.gpuPowerHistory;
     Optional<Duration> cpuPowerHistory = NodeConfig.this.cpuPowerHistory;
+    Optional<Path> driverDir = NodeConfig.this.driverDir;
     int carriers = NodeConfig.this.carriers;
   }
 
@@ -164,6 +170,7 @@ public record NodeConfig(
         copy.hwmonDir,
         copy.gpuPowerHistory,
         copy.cpuPowerHistory,
+        copy.driverDir,
         copy.carriers);
   }
 
@@ -220,6 +227,11 @@ public record NodeConfig(
   /** The same, keeping the power of CPUs. */
   public NodeConfig withCpuPowerHistory(Duration length) {
     return with(copy -> copy.cpuPowerHistory = Optional.of(length));
+  }
+
+  /** The same with {@code dir} as the only directory that holds GPU drivers' libraries. */
+  public NodeConfig withDriverDir(Path dir) {
+    return with(copy -> copy.driverDir = Optional.of(dir));
   }
 
   /** The same with so many carriers of virtual threads. */

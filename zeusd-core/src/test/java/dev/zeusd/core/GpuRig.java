@@ -6,7 +6,7 @@ import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.nvml.NvmlBackend;
 import dev.zeusd.core.simulated.SimulatedGpu;
 import dev.zeusd.ffm.fake.FakeAmdSmi;
-import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;

@@ -1,6 +1,6 @@
 package dev.zeusd.core;
 
-import static dev.zeusd.ffm.fake.FakeNvml.Call.*;
+import static dev.zeusd.testkit.nvml.FakeNvml.Call.*;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -19,10 +19,10 @@ import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.ffm.fake.ChildJvm;
-import dev.zeusd.ffm.fake.FakeGpu;
-import dev.zeusd.ffm.fake.FakeNvml;
-import dev.zeusd.ffm.fake.FakeNvml.Call;
-import dev.zeusd.ffm.fake.FakeNvml.Oddity;
+import dev.zeusd.testkit.nvml.FakeGpu;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
+import dev.zeusd.testkit.nvml.FakeNvml.Oddity;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;

@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
-import dev.zeusd.ffm.fake.FakeNvml;
-import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.audit.AuditLog;
 import dev.zeusd.server.audit.AuditTarget;
 import dev.zeusd.server.auth.Grant;
@@ -16,6 +14,8 @@ import dev.zeusd.server.auth.Who;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import jakarta.json.Json;
 import jakarta.json.JsonObject;
 import java.io.IOException;

@@ -4,12 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.zeusd.ffm.fake.FakeNvml;
-import dev.zeusd.ffm.fake.FakeNvml.Call;
-import dev.zeusd.ffm.fake.FakeNvml.CallRecord;
-import dev.zeusd.ffm.fake.FakeNvml.Clocks;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
+import dev.zeusd.testkit.nvml.FakeNvml.CallRecord;
+import dev.zeusd.testkit.nvml.FakeNvml.Clocks;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;

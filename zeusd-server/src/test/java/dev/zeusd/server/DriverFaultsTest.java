@@ -1,17 +1,17 @@
 package dev.zeusd.server;
 
-import static dev.zeusd.ffm.fake.FakeNvml.Call.*;
+import static dev.zeusd.testkit.nvml.FakeNvml.Call.*;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.TestLog;
 import dev.zeusd.core.sampling.PowerSampler;
-import dev.zeusd.ffm.fake.FakeNvml;
-import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.device.GpuSelector;
 import dev.zeusd.core.settings.SettingKey;
-import dev.zeusd.ffm.fake.FakeNvml;
-import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.auth.Grant;
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
@@ -15,6 +13,8 @@ import dev.zeusd.server.auth.Who;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.EnumSet;

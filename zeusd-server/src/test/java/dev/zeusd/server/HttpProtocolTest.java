@@ -7,10 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.TestLog;
-import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.EnumMap;

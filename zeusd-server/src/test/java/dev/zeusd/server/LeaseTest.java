@@ -4,13 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.zeusd.ffm.fake.FakeNvml;
-import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.auth.Claims;
 import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.net.UnixDomainSocketAddress;

@@ -3,12 +3,12 @@ package dev.zeusd.server;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.zeusd.ffm.fake.FakeNvml;
-import dev.zeusd.ffm.fake.FakeNvml.Call;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.EventStream.Sample;
 import dev.zeusd.server.raw.EventStream.Snapshot;
 import dev.zeusd.server.raw.RawConnection;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -2,9 +2,9 @@ package dev.zeusd.server;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.io.IOException;
 import java.util.Set;
 import org.junit.jupiter.api.AfterAll;

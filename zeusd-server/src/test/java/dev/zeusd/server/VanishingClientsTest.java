@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.Usage;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;

@@ -1,6 +1,7 @@
 package dev.zeusd.core.sampling;
 
 import dev.zeusd.bench.PieceBenchmark;
+import dev.zeusd.core.worker.NanoClock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -35,7 +36,8 @@ public class SubscriptionBenchmark extends PieceBenchmark {
     int[] devices = IntStream.range(0, DEVICES).toArray();
     for (int i = 0; i < subscribers; i++) {
       Subscription<GpuPowerSample> subscription =
-          new Subscription<>(() -> board, Long.MAX_VALUE, devices, () -> {}, closed -> {});
+          new Subscription<>(
+              () -> board, Long.MAX_VALUE, NanoClock.SYSTEM, devices, () -> {}, closed -> {});
       subscriptions.add(subscription);
       Thread.ofVirtual().start(() -> receive(subscription));
     }

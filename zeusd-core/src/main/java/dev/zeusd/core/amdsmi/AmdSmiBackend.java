@@ -27,7 +27,7 @@ public final class AmdSmiBackend extends DriverBackend<AmdSmiGpus> {
    */
   public static AmdSmiBackend open(NodeConfig config, GpuIds ids) {
     boolean isNeeded = config.gpuBackend() == GpuBackend.AMDSMI;
-    return started(new AmdSmiBackend(Optional.empty(), config.gpuIdleRelease(), isNeeded, ids));
+    return started(new AmdSmiBackend(config.driverDir(), config.gpuIdleRelease(), isNeeded, ids));
   }
 
   /** The same with the library of this folder, whatever the environment says. */

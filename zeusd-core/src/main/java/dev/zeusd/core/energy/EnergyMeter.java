@@ -7,8 +7,10 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
+import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -53,19 +55,22 @@ public final class EnergyMeter implements AutoCloseable {
    * @param gpus the GPUs that there are by now
    * @param cpus the CPUs that there are by now
    * @param stateDir where to keep what must outlive the process; without it, nothing does
+   * @param clock what the devices go by
    */
   public EnergyMeter(
       Supplier<DeviceSet<Gpu, GpuPowerSample>> gpus,
       Supplier<DeviceSet<Cpu, CpuPowerSample>> cpus,
-      Optional<Path> stateDir) {
-    this(gpus, cpus, stateDir, BootClock.system(), PERIOD_NANOS);
+      Optional<Path> stateDir,
+      NanoClock clock) {
+    this(gpus, cpus, stateDir, clock, BootClock.of(clock), PERIOD_NANOS);
   }
 
-  /** The same by another clock, and with another time between two steps. */
+  /** The same by another clock for windows, and with another time between two steps. */
   EnergyMeter(
       Supplier<DeviceSet<Gpu, GpuPowerSample>> gpus,
       Supplier<DeviceSet<Cpu, CpuPowerSample>> cpus,
       Optional<Path> stateDir,
+      NanoClock readClock,
       BootClock clock,
       long periodNanos) {
     this.gpus = gpus;
@@ -73,9 +78,9 @@ public final class EnergyMeter implements AutoCloseable {
     this.clock = clock;
     this.gpuQuestions = new MeteredGpu.Questions(clock);
     this.cpuQuestions = new MeteredCpu.Questions(clock);
-    this.open = new OpenWindows(clock::nanos);
+    this.open = new OpenWindows(clock::nanos, TimestampClock.of(readClock));
     this.watch = new EnergyWatch(this::step, periodNanos);
-    this.feed = new PowerFeed(gpus, clock, watch::wake);
+    this.feed = new PowerFeed(gpus, readClock, clock, watch::wake);
     this.saved =
         new SavedWindows(
             stateDir, () -> new LeftWindows(this::newDevice, this::newWindow, this::takeOver));

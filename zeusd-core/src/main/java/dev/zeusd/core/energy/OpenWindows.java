@@ -31,6 +31,7 @@ final class OpenWindows {
   private static final int MAX_ENDED = 256;
 
   private final LongSupplier clock;
+  private final TimestampClock timestamps;
 
   // Guarded by this.
   private final Map<String, EnergyWindow> windows = new LinkedHashMap<>();
@@ -39,9 +40,15 @@ final class OpenWindows {
 
   private record Ended(EnergyWindow window, WindowEnergy energy, long nanos) {}
 
-  /** None so far. */
-  OpenWindows(LongSupplier clock) {
+  /**
+   * None so far.
+   *
+   * @param clock how long they last
+   * @param timestamps when they begin, for people
+   */
+  OpenWindows(LongSupplier clock, TimestampClock timestamps) {
     this.clock = clock;
+    this.timestamps = timestamps;
   }
 
   /** Puts a window together of its facts and spans. */
@@ -68,7 +75,7 @@ final class OpenWindows {
             newId(),
             request.name(),
             request.owner(),
-            TimestampClock.SYSTEM.nowMs(),
+            timestamps.nowMs(),
             now,
             now + request.ttl().toNanos());
     EnergyWindow window = maker.make(facts, spans);

@@ -7,6 +7,7 @@ import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -23,6 +24,7 @@ import java.util.stream.Collectors;
  */
 final class PowerFeed {
   private final Supplier<DeviceSet<Gpu, GpuPowerSample>> set;
+  private final NanoClock readClock;
   private final BootClock clock;
   private final Runnable onClose;
 
@@ -35,10 +37,16 @@ final class PowerFeed {
    * Samples nothing so far.
    *
    * @param set the GPUs of now
+   * @param readClock the clock of their readings
    * @param onClose called when there are others, so that {@link #feed} has to follow
    */
-  PowerFeed(Supplier<DeviceSet<Gpu, GpuPowerSample>> set, BootClock clock, Runnable onClose) {
+  PowerFeed(
+      Supplier<DeviceSet<Gpu, GpuPowerSample>> set,
+      NanoClock readClock,
+      BootClock clock,
+      Runnable onClose) {
     this.set = set;
+    this.readClock = readClock;
     this.clock = clock;
     this.onClose = onClose;
   }
@@ -90,7 +98,7 @@ final class PowerFeed {
         onClose.run();
         return;
       }
-      long bootAheadNanos = clock.nanos() - System.nanoTime();
+      long bootAheadNanos = clock.nanos() - readClock.nanoTime();
       own.forEachCurrent(
           (sample, readNanos) -> {
             MeteredGpu gpu = gpus.get(sample.gpuId());

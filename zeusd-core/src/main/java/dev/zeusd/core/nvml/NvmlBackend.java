@@ -18,7 +18,9 @@ public final class NvmlBackend extends DriverBackend<NvmlGpus> {
   private NvmlBackend(NodeConfig config, Optional<Runnable> afterUpgrade, GpuIds ids) {
     super(
         new Words("NVML", "GPUs", "GPUs so far"),
-        () -> NvmlGpus.open(loaded -> goOnAfterUpgrade(loaded, afterUpgrade), ids),
+        () ->
+            NvmlGpus.open(
+                config.driverDir(), loaded -> goOnAfterUpgrade(loaded, afterUpgrade), ids),
         config.gpuIdleRelease(),
         config.gpuBackend() == GpuBackend.NVML);
   }

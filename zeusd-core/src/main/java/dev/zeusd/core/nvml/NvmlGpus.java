@@ -40,12 +40,14 @@ final class NvmlGpus implements DriverGpus {
   /**
    * Loads NVML and lists its GPUs, without asking them anything.
    *
-   * @param afterUpgrade as {@link NvmlLibrary#open(Predicate)}
+   * @param folder where the library is; without it, in the usual places
+   * @param afterUpgrade as {@link NvmlLibrary#open(Optional, Predicate)}
    * @param ids where their ids come from
    * @throws NvmlException where the library cannot be loaded or does not initialise
    */
-  static NvmlGpus open(Predicate<Path> afterUpgrade, GpuIds ids) throws NvmlException {
-    NvmlLibrary library = NvmlLibrary.open(afterUpgrade);
+  static NvmlGpus open(Optional<Path> folder, Predicate<Path> afterUpgrade, GpuIds ids)
+      throws NvmlException {
+    NvmlLibrary library = NvmlLibrary.open(folder, afterUpgrade);
     try {
       int count = library.deviceCount();
       List<NvmlGpu> gpus = new ArrayList<>(count);

@@ -1,5 +1,6 @@
 package dev.zeusd.core.rapl;
 
+import dev.zeusd.core.worker.NanoClock;
 import java.util.function.LongSupplier;
 
 /**
@@ -19,6 +20,11 @@ public interface BootClock {
   static BootClock system() {
     return new SystemBootClock(
         System::currentTimeMillis, System::nanoTime, SystemBootClock.uptimeFile());
+  }
+
+  /** The clock of a process that goes by {@code clock}. */
+  static BootClock of(NanoClock clock) {
+    return clock == NanoClock.SYSTEM ? system() : of(clock::nanoTime);
   }
 
   /** A clock that takes {@code nanoTime} for the time since the machine booted; it never slept. */

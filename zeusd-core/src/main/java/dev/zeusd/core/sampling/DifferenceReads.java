@@ -1,6 +1,7 @@
 package dev.zeusd.core.sampling;
 
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.worker.NanoClock;
 import dev.zeusd.core.worker.TimedWork;
 import java.util.Map;
 import java.util.Set;
@@ -21,6 +22,7 @@ final class DifferenceReads<D, S extends PowerSample> implements AutoCloseable {
 
   private final Supplier<PowerReader<D, S>> readers;
   private final long periodNanos;
+  private final NanoClock clock;
   private final Set<CompletableFuture<S>> underWay = ConcurrentHashMap.newKeySet();
 
   /**
@@ -31,9 +33,10 @@ final class DifferenceReads<D, S extends PowerSample> implements AutoCloseable {
 
   private volatile boolean closed;
 
-  DifferenceReads(Supplier<PowerReader<D, S>> readers, long periodNanos) {
+  DifferenceReads(Supplier<PowerReader<D, S>> readers, long periodNanos, NanoClock clock) {
     this.readers = readers;
     this.periodNanos = periodNanos;
+    this.clock = clock;
   }
 
   /** Those who ask before the first of the two reads share them. */
@@ -68,7 +71,7 @@ final class DifferenceReads<D, S extends PowerSample> implements AutoCloseable {
       device
           .worker()
           .schedule(
-              System.nanoTime() + periodNanos,
+              clock.nanoTime() + periodNanos,
               due -> {
                 try {
                   readOnce(device, reader, result, readsLeft - 1);

@@ -44,14 +44,13 @@ public final class GuardedCpu implements Cpu {
   }
 
   /** Starts the thread of {@code cpu}, which guards it too. */
-  public static DeviceWorker<Cpu> startWorker(Cpu cpu, Carriers carriers) {
-    GuardedCpu guarded = new GuardedCpu(cpu, System::nanoTime, null);
+  public static DeviceWorker<Cpu> startWorker(Cpu cpu, Carriers carriers, NanoClock clock) {
+    GuardedCpu guarded = new GuardedCpu(cpu, clock::nanoTime, null);
     int id = cpu.info().id();
-    DeviceWorker<Cpu> worker =
-        new DeviceWorker<>(id, "CPU " + id, guarded, carriers, NanoClock.SYSTEM);
+    DeviceWorker<Cpu> worker = new DeviceWorker<>(id, "CPU " + id, guarded, carriers, clock);
     guarded.scheduler = worker::schedule;
     worker.schedule(
-        System.nanoTime(),
+        clock.nanoTime(),
         due -> {
           guarded.resume();
           return TimedWork.NEVER;

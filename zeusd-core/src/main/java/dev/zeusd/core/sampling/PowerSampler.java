@@ -56,7 +56,9 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     this.periodNanos = 1_000_000_000L / pollHz;
     this.clock = clock;
     this.differences =
-        differences ? Optional.of(new DifferenceReads<>(readers, periodNanos)) : Optional.empty();
+        differences
+            ? Optional.of(new DifferenceReads<>(readers, periodNanos, clock))
+            : Optional.empty();
     this.devices = new SampledDevices<>(kind, workers, readers, periodNanos, clock, this::publish);
     this.board = Board.ofNothing(devices.count());
     this.ticker = new Ticker(kind + " power", periodNanos, clock, devices);
@@ -68,7 +70,8 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     return ofGpus(workers, pollHz, NanoClock.SYSTEM);
   }
 
-  static PowerSampler<Gpu, GpuPowerSample> ofGpus(
+  /** The same by another clock, which is also that of the workers. */
+  public static PowerSampler<Gpu, GpuPowerSample> ofGpus(
       List<DeviceWorker<Gpu>> workers, int pollHz, NanoClock clock) {
     return new PowerSampler<>("GPU", workers, pollHz, clock, () -> PowerSampler::read, false);
   }
@@ -81,9 +84,15 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   /** A sampler of CPU packages that reads them {@code pollHz} times a second. */
   public static PowerSampler<Cpu, CpuPowerSample> ofCpus(
       List<DeviceWorker<Cpu>> workers, int pollHz) {
+    return ofCpus(workers, pollHz, NanoClock.SYSTEM);
+  }
+
+  /** The same by another clock, which is also that of the workers. */
+  public static PowerSampler<Cpu, CpuPowerSample> ofCpus(
+      List<DeviceWorker<Cpu>> workers, int pollHz, NanoClock clock) {
     Set<Integer> dramFailing = ConcurrentHashMap.newKeySet();
     return new PowerSampler<>(
-        "CPU", workers, pollHz, NanoClock.SYSTEM, () -> new CpuPowerReader(dramFailing), true);
+        "CPU", workers, pollHz, clock, () -> new CpuPowerReader(dramFailing), true);
   }
 
   // ---- Who wants what ----
@@ -110,7 +119,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   public Subscription<S> subscribe(Collection<Integer> ids, Runnable onNews) {
     int[] indices = ids.stream().distinct().mapToInt(devices::indexOf).sorted().toArray();
     Subscription<S> subscription =
-        new Subscription<>(() -> board, periodNanos, indices, onNews, this::unsubscribe);
+        new Subscription<>(() -> board, periodNanos, clock, indices, onNews, this::unsubscribe);
     if (!add(subscription)) {
       subscription.close();
     }

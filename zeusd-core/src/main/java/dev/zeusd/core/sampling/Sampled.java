@@ -23,7 +23,7 @@ final class Sampled<D, S extends PowerSample> {
   private final Supplier<PowerReader<D, S>> readers;
   private final long periodNanos;
   private final NanoClock clock;
-  private final LongSupplier timestampMs = TimestampClock.SYSTEM::nowMs;
+  private final LongSupplier timestampMs;
 
   /** The same object for all who ask at a time, so that they can share a read. */
   private final Function<D, S> single;
@@ -49,7 +49,9 @@ final class Sampled<D, S extends PowerSample> {
       DeviceWorker<D> worker,
       Supplier<PowerReader<D, S>> readers,
       long periodNanos,
-      NanoClock clock) {
+      NanoClock clock,
+      LongSupplier timestampMs) {
+    this.timestampMs = timestampMs;
     this.name = name;
     this.worker = worker;
     this.readers = readers;

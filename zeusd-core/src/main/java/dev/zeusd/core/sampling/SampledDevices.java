@@ -5,6 +5,7 @@ import dev.zeusd.core.worker.NanoClock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -34,8 +35,10 @@ final class SampledDevices<D, S extends PowerSample> implements Ticker.Pass {
       long periodNanos,
       NanoClock clock,
       Consumer<Board.Entry<S>[]> publisher) {
+    LongSupplier timestampMs = TimestampClock.of(clock)::nowMs;
     for (DeviceWorker<D> worker : workers) {
-      devices.add(new Sampled<>(kind + " " + worker.id(), worker, readers, periodNanos, clock));
+      String name = kind + " " + worker.id();
+      devices.add(new Sampled<>(name, worker, readers, periodNanos, clock, timestampMs));
     }
     this.budgetNanos = periodNanos / PART_OF_PERIOD;
     this.clock = clock;

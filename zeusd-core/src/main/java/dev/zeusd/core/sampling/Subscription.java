@@ -22,6 +22,7 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
 
   private final Supplier<Board<S>> source;
   private final long freshNanos;
+  private final NanoClock clock;
 
   /** Indices within the sampler, ascending. */
   private final int[] devices;
@@ -46,11 +47,13 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
   Subscription(
       Supplier<Board<S>> source,
       long freshNanos,
+      NanoClock clock,
       int[] devices,
       Runnable onNews,
       Consumer<Subscription<S>> onClose) {
     this.source = source;
     this.freshNanos = freshNanos;
+    this.clock = clock;
     this.devices = devices;
     this.bookmark = newBookmark();
     this.onNews = onNews;
@@ -108,7 +111,7 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     /**
      * Takes one.
      *
-     * @param readNanos when the device was read, by {@link System#nanoTime}
+     * @param readNanos when the device was read, by {@link NanoClock#nanoTime}
      */
     void visit(S sample, long readNanos);
   }
@@ -125,7 +128,7 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
 
   /** For another reader of the same devices, which has just come. */
   public Bookmark<S> newBookmark() {
-    return new Bookmark<>(devices, freshNanos, NanoClock.SYSTEM);
+    return new Bookmark<>(devices, freshNanos, clock);
   }
 
   /**

@@ -73,14 +73,19 @@ final class Ticker {
       latest = lead;
       // A platform thread: a call into the driver pins its carrier, and it is to be on time.
       lead.thread = Thread.ofPlatform().daemon().name(name).unstarted(lead::tick);
-      lead.thread.start();
+      start(lead.thread);
       standBy(lead);
     }
   }
 
   private void standBy(Lead watched) {
     // A platform thread, since it may lead.
-    Thread.ofPlatform().daemon().name(name).start(() -> watch(watched));
+    start(Thread.ofPlatform().daemon().name(name).unstarted(() -> watch(watched)));
+  }
+
+  private void start(Thread thread) {
+    clock.starting(thread);
+    thread.start();
   }
 
   /** A pass as soon as possible, beside the schedule. */

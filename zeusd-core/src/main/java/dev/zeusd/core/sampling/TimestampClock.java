@@ -1,5 +1,6 @@
 package dev.zeusd.core.sampling;
 
+import dev.zeusd.core.worker.NanoClock;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
@@ -21,6 +22,11 @@ public final class TimestampClock {
 
   /** The farthest that the wall clock was ever ahead of the monotonic one, in ns. */
   private final AtomicLong aheadNanos = new AtomicLong(Long.MIN_VALUE);
+
+  /** The readings' time in a process that goes by {@code clock}. */
+  public static TimestampClock of(NanoClock clock) {
+    return clock == NanoClock.SYSTEM ? SYSTEM : new TimestampClock(clock::wallMs, clock::nanoTime);
+  }
 
   /**
    * A clock from clocks.

@@ -1,10 +1,10 @@
 package dev.zeusd.core.settings;
 
+import dev.zeusd.core.worker.NanoClock;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 
 /**
  * Watches the time: ends leases that expire, puts back what has failed, and sees to it that GPUs
@@ -20,6 +20,7 @@ final class LeaseWatch {
   private static final long SAVE_CLOCKS_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   private final LeaseParts parts;
+  private final NanoClock clock;
   private final SettingTable table;
   private final LeaseEnds ends;
   private final Restorer restorer;
@@ -34,8 +35,9 @@ final class LeaseWatch {
 
   private boolean closed;
 
-  LeaseWatch(LeaseParts parts, LeaseEnds ends, Restorer restorer) {
+  LeaseWatch(LeaseParts parts, NanoClock clock, LeaseEnds ends, Restorer restorer) {
     this.parts = parts;
+    this.clock = clock;
     this.ends = ends;
     this.restorer = restorer;
     table = parts.table();
@@ -111,10 +113,12 @@ final class LeaseWatch {
       return;
     }
     if (thread != null) {
-      LockSupport.unpark(thread);
+      clock.unpark(thread);
     } else if (isNeeded()) {
       // It waits for times, and for the disk, which no device's thread may do.
-      thread = Thread.ofPlatform().daemon().name("leases").start(this::watch);
+      thread = Thread.ofPlatform().daemon().name("leases").unstarted(this::watch);
+      clock.starting(thread);
+      thread.start();
     }
   }
 
@@ -128,12 +132,20 @@ final class LeaseWatch {
   private void watch() {
     do {
       try {
-        LockSupport.parkNanos(this, step());
+        pause(step());
       } catch (RuntimeException e) {
         LOG.log(System.Logger.Level.ERROR, "unexpected failure of leases", e);
-        LockSupport.parkNanos(this, LOOK_NANOS);
+        pause(LOOK_NANOS);
       }
     } while (!endIfIdle());
+  }
+
+  private void pause(long nanos) {
+    if (nanos == Long.MAX_VALUE) {
+      clock.park();
+    } else {
+      clock.parkUntil(clock.nanoTime() + nanos);
+    }
   }
 
   private synchronized boolean endIfIdle() {
@@ -151,7 +163,9 @@ final class LeaseWatch {
   synchronized boolean close() {
     boolean isFirst = !closed;
     closed = true;
-    LockSupport.unpark(thread);
+    if (thread != null) {
+      clock.unpark(thread);
+    }
     return isFirst;
   }
 }

@@ -3,6 +3,7 @@ package dev.zeusd.core.settings;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -60,20 +61,27 @@ public final class Leases implements AutoCloseable {
       Supplier<List<DeviceWorker<Gpu>>> gpus,
       Optional<Path> stateDir,
       Baseline baseline,
+      NanoClock clock,
       LeaseObserver observer) {
-    this(gpus, stateDir, baseline, System::nanoTime, true, observer);
+    this(gpus, stateDir, baseline, clock, clock::nanoTime, true, observer);
     wake();
   }
 
-  /**
-   * The same by another clock.
-   *
-   * @param watches if not, nobody watches the time: {@link #step} is to be called
-   */
+  /** By a clock that only tells the time; nobody watches it: {@link #step} is to be called. */
   Leases(
       Supplier<List<DeviceWorker<Gpu>>> gpus,
       Optional<Path> stateDir,
       Baseline baseline,
+      LongSupplier nanoTime,
+      LeaseObserver observer) {
+    this(gpus, stateDir, baseline, NanoClock.SYSTEM, nanoTime, false, observer);
+  }
+
+  private Leases(
+      Supplier<List<DeviceWorker<Gpu>>> gpus,
+      Optional<Path> stateDir,
+      Baseline baseline,
+      NanoClock clock,
       LongSupplier nanoTime,
       boolean watches,
       LeaseObserver observer) {
@@ -85,7 +93,7 @@ public final class Leases implements AutoCloseable {
     ends = new LeaseEnds(parts, restorer);
     writer = new LeaseWriter(parts);
     unleased = new Unleased(parts);
-    watch = new LeaseWatch(parts, ends, restorer);
+    watch = new LeaseWatch(parts, clock, ends, restorer);
     processes = new ProcessLeases(this, ends);
     parts.saved().recover(this);
   }

@@ -85,9 +85,10 @@ final class PowerCycle {
         + stepMw[step] * (within - step) * STEP_SECONDS;
   }
 
-  /** A number from -1 to 1 that looks random, the same for the same device and time. */
-  static double noise(int device, double second) {
+  /** A number from -1 to 1 that looks random, the same for the same device, seed and time. */
+  static double noise(long seed, int device, double second) {
     long x = device * 0x9E3779B97F4A7C15L + Math.round(second / STEP_SECONDS) * 0xBF58476D1CE4E5B9L;
+    x += seed * 0xD6E8FEB86659FD93L;
     x ^= x >>> 31;
     x *= 0x94D049BB133111EBL;
     x ^= x >>> 29;

@@ -15,11 +15,18 @@ import java.util.function.LongSupplier;
  */
 public final class SimulatedCpu implements Cpu {
   private final CpuInfo info;
+  private final long seed;
   private final EnergyCounter cpuCounter;
   private final Optional<EnergyCounter> dramCounter;
 
-  /** A package whose time is {@code nanoTime}'s. */
-  SimulatedCpu(int id, boolean dram, LongSupplier nanoTime) {
+  /**
+   * A package whose minute begins now, by the clock {@code nanoTime}.
+   *
+   * @param dram whether it counts its DRAM
+   * @param seed of the noise: the same seed, id and time give the same power
+   */
+  public SimulatedCpu(int id, boolean dram, long seed, LongSupplier nanoTime) {
+    this.seed = seed;
     this.info = new CpuInfo(id, dram, CpuInfo.Domain.PACKAGE);
     this.cpuCounter = new Counter(nanoTime, second -> powerMw(second, 60_000, 180_000));
     this.dramCounter =
@@ -31,11 +38,12 @@ public final class SimulatedCpu implements Cpu {
   /** The two packages of a simulated node; only the first one counts its DRAM. */
   public static List<Cpu> typicalNode() {
     return List.of(
-        new SimulatedCpu(0, true, System::nanoTime), new SimulatedCpu(1, false, System::nanoTime));
+        new SimulatedCpu(0, true, 0, System::nanoTime),
+        new SimulatedCpu(1, false, 0, System::nanoTime));
   }
 
   private double powerMw(double second, double idleMw, double loadMw) {
-    double noise = 1 + 0.03 * PowerCycle.noise(100 + info.id(), second);
+    double noise = 1 + 0.03 * PowerCycle.noise(seed, 100 + info.id(), second);
     return (idleMw + load((second + 11 * info.id()) % PowerCycle.SECONDS) * loadMw) * noise;
   }
 

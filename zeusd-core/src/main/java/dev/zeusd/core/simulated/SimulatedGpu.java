@@ -35,6 +35,7 @@ public final class SimulatedGpu implements Gpu {
   private static final double INERTIA_SECONDS = 15;
 
   private final GpuInfo info;
+  private final long seed;
   private final PowerCycle power;
 
   private long powerLimitMw = DEFAULT_LIMIT_MW;
@@ -43,8 +44,14 @@ public final class SimulatedGpu implements Gpu {
   private long gpuClockMhz = MAX_GPU_CLOCK_MHZ;
   private long memClockMhz = MAX_MEM_CLOCK_MHZ;
 
-  /** A GPU whose time is {@code nanoTime}'s; ids shift the minute, so that GPUs differ. */
-  SimulatedGpu(int id, LongSupplier nanoTime) {
+  /**
+   * A GPU whose minute begins now, by the clock {@code nanoTime}; ids shift it, so that GPUs
+   * differ.
+   *
+   * @param seed of the noise: the same seed, id and time give the same power
+   */
+  public SimulatedGpu(int id, long seed, LongSupplier nanoTime) {
+    this.seed = seed;
     this.info =
         new GpuInfo(
             id,
@@ -60,7 +67,7 @@ public final class SimulatedGpu implements Gpu {
   public static List<Gpu> typicalNode() {
     List<Gpu> gpus = new ArrayList<>();
     for (int id = 0; id < GPUS; id++) {
-      gpus.add(new SimulatedGpu(id, System::nanoTime));
+      gpus.add(new SimulatedGpu(id, 0, System::nanoTime));
     }
     return gpus;
   }
@@ -72,7 +79,7 @@ public final class SimulatedGpu implements Gpu {
   /** What it would draw without a power limit. */
   private double wantedMw(double second) {
     double clocks = 0.85 * gpuClockMhz / MAX_GPU_CLOCK_MHZ + 0.15 * memClockMhz / MAX_MEM_CLOCK_MHZ;
-    double noise = 1 + 0.02 * PowerCycle.noise(info.id(), second);
+    double noise = 1 + 0.02 * PowerCycle.noise(seed, info.id(), second);
     return (IDLE_MW + loadAt(second) * 580_000 * clocks * clocks) * noise;
   }
 

@@ -82,6 +82,7 @@ final class Mailbox {
 
   private void start() {
     if (started.compareAndSet(false, true)) {
+      clock.starting(thread);
       thread.start();
     }
   }

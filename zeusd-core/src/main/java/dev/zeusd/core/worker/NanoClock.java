@@ -2,7 +2,10 @@ package dev.zeusd.core.worker;
 
 import java.util.concurrent.locks.LockSupport;
 
-/** The monotonic clock, and how to wait by it. Tests have one whose time they set. */
+/**
+ * The time that a node goes by, and how to wait by it: this machine's, or, in tests, one whose time
+ * they set.
+ */
 public interface NanoClock {
   /** The clock of this machine. */
   NanoClock SYSTEM =
@@ -10,6 +13,11 @@ public interface NanoClock {
         @Override
         public long nanoTime() {
           return System.nanoTime();
+        }
+
+        @Override
+        public long wallMs() {
+          return System.currentTimeMillis();
         }
 
         @Override
@@ -35,6 +43,12 @@ public interface NanoClock {
 
   /** As {@link System#nanoTime}. */
   long nanoTime();
+
+  /** As {@link System#currentTimeMillis}: people may set it back. */
+  long wallMs();
+
+  /** Told before a thread starts that will wait by this clock. */
+  default void starting(Thread thread) {}
 
   /** Waits until an {@link #unpark}, or for no reason. */
   void park();

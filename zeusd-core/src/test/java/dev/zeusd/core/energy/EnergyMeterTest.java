@@ -20,6 +20,7 @@ import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -106,7 +107,8 @@ class EnergyMeterTest {
 
   private EnergyMeter meter(Optional<Path> stateDir) {
     EnergyMeter meter =
-        new EnergyMeter(() -> gpus, () -> cpus, stateDir, BootClock.of(nanos::get), NEVER);
+        new EnergyMeter(
+            () -> gpus, () -> cpus, stateDir, NanoClock.SYSTEM, BootClock.of(nanos::get), NEVER);
     open.add(meter);
     return meter;
   }
@@ -276,7 +278,12 @@ class EnergyMeterTest {
     models.get(0).counts = false;
     EnergyMeter meter =
         new EnergyMeter(
-            () -> gpus, () -> cpus, Optional.empty(), BootClock.of(System::nanoTime), NEVER);
+            () -> gpus,
+            () -> cpus,
+            Optional.empty(),
+            NanoClock.SYSTEM,
+            BootClock.of(System::nanoTime),
+            NEVER);
     open.add(meter);
     EnergyWindow window = meter.begin(request(Duration.ofHours(1)));
     int before = models.get(0).powerReads.get();

@@ -1,15 +1,16 @@
 package dev.zeusd.core.nvml;
 
-import static dev.zeusd.ffm.fake.FakeNvml.Call.INIT;
-import static dev.zeusd.ffm.fake.FakeNvml.Call.SHUTDOWN;
+import static dev.zeusd.testkit.nvml.FakeNvml.Call.INIT;
+import static dev.zeusd.testkit.nvml.FakeNvml.Call.SHUTDOWN;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.driver.Opener;
-import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -22,7 +23,7 @@ class NvmlOpenerTest {
 
   private final FakeNvml nvml = FakeNvml.inProcess().reset();
   private final Opener<NvmlGpus> opener =
-      new Opener<>("NVML", () -> NvmlGpus.open(file -> true, new GpuIds()));
+      new Opener<>("NVML", () -> NvmlGpus.open(Optional.empty(), file -> true, new GpuIds()));
 
   @AfterEach
   void letGo() {

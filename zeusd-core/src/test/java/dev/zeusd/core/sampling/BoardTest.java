@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.zeusd.core.worker.ManualClock;
 import dev.zeusd.core.worker.NanoClock;
 import dev.zeusd.ffm.fake.ChildJvm;
+import dev.zeusd.testkit.TestClock;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Timeout;
 class BoardTest {
   private static final long FRESH = 100;
 
-  private final ManualClock clock = new ManualClock();
+  private final TestClock clock = new TestClock();
   private Board<GpuPowerSample> board = Board.ofNothing(3);
 
   private Bookmark<GpuPowerSample> newcomer(int... devices) {
@@ -40,7 +40,7 @@ class BoardTest {
   }
 
   private void read(GpuPowerSample... samples) {
-    clock.advance(1);
+    clock.jump(1);
     Board.Entry<GpuPowerSample>[] read = nothing();
     for (GpuPowerSample sample : samples) {
       read[sample.gpuId()] = Board.Entry.read(sample, clock.nanoTime());
@@ -49,7 +49,7 @@ class BoardTest {
   }
 
   private void fail(int gpu) {
-    clock.advance(1);
+    clock.jump(1);
     Board.Entry<GpuPowerSample>[] read = nothing();
     read[gpu] = Board.Entry.failed(clock.nanoTime());
     board = board.with(read);
@@ -84,7 +84,7 @@ class BoardTest {
   @Test
   void aNewcomerIsToldWhatIsFreshAndOfTheRestTheNextRead() {
     read(sample(0, 1));
-    clock.advance(FRESH);
+    clock.jump(FRESH);
     read(sample(1, 2));
     Bookmark<GpuPowerSample> reader = newcomer(0, 1);
     assertEquals(List.of(sample(1, 2)), reader.take(board));

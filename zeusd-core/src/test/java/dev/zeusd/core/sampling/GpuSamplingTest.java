@@ -1,6 +1,6 @@
 package dev.zeusd.core.sampling;
 
-import static dev.zeusd.ffm.fake.FakeNvml.Call.*;
+import static dev.zeusd.testkit.nvml.FakeNvml.Call.*;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -14,7 +14,7 @@ import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.worker.Answer;
-import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;

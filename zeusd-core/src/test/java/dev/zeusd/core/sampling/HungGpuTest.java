@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.zeusd.core.Await;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.worker.DeviceWorker;
-import dev.zeusd.core.worker.ManualClock;
+import dev.zeusd.testkit.TestClock;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -30,7 +30,7 @@ class HungGpuTest {
   private static final long PERIOD_MS = 50;
   private static final long GRACE_MS = Ticker.GRACE.toMillis();
 
-  private final ManualClock clock = new ManualClock();
+  private final TestClock clock = new TestClock();
   private final Set<Integer> toHang = ConcurrentHashMap.newKeySet();
   private final Set<Integer> hanging = ConcurrentHashMap.newKeySet();
   private final CountDownLatch release = new CountDownLatch(1);
@@ -86,19 +86,19 @@ class HungGpuTest {
 
   /** One period, in which whoever ticks has nothing more to do at the end. */
   private void tick() throws InterruptedException {
-    clock.advance(PERIOD_MS * MS);
+    clock.jump(PERIOD_MS * MS);
     clock.awaitWaiting(2);
   }
 
   /** The next tick comes to {@code gpu} and no further; the grace passes, and the rest is read. */
   private void tickThatHangs(int gpu) throws InterruptedException {
     toHang.add(gpu);
-    clock.advance(PERIOD_MS * MS);
+    clock.jump(PERIOD_MS * MS);
     Await.until("GPU " + gpu + " hangs", () -> hanging.contains(gpu));
     clock.awaitWaiting(1);
-    clock.advance(GRACE_MS * MS);
+    clock.jump(GRACE_MS * MS);
     clock.awaitWaiting(2);
-    clock.advance((PERIOD_MS - GRACE_MS) * MS);
+    clock.jump((PERIOD_MS - GRACE_MS) * MS);
     clock.awaitWaiting(2);
   }
 
@@ -152,7 +152,7 @@ class HungGpuTest {
       Await.until(
           "it is read again",
           () -> {
-            clock.advance(PERIOD_MS * MS);
+            clock.jump(PERIOD_MS * MS);
             return !readsMs.get(4).isEmpty();
           });
     }

@@ -15,6 +15,7 @@ import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.core.worker.Carriers;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import dev.zeusd.core.worker.TimedWork;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -245,7 +246,8 @@ class RaplGuardTest {
                   return System.nanoTime();
                 });
         DeviceWorker<Cpu> worker =
-            GuardedCpu.startWorker(real.devices().getFirst(), Carriers.OF_THIS_MACHINE)) {
+            GuardedCpu.startWorker(
+                real.devices().getFirst(), Carriers.OF_THIS_MACHINE, NanoClock.SYSTEM)) {
       PowerSampler<Cpu, CpuPowerSample> power = PowerSampler.ofCpus(List.of(worker), 50);
       ExecutionException e =
           assertThrows(ExecutionException.class, () -> power.read(0).get(20, TimeUnit.SECONDS));
@@ -271,7 +273,8 @@ class RaplGuardTest {
               return System.nanoTime();
             })) {
       try (DeviceWorker<Cpu> worker =
-          GuardedCpu.startWorker(real.devices().getFirst(), Carriers.OF_THIS_MACHINE)) {
+          GuardedCpu.startWorker(
+              real.devices().getFirst(), Carriers.OF_THIS_MACHINE, NanoClock.SYSTEM)) {
         PowerSampler<Cpu, CpuPowerSample> power = PowerSampler.ofCpus(List.of(worker), 100);
         Thread.sleep(100);
         assertEquals(0, realReads.get());
@@ -299,7 +302,8 @@ class RaplGuardTest {
                   return System.nanoTime();
                 });
         DeviceWorker<Cpu> worker =
-            GuardedCpu.startWorker(quick.devices().getFirst(), Carriers.OF_THIS_MACHINE)) {
+            GuardedCpu.startWorker(
+                quick.devices().getFirst(), Carriers.OF_THIS_MACHINE, NanoClock.SYSTEM)) {
       Thread itsThread = worker.call(cpu -> Thread.currentThread());
       Await.until(
           "it sleeps, and the package counts as quick",

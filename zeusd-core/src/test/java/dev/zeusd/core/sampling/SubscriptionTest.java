@@ -3,6 +3,7 @@ package dev.zeusd.core.sampling;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.worker.NanoClock;
 import dev.zeusd.ffm.fake.ChildJvm;
 import java.time.Duration;
 import java.util.List;
@@ -26,7 +27,13 @@ class SubscriptionTest {
     private volatile Board<GpuPowerSample> board = Board.ofNothing(2);
     private long reads;
     final Subscription<GpuPowerSample> subscription =
-        new Subscription<>(() -> board, Long.MAX_VALUE, new int[] {0, 1}, () -> {}, closed -> {});
+        new Subscription<>(
+            () -> board,
+            Long.MAX_VALUE,
+            NanoClock.SYSTEM,
+            new int[] {0, 1},
+            () -> {},
+            closed -> {});
 
     void publish(GpuPowerSample... samples) {
       Board.Entry<GpuPowerSample>[] read = Board.newEntries(2);

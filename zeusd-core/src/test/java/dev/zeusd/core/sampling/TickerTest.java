@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.TestLog;
-import dev.zeusd.core.worker.ManualClock;
+import dev.zeusd.testkit.TestClock;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -24,7 +24,7 @@ class TickerTest {
   private static final long PERIOD = 50 * MS;
   private static final long GRACE = Ticker.GRACE.toNanos();
 
-  private final ManualClock clock = new ManualClock();
+  private final TestClock clock = new TestClock();
   private final List<Long> ticksMs = Collections.synchronizedList(new ArrayList<>());
   private final List<Long> extraMs = Collections.synchronizedList(new ArrayList<>());
   private final AtomicInteger toHang = new AtomicInteger();
@@ -36,7 +36,7 @@ class TickerTest {
 
   private void pass(Ticker.Lead lead, long dueNanos, boolean onSchedule) {
     (onSchedule ? ticksMs : extraMs).add(clock.nanoTime() / MS);
-    clock.advance(passTakesNanos);
+    clock.jump(passTakesNanos);
     if (toHang.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
       lead.beginCall(clock.nanoTime());
       hanging.incrementAndGet();
@@ -71,7 +71,7 @@ class TickerTest {
   }
 
   private void pass(long nanos) throws InterruptedException {
-    clock.advance(nanos);
+    clock.jump(nanos);
     clock.awaitWaiting(2);
   }
 
@@ -100,7 +100,7 @@ class TickerTest {
   void aPassThatTakesLongerThanAPeriodIsFollowedByTheNewestOne() throws Exception {
     startAndWait();
     passTakesNanos = 120 * MS;
-    clock.advance(PERIOD);
+    clock.jump(PERIOD);
     Await.until("some have passed", () -> ticksMs.size() >= 4);
     passTakesNanos = 0;
     clock.awaitWaiting(2);
@@ -126,7 +126,7 @@ class TickerTest {
     ticker.stop();
     ticker.stop();
     Await.until("its threads end", () -> threads() == 0);
-    clock.advance(10 * PERIOD + 3 * MS);
+    clock.jump(10 * PERIOD + 3 * MS);
     startAndWait();
     pass(PERIOD);
     assertEquals(List.of(0L, 553L), extraMs);
@@ -137,13 +137,13 @@ class TickerTest {
   void aCallThatHangsIsLeftBehindAndEndsAlone() throws Exception {
     startAndWait();
     toHang.set(1);
-    clock.advance(PERIOD);
+    clock.jump(PERIOD);
     Await.until("it hangs", () -> hanging.get() == 1);
     // The other thread wakes when the grace is over, and ticks at once: that is all that it costs.
     clock.awaitWaiting(1);
-    clock.advance(GRACE - 1);
+    clock.jump(GRACE - 1);
     clock.awaitWaiting(1);
-    clock.advance(1);
+    clock.jump(1);
     Await.until("another one ticks", () -> ticksMs.size() == 2);
     clock.awaitWaiting(2);
     pass(PERIOD - GRACE);
@@ -167,7 +167,7 @@ class TickerTest {
     toHang.set(1);
     ticker.passNow();
     Await.until("it hangs", () -> hanging.get() == 1);
-    clock.advance(30 * MS + GRACE);
+    clock.jump(30 * MS + GRACE);
     Await.until("another one ticks", () -> ticksMs.size() == 1);
     clock.awaitWaiting(2);
     pass(PERIOD - GRACE);
@@ -190,11 +190,11 @@ class TickerTest {
     for (int hung = 1; hung <= 10; hung++) {
       int number = hung;
       toHang.set(1);
-      clock.advance(PERIOD);
+      clock.jump(PERIOD);
       Await.until("one more hangs", () -> hanging.get() == number);
       int before = ticksMs.size();
       clock.awaitWaiting(1);
-      clock.advance(GRACE);
+      clock.jump(GRACE);
       Await.until("another one ticks", () -> ticksMs.size() > before);
       clock.awaitWaiting(2);
       for (int i = 0; i < 5; i++) {
@@ -245,11 +245,11 @@ class TickerTest {
   private void hangAndBeReplaced() throws InterruptedException {
     int before = hanging.get();
     toHang.set(1);
-    clock.advance(PERIOD);
+    clock.jump(PERIOD);
     Await.until("it hangs", () -> hanging.get() == before + 1);
     int ticks = ticksMs.size();
     clock.awaitWaiting(1);
-    clock.advance(GRACE);
+    clock.jump(GRACE);
     Await.until("another one ticks", () -> ticksMs.size() > ticks);
     clock.awaitWaiting(2);
   }
@@ -258,13 +258,13 @@ class TickerTest {
   void aCallThatBeginsLateHasItsGrace() throws Exception {
     startAndWait();
     toHang.set(1);
-    clock.advance(PERIOD + 5 * MS);
+    clock.jump(PERIOD + 5 * MS);
     Await.until("it is in the call", () -> hanging.get() == 1);
     clock.awaitWaiting(1);
-    clock.advance(5 * MS);
+    clock.jump(5 * MS);
     clock.awaitWaiting(1);
     assertEquals(1, ticksMs.size(), "looked at after 5 ms, with 5 ms to go");
-    clock.advance(5 * MS);
+    clock.jump(5 * MS);
     Await.until("after 10 ms it counts as one that hangs", () -> ticksMs.size() == 2);
   }
 

@@ -206,7 +206,7 @@ class LeasesPropertyTest {
                 new Baseline.Entry(
                     List.of(new GpuSelector.Uuid(setting.gpuUuid())), List.of(value))));
     return new Leases(
-        () -> gpus, Optional.of(dir), new Baseline(entries), nanos::get, false, LeaseObserver.NONE);
+        () -> gpus, Optional.of(dir), new Baseline(entries), nanos::get, LeaseObserver.NONE);
   }
 
   private static void heal(ModelGpu gpu) {

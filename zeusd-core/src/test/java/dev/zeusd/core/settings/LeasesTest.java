@@ -13,6 +13,7 @@ import dev.zeusd.core.settings.LeaseRequest.OnEnd;
 import dev.zeusd.core.settings.Restored.Outcome;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.lang.management.ManagementFactory;
@@ -63,7 +64,7 @@ class LeasesTest {
 
   private Leases open(Baseline baseline) {
     Leases leases =
-        new Leases(() -> gpus, Optional.of(dir), baseline, nanos::get, false, LeaseObserver.NONE);
+        new Leases(() -> gpus, Optional.of(dir), baseline, nanos::get, LeaseObserver.NONE);
     open.add(leases);
     return leases;
   }
@@ -372,7 +373,12 @@ class LeasesTest {
   @Test
   void theLogOfWritesStaysShortHoweverLongALeaseLasts() throws Exception {
     try (Leases leases =
-            new Leases(() -> gpus, Optional.of(dir), Baseline.none(), LeaseObserver.NONE);
+            new Leases(
+                () -> gpus,
+                Optional.of(dir),
+                Baseline.none(),
+                NanoClock.SYSTEM,
+                LeaseObserver.NONE);
         Lease lease = take(leases, LIMIT, 0)) {
       for (int i = 0; i < 10_000; i++) {
         write(lease, 0, limit(100_000 + i));

@@ -89,10 +89,10 @@ class PowerCycleTest {
     int same = 0;
     double sum = 0;
     for (int i = 0; i < 3000; i++) {
-      double noise = PowerCycle.noise(1, i * 0.02);
+      double noise = PowerCycle.noise(0, 1, i * 0.02);
       assertTrue(noise >= -1 && noise <= 1, "noise " + noise);
-      assertEquals(noise, PowerCycle.noise(1, i * 0.02));
-      same += noise == PowerCycle.noise(2, i * 0.02) ? 1 : 0;
+      assertEquals(noise, PowerCycle.noise(0, 1, i * 0.02));
+      same += noise == PowerCycle.noise(0, 2, i * 0.02) ? 1 : 0;
       sum += noise;
     }
     assertEquals(0, same);

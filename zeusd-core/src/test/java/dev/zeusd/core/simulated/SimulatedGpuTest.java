@@ -23,7 +23,7 @@ class SimulatedGpuTest {
   private static final long SECOND = 1000 * MS;
 
   private long now = -5 * SECOND; // nanoTime may be negative
-  private final SimulatedGpu gpu = new SimulatedGpu(0, () -> now);
+  private final SimulatedGpu gpu = new SimulatedGpu(0, 0, () -> now);
 
   private double meanPowerMw(int seconds) {
     double sum = 0;
@@ -160,7 +160,7 @@ class SimulatedGpuTest {
     assertEquals(
         List.of("0000:19:00.0", "0000:29:00.0", "0000:39:00.0", "0000:49:00.0"),
         gpus.stream().map(each -> each.info().pciAddress().orElseThrow()).toList());
-    SimulatedGpu shifted = new SimulatedGpu(1, () -> now);
+    SimulatedGpu shifted = new SimulatedGpu(1, 0, () -> now);
     now += 11 * SECOND;
     assertNotEquals(gpu.powerMw(), shifted.powerMw());
   }

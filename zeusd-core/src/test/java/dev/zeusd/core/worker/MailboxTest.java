@@ -3,6 +3,7 @@ package dev.zeusd.core.worker;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.testkit.TestClock;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -17,7 +18,7 @@ import org.junit.jupiter.api.Timeout;
 class MailboxTest {
   private static final long HOUR = 3_600_000_000_000L;
 
-  private final ManualClock clock = new ManualClock();
+  private final TestClock clock = new TestClock();
   private final Mailbox mailbox = new Mailbox("mailbox under test", clock);
   private final List<String> ran = Collections.synchronizedList(new ArrayList<>());
   private final CountDownLatch release = new CountDownLatch(1);
@@ -39,7 +40,7 @@ class MailboxTest {
     mailbox.post(Mailbox.Kind.COMMAND, () -> ran.add("first"));
     clock.awaitWaiting(1);
     assertEquals(List.of("first"), ran);
-    clock.advance(100 * HOUR);
+    clock.jump(100 * HOUR);
     clock.awaitWaiting(1);
     assertTrue(isRunning());
   }
@@ -67,11 +68,11 @@ class MailboxTest {
         .start(() -> mailbox.schedule(HOUR, due -> record("1", due, due + 3 * HOUR)))
         .join();
     clock.awaitWaiting(1);
-    clock.advance(HOUR - 1);
+    clock.jump(HOUR - 1);
     clock.awaitWaiting(1);
     assertEquals(List.of(), ran);
     for (int hour = 1; hour <= 7; hour++) {
-      clock.advance(hour == 1 ? 1 : HOUR);
+      clock.jump(hour == 1 ? 1 : HOUR);
       clock.awaitWaiting(1);
     }
     assertEquals(List.of("1 at 1", "3 at 3", "1 at 4", "1 at 7"), ran);
@@ -96,9 +97,9 @@ class MailboxTest {
         });
     mailbox.schedule(2 * HOUR, due -> record("on", due, TimedWork.NEVER));
     clock.awaitWaiting(1);
-    clock.advance(HOUR);
+    clock.jump(HOUR);
     clock.awaitWaiting(1);
-    clock.advance(HOUR);
+    clock.jump(HOUR);
     clock.awaitWaiting(1);
     assertEquals(List.of("on at 2"), ran);
   }

@@ -37,8 +37,13 @@ public final class AmdSmiFile {
   /**
    * Whether there is a library that is worth loading: one that somebody has named, or one beside
    * the kernel's driver. Loads nothing, and not the classes that call it either.
+   *
+   * @param folder the only one to look in, if somebody has named one
    */
-  public static boolean isThere() {
+  public static boolean isThere(Optional<Path> folder) {
+    if (folder.isPresent()) {
+      return in(folder.get().toAbsolutePath().toString()).findAny().isPresent();
+    }
     Map<String, String> environment = System.getenv();
     boolean named = environment.containsKey(LIB_DIR) || environment.containsKey(ROCM_PATH);
     return (named || Files.exists(KERNEL_DRIVER)) && candidates(environment).findAny().isPresent();

@@ -63,11 +63,12 @@ final class NvmlCalls implements AutoCloseable {
   /**
    * Loads the first of the {@link NvmlFile#candidates} that is an NVML.
    *
+   * @param folder the only one to look in; without it, all
    * @throws NvmlException {@link NvmlReturn#LIBRARY_NOT_FOUND} if none is
    */
-  static NvmlCalls load() throws NvmlException {
+  static NvmlCalls load(Optional<Path> folder) throws NvmlException {
     String reason = "";
-    for (Path file : NvmlFile.candidates().toList()) {
+    for (Path file : NvmlFile.candidates(folder).toList()) {
       try {
         Optional<NvmlCalls> loaded = load(file);
         if (loaded.isPresent()) {
@@ -81,7 +82,9 @@ final class NvmlCalls implements AutoCloseable {
     throw new NvmlException(
         NvmlFile.NAME
             + " cannot be loaded"
-            + (reason.isEmpty() ? "; there is none" : reason)
+            + (reason.isEmpty()
+                ? "; there is none" + folder.map(dir -> " in " + dir).orElse("")
+                : reason)
             + "; install the NVIDIA driver, or name the folder of its libraries in LD_LIBRARY_PATH",
         NvmlReturn.LIBRARY_NOT_FOUND);
   }

@@ -3,6 +3,7 @@ package dev.zeusd.ffm.nvml;
 import dev.zeusd.ffm.driver.LibraryFiles;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
@@ -18,8 +19,14 @@ final class NvmlFile {
 
   private NvmlFile() {}
 
-  /** The files that are there, the likeliest first. */
-  static Stream<Path> candidates() {
-    return LibraryFiles.find(NAME, FOLDERS);
+  /**
+   * The files that are there, the likeliest first.
+   *
+   * @param folder the only one to look in; without it, all
+   */
+  static Stream<Path> candidates(Optional<Path> folder) {
+    return folder.isPresent()
+        ? LibraryFiles.findIn(folder.get().toAbsolutePath().toString(), NAME)
+        : LibraryFiles.find(NAME, FOLDERS);
   }
 }

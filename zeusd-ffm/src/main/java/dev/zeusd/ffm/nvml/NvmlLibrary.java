@@ -41,18 +41,20 @@ public final class NvmlLibrary implements AutoCloseable {
   /**
    * Loads the library and initialises it.
    *
+   * @param folder where it is; without it, in the usual places
    * @param afterUpgrade called when the driver turns out to have been upgraded since, with the file
    *     that was loaded; whether to go on with the new one in this process
    * @throws NvmlException {@link NvmlReturn#LIBRARY_NOT_FOUND} where no library can be loaded,
    *     otherwise what {@code nvmlInit_v2} returned; then nothing stays loaded
    */
-  public static NvmlLibrary open(Predicate<Path> afterUpgrade) throws NvmlException {
-    return new NvmlLibrary(new NvmlSession(afterUpgrade));
+  public static NvmlLibrary open(Optional<Path> folder, Predicate<Path> afterUpgrade)
+      throws NvmlException {
+    return new NvmlLibrary(new NvmlSession(folder, afterUpgrade));
   }
 
-  /** The same, going on with the new library after an upgrade. */
+  /** The same from the usual places, going on with the new library after an upgrade. */
   public static NvmlLibrary open() throws NvmlException {
-    return open(file -> true);
+    return open(Optional.empty(), file -> true);
   }
 
   // ---- Questions to the library ----

@@ -3,6 +3,7 @@ package dev.zeusd.ffm.nvml;
 import dev.zeusd.ffm.driver.BackOff;
 import dev.zeusd.ffm.driver.CallGate;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
@@ -18,6 +19,7 @@ final class NvmlSession implements AutoCloseable {
   /** How long who needs NVML waits for another one who is opening it. */
   private static final long OPEN_WAIT_NANOS = 10_000_000_000L;
 
+  private final Optional<Path> folder;
   private final Predicate<Path> afterUpgrade;
   private final CallGate gate = new CallGate();
 
@@ -39,8 +41,9 @@ final class NvmlSession implements AutoCloseable {
 
   private record Failure(NvmlException why, long retryNanos) {}
 
-  /** Loads and initialises it, as {@link NvmlLibrary#open(Predicate)} says. */
-  NvmlSession(Predicate<Path> afterUpgrade) throws NvmlException {
+  /** Loads and initialises it, as {@link NvmlLibrary#open(Optional, Predicate)} says. */
+  NvmlSession(Optional<Path> folder, Predicate<Path> afterUpgrade) throws NvmlException {
+    this.folder = folder;
     this.afterUpgrade = afterUpgrade;
     try {
       init(true);
@@ -110,12 +113,12 @@ final class NvmlSession implements AutoCloseable {
         throw new NvmlException("NVML is closed", NvmlReturn.UNINITIALIZED);
       }
       if (loaded == null) {
-        loaded = NvmlCalls.load();
+        loaded = NvmlCalls.load(folder);
       }
       int result = loaded.call(NvmlFunction.INIT);
       if (result == NvmlReturn.LIB_RM_VERSION_MISMATCH.code() && mayExchange() && quiet) {
         unload();
-        loaded = NvmlCalls.load();
+        loaded = NvmlCalls.load(folder);
         result = loaded.call(NvmlFunction.INIT);
       }
       NvmlFunction.INIT.check(result);

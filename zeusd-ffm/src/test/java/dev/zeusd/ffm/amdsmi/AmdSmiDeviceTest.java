@@ -11,7 +11,7 @@ import dev.zeusd.ffm.amdsmi.AmdSmiDevice.Sensor;
 import dev.zeusd.ffm.driver.DriverException.Kind;
 import dev.zeusd.ffm.fake.FakeAmdSmi;
 import dev.zeusd.ffm.fake.FakeAmdSmi.Call;
-import dev.zeusd.ffm.fake.FakeNvml.Clocks;
+import dev.zeusd.testkit.nvml.FakeNvml.Clocks;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

@@ -2,6 +2,8 @@ package dev.zeusd.ffm.fake;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 
+import dev.zeusd.testkit.control.ControlFile;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -98,7 +100,10 @@ public final class FakeAmdSmi {
   /** What a child process needs in its environment to find the library and to share this file. */
   public Map<String, String> environment() {
     return Map.of(
-        "FAKE_AMDSMI_STATE", file.path.toString(), "AMDSMI_LIB_DIR", libraryDirectory().toString());
+        "FAKE_AMDSMI_STATE",
+        file.path().toString(),
+        "AMDSMI_LIB_DIR",
+        libraryDirectory().toString());
   }
 
   /**
@@ -163,7 +168,7 @@ public final class FakeAmdSmi {
   /** How long the call takes, on all GPUs if it is a GPU's. */
   public FakeAmdSmi delay(Call call, Duration delay) {
     for (int slot = 0; slot <= LIBRARY_SLOT; slot++) {
-      file.setInt(entry(slot, call) + 4, FakeNvml.micros(delay));
+      file.setInt(entry(slot, call) + 4, ControlFile.micros(delay));
     }
     return this;
   }
@@ -191,7 +196,7 @@ public final class FakeAmdSmi {
   }
 
   private static long entry(int slot, Call call) {
-    return ControlFile.slot(slot) + 1024 + call.ordinal() * 32L;
+    return ControlFile.entry(slot, call);
   }
 
   /** The GPU with this index, 0 to 15, whether the count has it or not. */
@@ -284,7 +289,7 @@ public final class FakeAmdSmi {
 
     /** How long the call takes. Shortening it lets a waiting call go within 10 ms. */
     public Gpu delay(Call call, Duration delay) {
-      file.setInt(entry(index, call) + 4, FakeNvml.micros(delay));
+      file.setInt(entry(index, call) + 4, ControlFile.micros(delay));
       return this;
     }
 

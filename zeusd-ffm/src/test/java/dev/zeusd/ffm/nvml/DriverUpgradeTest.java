@@ -4,9 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.ffm.fake.ChildJvm;
-import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,6 +25,7 @@ class DriverUpgradeTest {
       int[] told = {0};
       NvmlLibrary library =
           NvmlLibrary.open(
+              Optional.empty(),
               file -> {
                 System.out.println("told" + ++told[0] + "=" + file);
                 return goOn;

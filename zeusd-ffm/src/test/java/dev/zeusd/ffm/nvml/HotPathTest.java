@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.ffm.fake.ChildJvm;
-import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;

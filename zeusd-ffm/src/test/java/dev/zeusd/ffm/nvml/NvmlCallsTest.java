@@ -1,16 +1,16 @@
 package dev.zeusd.ffm.nvml;
 
-import static dev.zeusd.ffm.fake.FakeNvml.Call.*;
+import static dev.zeusd.testkit.nvml.FakeNvml.Call.*;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.zeusd.ffm.fake.FakeGpu;
-import dev.zeusd.ffm.fake.FakeNvml;
-import dev.zeusd.ffm.fake.FakeNvml.Call;
-import dev.zeusd.ffm.fake.FakeNvml.Clocks;
-import dev.zeusd.ffm.fake.FakeNvml.Oddity;
+import dev.zeusd.testkit.nvml.FakeGpu;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
+import dev.zeusd.testkit.nvml.FakeNvml.Clocks;
+import dev.zeusd.testkit.nvml.FakeNvml.Oddity;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.util.Arrays;

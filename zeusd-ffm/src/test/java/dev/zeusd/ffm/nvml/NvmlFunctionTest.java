@@ -2,8 +2,8 @@ package dev.zeusd.ffm.nvml;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.zeusd.ffm.fake.FakeNvml;
 import dev.zeusd.ffm.nvml.raw.Nvml;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.reflect.Method;
 import java.util.Arrays;

@@ -5,12 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.zeusd.ffm.fake.ChildJvm;
-import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -76,7 +77,8 @@ class NvmlLoadingTest {
     FakeNvml.build(folder.resolve("libnvidia-ml.so"), List.of());
     ChildJvm.Result child =
         ChildJvm.run(OpenTwice.class, Map.of("LD_LIBRARY_PATH", folder.toString()));
-    assumeFalse(NvmlFile.candidates().count() > 1, "this machine has a real driver");
+    assumeFalse(
+        NvmlFile.candidates(Optional.empty()).count() > 1, "this machine has a real driver");
     assertEquals(0, child.exitCode(), child.output());
     assertEquals("LIBRARY_NOT_FOUND", child.value("open1"));
   }
@@ -151,7 +153,8 @@ class NvmlLoadingTest {
     FakeNvml.build(folder.resolve("libnvidia-ml.so.1"), List.of());
     ChildJvm.Result child =
         ChildJvm.runIn(folder, OpenTwice.class, Map.of("LD_LIBRARY_PATH", ":."));
-    assumeFalse(NvmlFile.candidates().count() > 1, "this machine has a real driver");
+    assumeFalse(
+        NvmlFile.candidates(Optional.empty()).count() > 1, "this machine has a real driver");
     assertEquals("LIBRARY_NOT_FOUND", child.value("open1"), child.output());
   }
 

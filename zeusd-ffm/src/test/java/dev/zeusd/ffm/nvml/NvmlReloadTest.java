@@ -1,13 +1,13 @@
 package dev.zeusd.ffm.nvml;
 
-import static dev.zeusd.ffm.fake.FakeNvml.Call.*;
+import static dev.zeusd.testkit.nvml.FakeNvml.Call.*;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
-import dev.zeusd.ffm.fake.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;

@@ -1,24 +1,27 @@
-package dev.zeusd.ffm.fake;
+package dev.zeusd.testkit.nvml;
 
-import static dev.zeusd.ffm.fake.ControlFile.LIBRARY_SLOT;
+import static dev.zeusd.testkit.control.ControlFile.LIBRARY_SLOT;
 
-import java.io.IOException;
-import java.nio.file.Files;
+import dev.zeusd.testkit.control.ControlFile;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
- * Drives and watches the fake NVML library through its control file.
+ * NVIDIA's driver library with GPUs that a test makes up: what they draw, how they fail, how long
+ * they take. The code under test loads it as it would the real one, and every call is counted.
  *
- * <p>The file's layout is the table at the top of {@code fake_nvml.c}. Times are {@link
- * System#nanoTime()}, which is the library's clock. Thread-safe; settings count from the library's
- * next call on. Counters of 64 bits are unsigned.
+ * <p>{@link #load} is for a test; its {@link #directory} goes to {@code NodeConfig.withDriverDir},
+ * or its {@link #environment} to another process. At first there are four GPUs, which draw 75, 85,
+ * 95 and 105 W, with a power limit of 300 W, 100 to 400 being possible.
+ *
+ * <p>Times are {@link System#nanoTime()}, which is the library's clock. Thread-safe; settings count
+ * from the library's next call on. Counters of 64 bits are unsigned.
  */
 public final class FakeNvml {
   /** Most devices that there can be. */
@@ -29,7 +32,16 @@ public final class FakeNvml {
 
   private static FakeNvml inProcess;
 
+  /** Where there is a library for this one alone. */
+  private final Optional<Path> ownDirectory;
+
+  /** Its layout is the table at the top of {@code fake_nvml.c}. */
   private final ControlFile file;
+
+  /** The control file of a library that has it beside itself. */
+  private static final String STATE = LibraryFolder.NAME + ".state";
+
+  private static final String SONAME = "-Wl,-soname," + LibraryFolder.NAME;
 
   /** The library's functions; the ordinal is the function's number in the control file. */
   public enum Call {
@@ -98,9 +110,21 @@ public final class FakeNvml {
   /** Clocks in MHz; 0 and 0: not locked. */
   public record Clocks(int minMhz, int maxMhz) {}
 
-  private FakeNvml(Path path) {
+  private FakeNvml(Optional<Path> ownDirectory, Path path) {
+    this.ownDirectory = ownDirectory;
     file = new ControlFile(path);
     reset();
+  }
+
+  /**
+   * A driver of its own, in a folder that goes when the JVM ends. There may be any number of them.
+   *
+   * @throws IllegalStateException if there is no library for this machine in the testkit, and no C
+   *     compiler either
+   */
+  public static FakeNvml load() {
+    Path folder = LibraryFolder.newCopy();
+    return new FakeNvml(Optional.of(folder), LibraryFolder.deletedOnExit(folder.resolve(STATE)));
   }
 
   /** The library in this JVM, whose control file the environment names; always the same object. */
@@ -112,25 +136,24 @@ public final class FakeNvml {
             "Set FAKE_NVML_STATE to the control file's path in the"
                 + " environment of this JVM: an in-process test cannot set it later");
       }
-      inProcess = new FakeNvml(Path.of(path));
+      inProcess = create(Path.of(path));
     }
     return inProcess;
   }
 
   /** For a child process, which must be started with {@link #environment()}. Resets the file. */
   public static FakeNvml create(Path file) {
-    return new FakeNvml(file);
+    return new FakeNvml(Optional.empty(), file);
   }
 
-  /** The folder that holds the fake libnvidia-ml.so.1. */
+  /** The folder that holds a fake libnvidia-ml.so.1 without a control file. */
   public static Path libraryDirectory() {
-    String dir = System.getProperty("fake.nvml.dir");
-    if (dir == null || !Files.exists(Path.of(dir, "libnvidia-ml.so.1"))) {
-      throw new IllegalStateException(
-          "The fake NVML library is not built: install a C compiler"
-              + " (for example: apt-get install gcc libc6-dev) and run mvn again");
-    }
-    return Path.of(dir).toAbsolutePath();
+    return LibraryFolder.shared();
+  }
+
+  /** The folder that holds the libnvidia-ml.so.1 of this one. */
+  public Path directory() {
+    return ownDirectory.orElseGet(FakeNvml::libraryDirectory);
   }
 
   /** All that tell how a GPU is doing; each may be missing. */
@@ -154,42 +177,31 @@ public final class FakeNvml {
           "nvmlDeviceSetMemoryLockedClocks",
           "nvmlDeviceResetMemoryLockedClocks");
 
-  /** Builds the library as an old driver has it, into a folder. */
-  public static void buildWithout(Set<String> functions, Path folder)
-      throws IOException, InterruptedException {
-    List<String> options = new ArrayList<>(List.of("-Wl,-soname,libnvidia-ml.so.1"));
+  /**
+   * Builds the library as an old driver has it, into a folder.
+   *
+   * @throws IllegalStateException without a C compiler
+   */
+  public static void buildWithout(Set<String> functions, Path folder) {
+    List<String> options = new ArrayList<>(List.of(SONAME));
     functions.forEach(function -> options.add("-DWITHOUT_" + function));
-    build(folder.resolve("libnvidia-ml.so.1"), options);
+    build(folder.resolve(LibraryFolder.NAME), options);
   }
 
-  /** Builds the library of another version of the driver; see {@link #kernelNumber}. */
-  public static void buildNumber(int number, Path folder) throws IOException, InterruptedException {
-    build(
-        folder.resolve("libnvidia-ml.so.1"),
-        List.of("-Wl,-soname,libnvidia-ml.so.1", "-DNUMBER=" + number + "U"));
+  /** The same of another version of the driver; see {@link #kernelNumber}. */
+  public static void buildNumber(int number, Path folder) {
+    build(folder.resolve(LibraryFolder.NAME), List.of(SONAME, "-DNUMBER=" + number + "U"));
   }
 
-  /** Builds the library as a file, by the command of build.sh but with these options. */
-  public static void build(Path file, List<String> options)
-      throws IOException, InterruptedException {
-    Path module = libraryDirectory().getParent().getParent();
-    List<String> command =
-        new ArrayList<>(List.of("cc", "-std=c11", "-O2", "-fPIC", "-shared", "-I", "../headers"));
-    command.addAll(options);
-    // Never written over: a process may have it mapped.
-    Path made = file.resolveSibling(file.getFileName() + ".new");
-    command.addAll(List.of("-o", made.toString(), "src/test/c/fake_nvml.c", "-lm", "-lpthread"));
-    Process cc = new ProcessBuilder(command).directory(module.toFile()).inheritIO().start();
-    if (cc.waitFor() != 0) {
-      throw new IOException("failed: " + String.join(" ", command));
-    }
-    Files.move(made, file, StandardCopyOption.ATOMIC_MOVE);
+  /** Builds the library as a file, with these options of the C compiler. */
+  public static void build(Path file, List<String> options) {
+    LibraryFolder.build(file, options);
   }
 
   /** What a child process needs in its environment to load the library and to share this file. */
   public Map<String, String> environment() {
     return Map.of(
-        "FAKE_NVML_STATE", file.path.toString(), "LD_LIBRARY_PATH", libraryDirectory().toString());
+        "FAKE_NVML_STATE", file.path().toString(), "LD_LIBRARY_PATH", directory().toString());
   }
 
   /**
@@ -236,6 +248,7 @@ public final class FakeNvml {
     return this;
   }
 
+  /** The version that the driver says it has. */
   public FakeNvml driverVersion(String version) {
     file.setText(64, 80, version);
     return this;
@@ -275,7 +288,7 @@ public final class FakeNvml {
 
   /** How long the call takes, on all devices if it is a device's. */
   public FakeNvml delay(Call call, Duration delay) {
-    return setEverywhere(call, 4, micros(delay));
+    return setEverywhere(call, 4, ControlFile.micros(delay));
   }
 
   /** Calls begun, of all functions, on all devices and none. */
@@ -340,9 +353,5 @@ public final class FakeNvml {
       file.setInt(ControlFile.entry(slot, call) + offset, value);
     }
     return this;
-  }
-
-  static int micros(Duration delay) {
-    return Math.toIntExact(delay.toNanos() / 1000);
   }
 }

@@ -1,8 +1,9 @@
-package dev.zeusd.ffm.fake;
+package dev.zeusd.testkit.nvml;
 
-import dev.zeusd.ffm.fake.FakeNvml.Call;
-import dev.zeusd.ffm.fake.FakeNvml.Clocks;
-import dev.zeusd.ffm.fake.FakeNvml.Oddity;
+import dev.zeusd.testkit.control.ControlFile;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
+import dev.zeusd.testkit.nvml.FakeNvml.Clocks;
+import dev.zeusd.testkit.nvml.FakeNvml.Oddity;
 import java.time.Duration;
 
 /** One fake GPU: setters return this, to be chained. */
@@ -17,16 +18,19 @@ public final class FakeGpu {
     this.slot = ControlFile.slot(index);
   }
 
+  /** The product name. */
   public FakeGpu name(String name) {
     file.setText(slot, 96, name);
     return this;
   }
 
+  /** The UUID. */
   public FakeGpu uuid(String uuid) {
     file.setText(slot + 96, 96, uuid);
     return this;
   }
 
+  /** The PCI address, of function 0. */
   public FakeGpu pci(int domain, int bus, int device) {
     return set(192, domain).set(196, bus).set(200, device);
   }
@@ -81,14 +85,17 @@ public final class FakeGpu {
     return set(316, valueType);
   }
 
+  /** The power limit in force, in mW. */
   public FakeGpu powerLimitMw(int limitMw) {
     return set(336, limitMw);
   }
 
+  /** The lowest limit that can be set, the driver's own, and the highest, in mW. */
   public FakeGpu powerLimits(int minMw, int defaultMw, int maxMw) {
     return set(340, defaultMw).set(344, minMw).set(348, maxMw);
   }
 
+  /** Whether persistence mode is on. */
   public FakeGpu persistenceMode(boolean enabled) {
     return set(352, enabled ? 1 : 0);
   }
@@ -103,6 +110,7 @@ public final class FakeGpu {
     return set(380, fromMhz).set(384, toMhz);
   }
 
+  /** Temperatures, in degrees Celsius. */
   public FakeGpu temperaturesC(int gpuC, int memoryC) {
     return set(400, gpuC).set(404, memoryC);
   }
@@ -117,10 +125,12 @@ public final class FakeGpu {
     return set(408, smMhz).set(412, memMhz);
   }
 
+  /** How busy it is, in percent. */
   public FakeGpu utilizationPct(int gpuPct, int memoryPct) {
     return set(416, gpuPct).set(420, memoryPct);
   }
 
+  /** Its memory, in bytes. */
   public FakeGpu memoryBytes(long used, long total, long reserved) {
     file.setLong(slot + 424, used);
     file.setLong(slot + 432, total);
@@ -184,7 +194,7 @@ public final class FakeGpu {
 
   /** How long the call takes on this device. Shortening it lets a waiting call go within 10 ms. */
   public FakeGpu delay(Call call, Duration delay) {
-    file.setInt(ControlFile.entry(index, call) + 4, FakeNvml.micros(delay));
+    file.setInt(ControlFile.entry(index, call) + 4, ControlFile.micros(delay));
     return this;
   }
 
@@ -193,14 +203,17 @@ public final class FakeGpu {
     return file.getInt(slot + 336);
   }
 
+  /** Whether persistence mode is on, as set by the test or by the code under test. */
   public boolean persistenceMode() {
     return file.getInt(slot + 352) != 0;
   }
 
+  /** To what the GPU's clock is locked. */
   public Clocks gpuLockedClocks() {
     return new Clocks(file.getInt(slot + 356), file.getInt(slot + 360));
   }
 
+  /** To what the memory's clock is locked. */
   public Clocks memLockedClocks() {
     return new Clocks(file.getInt(slot + 364), file.getInt(slot + 368));
   }

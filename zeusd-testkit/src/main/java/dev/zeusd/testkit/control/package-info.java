@@ -1,0 +1,2 @@
+/** How a test and a fake driver library share a file. */
+package dev.zeusd.testkit.control;

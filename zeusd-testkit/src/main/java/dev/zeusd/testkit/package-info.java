@@ -1,0 +1,2 @@
+/** Devices and a clock for tests of programs that embed zeusd. */
+package dev.zeusd.testkit;
