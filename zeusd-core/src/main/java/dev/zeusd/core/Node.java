@@ -5,6 +5,9 @@ import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.energy.EnergyMeter;
+import dev.zeusd.core.energy.EnergyWindow;
+import dev.zeusd.core.energy.WindowEnergy;
+import dev.zeusd.core.energy.WindowRequest;
 import dev.zeusd.core.history.PowerHistory;
 import dev.zeusd.core.nvml.NvmlBackend;
 import dev.zeusd.core.rapl.BootClock;
@@ -13,6 +16,7 @@ import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.GuardedCpu;
 import dev.zeusd.core.sampling.PowerSampler;
+import dev.zeusd.core.sampling.SamplePublisher;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.LeaseException;
 import dev.zeusd.core.settings.LeaseObserver;
@@ -35,6 +39,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
@@ -94,9 +99,7 @@ public final class Node implements AutoCloseable {
               "CPU",
               cpuBackends,
               found ->
-                  found.stream()
-                      .map(cpu -> GuardedCpu.startWorker(cpu, carriers, clock))
-                      .toList(),
+                  found.stream().map(cpu -> GuardedCpu.startWorker(cpu, carriers, clock)).toList(),
               workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz(), clock));
       gpuBackends.forEach(each -> each.keepOpenWhile(() -> hasSettings() || measuresGpus()));
     } catch (RuntimeException | Error e) {
@@ -161,6 +164,11 @@ public final class Node implements AutoCloseable {
   private static DeviceWorker<Gpu> startWorker(Gpu gpu, Carriers carriers, NanoClock clock) {
     int id = gpu.info().id();
     return new DeviceWorker<>(id, "GPU " + id, gpu, carriers, clock);
+  }
+
+  /** Opens the real devices of this machine, as {@link NodeConfig#defaults} has them. */
+  public static Node open() {
+    return open(NodeConfig.defaults());
   }
 
   /**
@@ -268,6 +276,30 @@ public final class Node implements AutoCloseable {
     return gpus.now();
   }
 
+  /** The {@link #gpus} of now, for those who want to know nothing of threads. */
+  public List<NodeGpu> eachGpu() {
+    return gpus().stream().map(gpu -> new NodeGpu(this, gpu)).toList();
+  }
+
+  /**
+   * One of them.
+   *
+   * @throws NodeException if there is none with this id
+   */
+  public NodeGpu gpu(int id) {
+    return eachGpu().stream()
+        .filter(gpu -> gpu.id() == id)
+        .findFirst()
+        .orElseThrow(() -> noSuch("GPU", id, gpus()));
+  }
+
+  private NodeException noSuch(String kind, int id, List<? extends DeviceWorker<?>> devices) {
+    List<Integer> ids = devices.stream().<Integer>map(DeviceWorker::id).toList();
+    String why = ids.isEmpty() ? String.join("; ", problems()) : "there are " + ids;
+    return new NodeException(
+        "there is no %s %d%s".formatted(kind, id, why.isEmpty() ? "" : ": " + why));
+  }
+
   /** Power readings of the {@link #gpus}, one by one or as a stream. */
   public PowerSampler<Gpu, GpuPowerSample> gpuPower() {
     return gpus.power();
@@ -283,9 +315,42 @@ public final class Node implements AutoCloseable {
     return cpus.now();
   }
 
+  /** The {@link #cpus} of now, for those who want to know nothing of threads. */
+  public List<NodeCpu> eachCpu() {
+    return cpus().stream().map(cpu -> new NodeCpu(this, cpu)).toList();
+  }
+
+  /**
+   * One of them.
+   *
+   * @throws NodeException if there is none with this id
+   */
+  public NodeCpu cpu(int id) {
+    return eachCpu().stream()
+        .filter(cpu -> cpu.id() == id)
+        .findFirst()
+        .orElseThrow(() -> noSuch("CPU", id, cpus()));
+  }
+
   /** Power readings of the {@link #cpus}, one by one or as a stream. */
   public PowerSampler<Cpu, CpuPowerSample> cpuPower() {
     return cpus.power();
+  }
+
+  /**
+   * The power of these GPUs, each time that it changes, for any number of subscribers. A subscriber
+   * that falls behind goes on with the latest values. {@code onError} is called if there is no such
+   * GPU, {@code onComplete} when the node is closed.
+   */
+  public Flow.Publisher<GpuPowerSample> gpuPowerSamples(Collection<Integer> gpuIds) {
+    List<Integer> ids = List.copyOf(gpuIds);
+    return new SamplePublisher<>(() -> gpuSet().power().subscribe(ids));
+  }
+
+  /** As {@link #gpuPowerSamples}, of CPUs. */
+  public Flow.Publisher<CpuPowerSample> cpuPowerSamples(Collection<Integer> cpuIds) {
+    List<Integer> ids = List.copyOf(cpuIds);
+    return new SamplePublisher<>(() -> cpuSet().power().subscribe(ids));
   }
 
   /** What came of {@link #releaseGpus}. */
@@ -338,7 +403,7 @@ public final class Node implements AutoCloseable {
    * on with what an earlier process has left in the state directory, if there is one; without such
    * a call, that stays as it is.
    *
-   * @throws IllegalStateException if the node is closed and there was no such call before
+   * @throws NodeException if the node is closed and there was no such call before
    */
   public Leases leases() {
     if (leases.isEmpty()) {
@@ -363,7 +428,7 @@ public final class Node implements AutoCloseable {
    * Measures the energy of the devices over time. The first call goes on with the windows that an
    * earlier process has left open in the state directory, if there are any.
    *
-   * @throws IllegalStateException if the node is closed and there was no such call before
+   * @throws NodeException if the node is closed and there was no such call before
    */
   public EnergyMeter energy() {
     if (energy.isEmpty()) {
@@ -376,6 +441,26 @@ public final class Node implements AutoCloseable {
       }
     }
     return energy.get();
+  }
+
+  /**
+   * Runs {@code work} and tells the energy that all devices have used meanwhile. What it throws is
+   * passed on.
+   */
+  public <E extends Exception> WindowEnergy energyOf(Work<E> work) throws E {
+    return energyOf(energy().begin(), work);
+  }
+
+  <E extends Exception> WindowEnergy energyOf(WindowRequest request, Work<E> work) throws E {
+    return energyOf(energy().begin(request), work);
+  }
+
+  private static <E extends Exception> WindowEnergy energyOf(EnergyWindow window, Work<E> work)
+      throws E {
+    try (window) {
+      work.run();
+      return window.end();
+    }
   }
 
   /** As {@link #energy}, if an earlier process has left windows open; else this does nothing. */
@@ -402,7 +487,7 @@ public final class Node implements AutoCloseable {
 
   private void requireOpen() {
     if (closed) {
-      throw new IllegalStateException("the node is closed");
+      throw new NodeException("the node is closed");
     }
   }
 
@@ -420,7 +505,7 @@ public final class Node implements AutoCloseable {
    * a node with the same state directory.
    *
    * @throws LeaseException if it cannot be had
-   * @throws IllegalStateException as {@link #leases}
+   * @throws NodeException as {@link #leases}
    */
   public Lease lease(Collection<Integer> gpuIds, Set<SettingKey> keys) {
     Leases all = leases();

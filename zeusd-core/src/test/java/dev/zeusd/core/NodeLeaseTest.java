@@ -49,7 +49,7 @@ class NodeLeaseTest {
   void aClosedNodeLendsNothing() {
     Node unused = Node.open(NodeConfig.simulated());
     unused.close();
-    assertThrows(IllegalStateException.class, unused::leases);
+    assertThrows(NodeException.class, unused::leases);
     Node used = Node.open(NodeConfig.simulated());
     used.leases();
     used.close();

@@ -4,6 +4,9 @@ import dev.zeusd.server.audit.AuditLog;
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.tls.TlsCredentials;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -69,6 +72,20 @@ public record ServerConfig(
         WebAccess.NONE,
         Optional.empty(),
         false);
+  }
+
+  /** All endpoints in the default dialect, for everybody who can connect. */
+  public static ServerConfig of(Listen listen) {
+    return new ServerConfig(
+        listen, EnumSet.allOf(ApiGroup.class), StreamFormat.SAMPLE, Optional.empty());
+  }
+
+  /**
+   * The same for every program on this machine, at a TCP port of 127.0.0.1; 0 lets the system
+   * choose one. Whoever is not to have them all needs tokens, grants, or a Unix socket.
+   */
+  public static ServerConfig loopback(int port) {
+    return of(new Listen.Tcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), port)));
   }
 
   /** What TLS begins with, where it is spoken. */

@@ -1,7 +1,9 @@
 package dev.zeusd.core.device;
 
+import dev.zeusd.core.NodeException;
+
 /** Why a device did not do what it was asked; the message is for users. */
-public abstract sealed class DeviceException extends RuntimeException {
+public abstract sealed class DeviceException extends NodeException {
   private static final long serialVersionUID = 1L;
 
   private DeviceException(String message, Throwable cause) {

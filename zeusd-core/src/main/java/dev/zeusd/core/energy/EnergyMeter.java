@@ -1,6 +1,7 @@
 package dev.zeusd.core.energy;
 
 import dev.zeusd.core.DeviceSet;
+import dev.zeusd.core.NodeException;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.Gpu;
@@ -119,7 +120,7 @@ public final class EnergyMeter implements AutoCloseable {
    *
    * @throws WindowException.TooMany if there is no room for another one of this owner
    * @throws WindowException.NoDevices if none of these devices is there
-   * @throws IllegalStateException if this is closed
+   * @throws NodeException if this is closed
    */
   public EnergyWindow begin(WindowRequest request) {
     List<MeteredDevice> wanted = wanted(request);
@@ -127,7 +128,7 @@ public final class EnergyMeter implements AutoCloseable {
       throw new WindowException.NoDevices("there is no device whose energy could be measured");
     }
     if (isClosed) {
-      throw new IllegalStateException("the node is closed");
+      throw new NodeException("the node is closed");
     }
     EnergyWindow window = open.add(request, wanted, this::newWindow);
     read(window.devices());

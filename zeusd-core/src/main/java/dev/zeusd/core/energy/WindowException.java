@@ -1,7 +1,9 @@
 package dev.zeusd.core.energy;
 
+import dev.zeusd.core.NodeException;
+
 /** Why an energy window cannot be had or used; the message is for users. */
-public abstract sealed class WindowException extends RuntimeException {
+public abstract sealed class WindowException extends NodeException {
   private static final long serialVersionUID = 1L;
 
   private WindowException(String message) {

@@ -1,11 +1,12 @@
 package dev.zeusd.core.settings;
 
+import dev.zeusd.core.NodeException;
 import dev.zeusd.core.device.DeviceException;
 import java.util.Map;
 import java.util.TreeMap;
 
 /** Why a lease cannot be had or used; the message is for users. */
-public abstract sealed class LeaseException extends RuntimeException {
+public abstract sealed class LeaseException extends NodeException {
   private static final long serialVersionUID = 1L;
 
   private LeaseException(String message, Throwable cause) {
