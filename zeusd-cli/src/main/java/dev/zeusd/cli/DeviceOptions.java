@@ -77,11 +77,10 @@ final class DeviceOptions {
   @Option(
       names = "--hwmon-dir",
       paramLabel = "<DIR>",
-      defaultValue = "/sys/class/hwmon",
       converter = Converters.FilePath.class,
       description =
           "Where the kernel's sensors are, for CPUs and GPUs that have no RAPL and no other driver"
-              + " [default: ${DEFAULT-VALUE}]")
+              + " [default: /zeus_sys/class/hwmon if it has any, else /sys/class/hwmon]")
   private Path hwmonDir;
 
   @Option(
@@ -152,15 +151,15 @@ final class DeviceOptions {
     if (cpus && history.duration().isPresent()) {
       config = config.withCpuPowerHistory(history.duration().get());
     }
-    return (raplDir == null ? config : config.withRaplDir(raplDir))
+    config = raplDir == null ? config : config.withRaplDir(raplDir);
+    return (hwmonDir == null ? config : config.withHwmonDir(hwmonDir))
         .withGpuCommands(
             groups.contains(ApiGroup.GPU_CONTROL) ? commands(configured) : GpuCommands.none())
         .withGpuBackend(gpus ? backend : GpuBackend.NONE)
         .withGpuPowerPollHz(gpuPowerPollHz)
         .withCpuBackend(cpus ? cpuBackend : CpuBackend.NONE)
         .withCpuPowerPollHz(cpuPowerPollHz)
-        .withStateDir(stateDir)
-        .withHwmonDir(hwmonDir);
+        .withStateDir(stateDir);
   }
 
   private GpuCommands commands(GpuCommands configured) {

@@ -4,7 +4,7 @@ package dev.zeusd.core;
 public enum CpuBackend {
   /**
    * RAPL, as Linux shows it in one of {@link NodeConfig#raplDirs}, and the sensors of CPUs in
-   * {@link NodeConfig#hwmonDir}; without both no CPUs.
+   * {@link NodeConfig#hwmonDirs}; without both no CPUs.
    */
   RAPL,
   /** Simulated CPUs, for trying out and for tests. */

@@ -13,21 +13,21 @@ import java.util.stream.Collectors;
 /** The CPUs that RAPL has, and those that only the kernel's sensors have, side by side. */
 final class CpusOfAllKinds implements Backend<Cpu> {
   private final RaplCpus rapl;
-  private final Path hwmonDir;
+  private final List<Path> hwmonDirs;
   private final BootClock clock;
 
   /** Replaced as long as it has none. */
   private volatile HwmonCpus hwmon;
 
-  CpusOfAllKinds(RaplCpus rapl, Path hwmonDir, BootClock clock) {
+  CpusOfAllKinds(RaplCpus rapl, List<Path> hwmonDirs, BootClock clock) {
     this.rapl = rapl;
-    this.hwmonDir = hwmonDir;
+    this.hwmonDirs = hwmonDirs;
     this.clock = clock;
     this.hwmon = findSensors();
   }
 
   private HwmonCpus findSensors() {
-    return HwmonCpus.find(hwmonDir, !rapl.devices().isEmpty(), clock);
+    return HwmonCpus.find(hwmonDirs, !rapl.devices().isEmpty(), clock);
   }
 
   private boolean hasSensors() {

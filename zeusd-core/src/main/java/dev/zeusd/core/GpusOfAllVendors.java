@@ -64,7 +64,7 @@ final class GpusOfAllVendors implements Backend<Gpu> {
 
   private synchronized void openIntel() {
     if (!closed && intel.map(gpus -> gpus.devices().isEmpty()).orElse(true)) {
-      intel = Optional.of(HwmonGpus.find(config.hwmonDir(), ids, BootClock.system()));
+      intel = Optional.of(HwmonGpus.find(config.hwmonDirs(), ids, BootClock.system()));
     }
   }
 

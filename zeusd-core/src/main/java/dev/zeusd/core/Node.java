@@ -247,7 +247,7 @@ public final class Node implements AutoCloseable {
       case RAPL -> {
         BootClock clock = BootClock.system();
         RaplCpus rapl = RaplCpus.open(config.raplDirs(), clock, () -> openState(config));
-        yield new CpusOfAllKinds(rapl, config.hwmonDir(), clock);
+        yield new CpusOfAllKinds(rapl, config.hwmonDirs(), clock);
       }
     };
   }

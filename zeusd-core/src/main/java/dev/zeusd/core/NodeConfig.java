@@ -27,7 +27,8 @@ import java.util.function.Consumer;
  * @param baseline what settings of GPUs are to be while nobody has a {@link Node#leases lease} of
  *     them; in force from the first call of {@link Node#leases} on
  * @param gpuCommands which operations on GPUs commands do in the driver's place
- * @param hwmonDir directory that may hold the kernel's sensors {@code hwmonN}; need not exist
+ * @param hwmonDirs directories that may hold the kernel's sensors {@code hwmonN}, of which the
+ *     first that exists is taken; none need to
  * @param gpuPowerHistory for how long the power of GPUs is kept, if it is; they are then read at
  *     their rate all the time. See {@link Node#gpuPowerHistory}
  * @param cpuPowerHistory the same of CPUs
@@ -46,7 +47,7 @@ public record NodeConfig(
     Optional<Path> stateDir,
     Baseline baseline,
     GpuCommands gpuCommands,
-    Path hwmonDir,
+    List<Path> hwmonDirs,
     Optional<Duration> gpuPowerHistory,
     Optional<Duration> cpuPowerHistory,
     Optional<Path> driverDir,
@@ -68,6 +69,10 @@ public record NodeConfig(
           Path.of("/zeus_sys/class/powercap/intel-rapl"),
           Path.of("/sys/class/powercap/intel-rapl"));
 
+  /** The same of the kernel's sensors. */
+  private static final List<Path> USUAL_HWMON_DIRS =
+      List.of(Path.of("/zeus_sys/class/hwmon"), Path.of("/sys/class/hwmon"));
+
   /**
    * Checks the values.
    *
@@ -84,7 +89,7 @@ public record NodeConfig(
     Objects.requireNonNull(stateDir);
     Objects.requireNonNull(baseline);
     Objects.requireNonNull(gpuCommands);
-    Objects.requireNonNull(hwmonDir);
+    hwmonDirs = List.copyOf(hwmonDirs);
     Objects.requireNonNull(driverDir);
     if (carriers < 1) {
       throw new IllegalArgumentException(carriers + " carriers of virtual threads are too few");
@@ -124,7 +129,7 @@ public record NodeConfig(
         Optional.empty(),
         Baseline.none(),
         GpuCommands.none(),
-        Path.of("/sys/class/hwmon"),
+        USUAL_HWMON_DIRS,
         Optional.empty(),
         Optional.empty(),
         Optional.empty(),
@@ -147,7 +152,7 @@ public record NodeConfig(
     Optional<Path> stateDir = NodeConfig.this.stateDir;
     Baseline baseline = NodeConfig.this.baseline;
     GpuCommands gpuCommands = NodeConfig.this.gpuCommands;
-    Path hwmonDir = NodeConfig.this.hwmonDir;
+    List<Path> hwmonDirs = NodeConfig.this.hwmonDirs;
     Optional<Duration> gpuPowerHistory = NodeConfig.this.gpuPowerHistory;
     Optional<Duration> cpuPowerHistory = NodeConfig.this.cpuPowerHistory;
     Optional<Path> driverDir = NodeConfig.this.driverDir;
@@ -167,7 +172,7 @@ public record NodeConfig(
         copy.stateDir,
         copy.baseline,
         copy.gpuCommands,
-        copy.hwmonDir,
+        copy.hwmonDirs,
         copy.gpuPowerHistory,
         copy.cpuPowerHistory,
         copy.driverDir,
@@ -214,9 +219,9 @@ public record NodeConfig(
     return with(copy -> copy.gpuCommands = commands);
   }
 
-  /** The same with {@code dir} as the directory that may hold the kernel's sensors. */
+  /** The same with {@code dir} as the only directory that may hold the kernel's sensors. */
   public NodeConfig withHwmonDir(Path dir) {
-    return with(copy -> copy.hwmonDir = dir);
+    return with(copy -> copy.hwmonDirs = List.of(dir));
   }
 
   /** The same, keeping the power of GPUs for so long, a second to 14 days. */
@@ -240,11 +245,11 @@ public record NodeConfig(
   }
 
   /**
-   * Whether a zone in {@link #raplDirs} has a counter, or {@link #hwmonDir} a sensor of a CPU, that
-   * this process may read.
+   * Whether a zone in {@link #raplDirs} has a counter, or {@link #hwmonDirs} a sensor of a CPU,
+   * that this process may read.
    */
   public boolean hasReadableCpuCounter() {
-    return RaplCpus.hasReadableCounter(raplDirs) || HwmonCpus.hasReadableSensor(hwmonDir);
+    return RaplCpus.hasReadableCounter(raplDirs) || HwmonCpus.hasReadableSensor(hwmonDirs);
   }
 
   /** The same with other settings of GPUs that leases go back to. */

@@ -10,6 +10,7 @@ import dev.zeusd.testkit.nvml.FakeNvml;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.Callable;
 
 /** GPUs of one kind, two or more, and what can be done to them behind the daemon's back. */
 enum GpuRig {
@@ -128,6 +129,58 @@ enum GpuRig {
       return FakeAmdSmi.inProcess(26);
     }
   },
+  /** Which tell power and energy, and no more. */
+  HWMON("intel") {
+    private FakeHwmon fake;
+
+    @Override
+    Backend<Gpu> open() {
+      fake = quietly(FakeHwmon::new);
+      return fake;
+    }
+
+    @Override
+    boolean isMeterOnly() {
+      return true;
+    }
+
+    @Override
+    void fail(int gpu, boolean failing) {
+      quietly(() -> fake.fail(gpu, failing));
+    }
+
+    @Override
+    void lose(int gpu, boolean lost) {
+      quietly(() -> fake.lose(gpu, lost));
+    }
+
+    @Override
+    void hang(int gpu, boolean hanging) {
+      quietly(() -> fake.hang(gpu, hanging));
+    }
+
+    @Override
+    void powerMw(int gpu, long powerMw) {
+      fake.powerMw(gpu, powerMw);
+    }
+
+    @Override
+    boolean isPower(long expectedMw, long powerMw) {
+      // It is the difference of two reads of a counter that grows in steps.
+      return Math.abs(powerMw - expectedMw) < expectedMw / 5;
+    }
+
+    @Override
+    void unload(boolean unloaded) {
+      lose(0, unloaded);
+      lose(1, unloaded);
+    }
+
+    @Override
+    long calls() {
+      return fake.reads();
+    }
+  },
   SIMULATED("simulated") {
     @Override
     Backend<Gpu> open() {
@@ -158,6 +211,36 @@ enum GpuRig {
   /** Whether there is a library that faults can be put into. */
   boolean canBeDisturbed() {
     return this != SIMULATED;
+  }
+
+  /** Whether they have no settings, no telemetry and no UUID. */
+  boolean isMeterOnly() {
+    return false;
+  }
+
+  /** Whether a reading is what {@link #powerMw(int, long)} has set. */
+  boolean isPower(long expectedMw, long powerMw) {
+    return powerMw == expectedMw;
+  }
+
+  private interface Action {
+    void run() throws Exception;
+  }
+
+  private static void quietly(Action action) {
+    quietly(
+        () -> {
+          action.run();
+          return true;
+        });
+  }
+
+  private static <T> T quietly(Callable<T> action) {
+    try {
+      return action.call();
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
   }
 
   /** Whether a GPU that hangs lets the others answer. */

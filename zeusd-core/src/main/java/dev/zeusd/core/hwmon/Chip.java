@@ -23,10 +23,22 @@ record Chip(Path dir, int number) {
   private static final Pattern FOLDER = Pattern.compile("hwmon(\\d{1,6})");
   private static final int LONGEST_TEXT = 128;
 
-  /** Those that there are, by number. */
-  static List<Chip> in(Path dir) {
+  /**
+   * Those of the first of these directories that has any, by number. Of a directory whose links
+   * lead nowhere, as where only a part of {@code /sys} is mounted, there are none.
+   */
+  static List<Chip> in(List<Path> dirs) {
+    return dirs.stream()
+        .map(Chip::in)
+        .filter(chips -> !chips.isEmpty())
+        .findFirst()
+        .orElse(List.of());
+  }
+
+  private static List<Chip> in(Path dir) {
     try (Stream<Path> entries = Files.list(dir)) {
       return entries
+          .filter(Files::isDirectory)
           .map(Chip::of)
           .flatMap(Optional::stream)
           .sorted(Comparator.comparingInt(Chip::number))
@@ -59,6 +71,18 @@ record Chip(Path dir, int number) {
       return new String(in.readNBytes(LONGEST_TEXT), StandardCharsets.ISO_8859_1).strip();
     } catch (IOException e) {
       return "";
+    }
+  }
+
+  /**
+   * The device that it belongs to, where that really is; empty if it belongs to none. The device
+   * stays where it is when its driver is loaded anew, and gets a chip with another number.
+   */
+  Optional<Path> device() {
+    try {
+      return Optional.of(dir.resolve("device").toRealPath());
+    } catch (IOException e) {
+      return Optional.empty();
     }
   }
 

@@ -52,10 +52,11 @@ public final class HwmonCpus implements Backend<Cpu> {
   /**
    * Those that there are; reads names, and no power.
    *
+   * @param dirs of which the first that has sensors is taken
    * @param besideRapl whether RAPL has CPUs of this machine
    */
-  public static HwmonCpus find(Path dir, boolean besideRapl, BootClock clock) {
-    List<Sensor> sensors = sensors(dir, besideRapl);
+  public static HwmonCpus find(List<Path> dirs, boolean besideRapl, BootClock clock) {
+    List<Sensor> sensors = sensors(dirs, besideRapl);
     List<HwmonCpu> cpus = new ArrayList<>();
     int id = besideRapl ? FIRST_ID_BESIDE_RAPL : 0;
     for (Sensor sensor : sensors) {
@@ -63,17 +64,18 @@ public final class HwmonCpus implements Backend<Cpu> {
       cpus.add(new HwmonCpu(info, sensor.counter(clock)));
     }
     if (!cpus.isEmpty()) {
-      LOG.log(System.Logger.Level.INFO, "{0} CPU sensor(s) by hwmon in {1}", cpus.size(), dir);
+      Path first = sensors.getFirst().file();
+      LOG.log(System.Logger.Level.INFO, "{0} CPU sensor(s) by hwmon: {1}, ...", cpus.size(), first);
     }
     return new HwmonCpus(cpus);
   }
 
   /** Packages first, by socket; then modules. */
-  private static List<Sensor> sensors(Path dir, boolean besideRapl) {
+  private static List<Sensor> sensors(List<Path> dirs, boolean besideRapl) {
     List<Sensor> sensors = new ArrayList<>();
     List<Sensor> byHsmp = new ArrayList<>();
     boolean hasAmdEnergy = false;
-    for (Chip chip : Chip.in(dir)) {
+    for (Chip chip : Chip.in(dirs)) {
       grace(chip).ifPresent(sensors::add);
       if (!besideRapl && chip.name().equals("amd_energy")) {
         List<Sensor> sockets = amdEnergy(chip);
@@ -125,8 +127,8 @@ public final class HwmonCpus implements Backend<Cpu> {
   }
 
   /** Whether there is a sensor of a CPU here that this process may read. */
-  public static boolean hasReadableSensor(Path dir) {
-    return sensors(dir, false).stream().anyMatch(sensor -> Files.isReadable(sensor.file));
+  public static boolean hasReadableSensor(List<Path> dirs) {
+    return sensors(dirs, false).stream().anyMatch(sensor -> Files.isReadable(sensor.file));
   }
 
   @Override

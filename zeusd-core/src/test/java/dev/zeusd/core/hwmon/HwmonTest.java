@@ -58,7 +58,7 @@ class HwmonTest {
   }
 
   private List<Cpu> cpus(boolean besideRapl) {
-    return HwmonCpus.find(dir, besideRapl, clock).devices();
+    return HwmonCpus.find(List.of(dir), besideRapl, clock).devices();
   }
 
   @Test
@@ -77,8 +77,8 @@ class HwmonTest {
         List.of(Domain.PACKAGE, Domain.PACKAGE, Domain.MODULE),
         cpus.stream().map(cpu -> cpu.info().domain()).toList());
     assertEquals(List.of(100, 101, 102), cpus(true).stream().map(cpu -> cpu.info().id()).toList());
-    assertTrue(HwmonCpus.hasReadableSensor(dir));
-    assertFalse(HwmonCpus.hasReadableSensor(dir.resolve("none")));
+    assertTrue(HwmonCpus.hasReadableSensor(List.of(dir)));
+    assertFalse(HwmonCpus.hasReadableSensor(List.of(dir.resolve("none"))));
     for (int i = 0; i < 3; i++) {
       EnergyCounter counter = cpus.get(i).cpuCounter();
       EnergyReading first = counter.read();
@@ -137,7 +137,7 @@ class HwmonTest {
     Files.createSymbolicLink(dir.resolve("hwmon0/device"), pci);
     chip(1, "name", "i915_gt0", "energy1_input", "5");
     chip(2, "name", "xe", "energy1_input", "2000000", "energy2_input", "1");
-    List<Gpu> gpus = HwmonGpus.find(dir, new GpuIds(), clock).devices();
+    List<Gpu> gpus = HwmonGpus.find(List.of(dir), new GpuIds(), clock).devices();
     assertEquals(2, gpus.size());
     assertEquals(Optional.of("0000:03:00.0"), gpus.get(0).info().pciAddress());
     assertEquals(Optional.of("intel"), gpus.get(1).vendor());
@@ -151,6 +151,71 @@ class HwmonTest {
     nanos.addAndGet(SECOND / 10);
     assertEquals(100_000, gpus.get(1).powerMw());
     assertThrows(DeviceException.NotSupported.class, () -> gpus.get(0).setPowerLimit(1));
+  }
+
+  @Test
+  void aGpuIsFoundAgainWhereItsDriverHasPutItAndNoOtherIsTakenForIt() throws Exception {
+    Path first = card("0000:03:00.0", 0, 5_000_000);
+    Path second = card("0000:04:00.0", 1, 7_000_000);
+    List<Gpu> gpus = HwmonGpus.find(List.of(dir), new GpuIds(), clock).devices();
+    assertEquals(5000, gpus.get(0).energyMj());
+    assertEquals(7000, gpus.get(1).energyMj());
+    // The drivers are loaded anew, and come in the other order.
+    for (int number = 0; number < 2; number++) {
+      Files.delete(dir.resolve("hwmon" + number));
+    }
+    Files.delete(first.resolve("energy1_input"));
+    Files.delete(second.resolve("energy1_input"));
+    assertThrows(DeviceException.Failed.class, gpus.get(0)::energyMj);
+    card("0000:04:00.0", 0, 100);
+    card("0000:03:00.0", 1, 9_000_000);
+    assertEquals(5000, gpus.get(0).energyMj(), "what it counts now is another count");
+    card("0000:03:00.0", 1, 10_000_000);
+    assertEquals(6000, gpus.get(0).energyMj());
+    assertEquals(7000, gpus.get(1).energyMj());
+  }
+
+  /** A card with its sensors, as sysfs has both, and a link to them; gives the sensors' folder. */
+  private Path card(String pciAddress, int number, long microjoules) throws IOException {
+    Path device = dir.resolve("devices").resolve(pciAddress);
+    Path folder = Files.createDirectories(device.resolve("hwmon/hwmon" + number));
+    Files.writeString(folder.resolve("name"), "i915\n");
+    Files.writeString(folder.resolve("energy1_input"), microjoules + "\n");
+    if (!Files.exists(folder.resolve("device"))) {
+      Files.createSymbolicLink(folder.resolve("device"), Path.of("../.."));
+    }
+    if (!Files.exists(dir.resolve("hwmon" + number))) {
+      Files.createSymbolicLink(dir.resolve("hwmon" + number), folder);
+    }
+    return folder;
+  }
+
+  @Test
+  void theHostsSensorsInAContainerComeFirstUnlessTheirLinksLeadNowhere(@TempDir Path mounted)
+      throws IOException {
+    grace(0, "CPU Power Socket 0", 1_000_000);
+    List<Path> dirs = List.of(mounted.resolve("class/hwmon"), dir);
+    assertEquals(1, HwmonCpus.find(dirs, false, clock).devices().size(), "nothing is mounted");
+    // Where only class/hwmon is mounted, what it holds are links to elsewhere in /sys.
+    Files.createDirectories(dirs.getFirst());
+    Files.createSymbolicLink(dirs.getFirst().resolve("hwmon0"), Path.of("../../devices/hwmon0"));
+    assertEquals(1, HwmonCpus.find(dirs, false, clock).devices().size(), "a part is");
+    assertTrue(HwmonCpus.hasReadableSensor(dirs));
+    for (int socket = 0; socket < 2; socket++) {
+      Path host = Files.createDirectories(mounted.resolve("devices/hwmon" + socket));
+      Files.writeString(host.resolve("power1_oem_info"), "CPU Power Socket " + socket);
+      Files.writeString(host.resolve("power1_average"), "5000000");
+    }
+    Files.createSymbolicLink(dirs.getFirst().resolve("hwmon1"), Path.of("../../devices/hwmon1"));
+    List<Cpu> cpus = HwmonCpus.find(dirs, false, clock).devices();
+    assertEquals(2, cpus.size(), "all of it is");
+    EnergyCounter counter = cpus.getFirst().cpuCounter();
+    EnergyReading before = counter.read();
+    nanos.addAndGet(SECOND);
+    assertEquals(5000, counter.read().powerMwSince(before).orElseThrow(), "the host's");
+    assertEquals(
+        List.of(Path.of("/zeus_sys/class/hwmon"), Path.of("/sys/class/hwmon")),
+        NodeConfig.defaults().hwmonDirs());
   }
 
   @Test
