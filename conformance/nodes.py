@@ -34,10 +34,10 @@ class FakeNvml:
 
     def __init__(self, path: Path) -> None:
         with open(path, "r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 65536)
+            self._map = mmap.mmap(file.fileno(), 131072)
 
     def _at(self, gpu: int, offset: int) -> int:
-        return 4096 + gpu * 2048 + offset
+        return 4096 + gpu * 4096 + offset
 
     def get(self, gpu: int, offset: int, kind: str = "I") -> int:
         return struct.unpack_from("<" + kind, self._map, self._at(gpu, offset))[0]
@@ -67,10 +67,10 @@ class FakeNvml:
         return self.get(gpu, 364), self.get(gpu, 368)
 
     def fail(self, gpu: int, call: int, error: int) -> None:
-        self.set(gpu, 1024 + call * 32, error)
+        self.set(gpu, 2048 + call * 32, error)
 
     def calls(self, call: int) -> int:
-        return sum(self.get(gpu, 1024 + call * 32 + 8, "Q") for gpu in range(GPUS))
+        return sum(self.get(gpu, 2048 + call * 32 + 8, "Q") for gpu in range(GPUS))
 
     def writes(self) -> int:
         return sum(self.calls(call) for call in SETTERS)

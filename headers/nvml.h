@@ -116,6 +116,12 @@ nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci);
    NVML_POWER_SCOPE_…. Older drivers lack the field. */
 #define NVML_FI_DEV_POWER_INSTANT 186
 
+/* Fields with the same scopes: limits of the power, in mW, as unsigned int. The last is the one that
+   was set. */
+#define NVML_FI_DEV_POWER_MIN_LIMIT 187
+#define NVML_FI_DEV_POWER_MAX_LIMIT 188
+#define NVML_FI_DEV_POWER_REQUESTED_LIMIT 192
+
 /* Scope of a power field: the GPU alone, or the module that carries it (Grace Hopper). */
 #define NVML_POWER_SCOPE_GPU 0
 #define NVML_POWER_SCOPE_MODULE 1
@@ -309,5 +315,29 @@ nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(
 /* The same for the graphics clocks that go with one of the memory clocks. */
 nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(
     nvmlDevice_t device, unsigned int memoryClockMHz, unsigned int *count, unsigned int *clocksMHz);
+
+/* ---- Multi-Instance GPU (MIG): one GPU partitioned into several ---- */
+
+#define NVML_DEVICE_MIG_ENABLE 1
+
+/* Whether the device is partitioned now, and will be after the next reset. Ampere and later. */
+nvmlReturn_t nvmlDeviceGetMigMode(
+    nvmlDevice_t device, unsigned int *currentMode, unsigned int *pendingMode);
+
+/* Most instances that there can be under a device; 0 if it is not partitioned. */
+nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count);
+
+/* Handle of the instance at index 0 to most - 1: name, UUID ("MIG-…"), memory and the ids below can be
+   asked by it. NVML_ERROR_NOT_FOUND where there is none. It dies with the instance, and may come to
+   mean another one. */
+nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(
+    nvmlDevice_t device, unsigned int index, nvmlDevice_t *migDevice);
+
+/* Of an instance's handle: its GPU instance, by a number that no other one of the device has. */
+nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t device, unsigned int *id);
+
+/* Of an instance's handle: its compute instance, by a number that no other one of the GPU instance
+   has. */
+nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device, unsigned int *id);
 
 #endif

@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LIBRARIES = os.path.join(ROOT, "zeusd-ffm/target/fake-nvml")
 
 # Of the fake's control file; see fake_nvml.c.
-DEVICE_COUNT, NAME, UUID, POWER_MW, ANCHOR_NS, TEMPERATURE, CALLS = 12, 0, 96, 264, 296, 400, 1024
+DEVICE_COUNT, NAME, UUID, POWER_MW, ANCHOR_NS, TEMPERATURE, CALLS = 12, 0, 96, 264, 296, 400, 2048
 GET_TOTAL_ENERGY = 10
 
 
@@ -30,7 +30,7 @@ class FakeGpus:
             struct.pack_into("<Q", self.memory, self.at(gpu, ANCHOR_NS), time.monotonic_ns())
 
     def at(self, gpu, offset):
-        return 4096 + 2048 * gpu + offset
+        return 4096 + 4096 * gpu + offset
 
     def text(self, gpu, offset, value):
         at = self.at(gpu, offset)

@@ -179,7 +179,7 @@ def narrowed(document: dict, node: dict, limits: dict) -> dict:
         "maximum": limits["max_power_limit_mw"],
     }
     # Simulated GPUs stand on no module.
-    parameter(document["paths"]["/gpu/get_power"]["get"], "scope")["schema"]["enum"] = ["gpu"]
+    parameters["PowerScope"]["schema"]["enum"] = ["gpu"]
     close(document["components"]["schemas"])
     return document
 

@@ -14,7 +14,7 @@ QUIET_LIMIT_SECONDS = 5
 PATIENCE_SECONDS = 120
 
 # In the fake driver's control file: fake_nvml.c says how it is laid out.
-FIRST_SLOT, SLOT_BYTES, FIRST_CALL, CALL_BYTES, DELAY_OFFSET = 4096, 2048, 1024, 32, 4
+FIRST_SLOT, SLOT_BYTES, FIRST_CALL, CALL_BYTES, DELAY_OFFSET = 4096, 4096, 2048, 32, 4
 DEVICE_CALLS = range(5, 21)  # those that are made on a device that has been found
 
 

@@ -13,14 +13,14 @@
  *   FAKE_NVML_GPUS   number of GPUs in default settings, 0 to 16 (4).
  *   FAKE_NVML_POWER  their power in default settings: constant, sine or counting (constant).
  *
- * THE CONTROL FILE, version 1: the contract between this file, FakeNvml.java and other tests.
+ * THE CONTROL FILE, version 2: the contract between this file, FakeNvml.java and other tests.
  * Little-endian, fixed offsets, no protocol: whatever is written counts from the next call on.
  * "ns" is CLOCK_MONOTONIC (on Linux also System.nanoTime() and time.monotonic_ns()).
  * T = a test writes it, L = the library writes it, TL = both.
  *
  *   HEADER at 0
  *     0 u64      T  magic 0x4C4D564E454B4146 (bytes "FAKENVML"); write it last
- *     8 u32      T  version, 1
+ *     8 u32      T  version, 2
  *    12 u32      T  device count, 0 to 16; a handle beyond it answers GPU_IS_LOST
  *    16 u32      T  driver epoch: even = loaded, odd = unloaded; add 1 to unload, add 1 to load.
  *                   After any change all calls answer UNINITIALIZED until nvmlInit_v2 succeeds
@@ -32,7 +32,7 @@
  *    32 u64      L  calls ended = sequence number of the next history entry
  *    64 char[80] T  driver version
  *
- *   SLOT i at 4096 + i * 2048: device i for i = 0 to 15; i = 16 is the library itself and uses
+ *   SLOT i at 4096 + i * 4096: device i for i = 0 to 15; i = 16 is the library itself and uses
  *   only the in-flight fields (there: of all calls on whatever device) and the call table
  *     0 char[96] T  name
  *    96 char[96] T  UUID
@@ -57,7 +57,7 @@
  *   364 u32      TL locked memory clock, MHz: minimum; 368 maximum (0 0 = not locked)
  *   372 u32      T  GPU clocks that exist, MHz: from; 376 to
  *   380 u32      T  memory clocks that exist, MHz: from; 384 to
- *   388 u32      T  whether the field POWER_INSTANT has the module's scope, 0 or 1; it tells the same
+ *   388 u32      T  whether fields of power have the module's scope, 0 or 1
  *   392 u64      T  the bits that a call of oddity 4 answers with
  *   400 i32      T  temperature, C; 404 of the memory
  *   408 u32      T  SM clock, MHz; 412 memory clock. While a clock is locked, no less and no more
@@ -68,7 +68,16 @@
  *   456 u32      T  performance state
  *   460 u32      T  a power limit from outside, mW, 0 = none: the enforced limit is the lower one
  *   464 u32      T  nvmlReturn of the field MEMORY_TEMP (0; 3 = not supported)
- *   1024         call table: entry c at 1024 + c * 32, c from enum call below
+ *   468 u32      T  MIG mode: 0 = the GPU has none, 1 = off, 2 = on
+ *   472 u32      T  what the module draws beside the GPU, mW
+ *   476 u32      TL power limit of the module, mW; T 480 its default; 484 its minimum; 488 its maximum
+ *   1024         MIG instances: number m, of 0 to 7, at 1024 + m * 128
+ *       0 u32    T  whether it is there, 0 or 1; its handles are good only while it is
+ *       4 u32    T  GPU instance id; 8 compute instance id
+ *      12 u32    T  nvmlReturn of whatever is asked of it (0 = work normally)
+ *      16 u64    T  memory used, bytes; 24 there is
+ *      32 char[48] T  UUID; 80 name
+ *   2048         call table: entry c at 2048 + c * 32, c from enum call below
  *       0 u32    T  nvmlReturn to answer with (0 = work normally)
  *       4 u32    T  delay before the answer, us; may be shortened while a call waits
  *       8 u64    TL calls begun
@@ -77,7 +86,7 @@
  *                   2: all bits set. 3: a text fills its buffer, without a zero. 4: the bits at 392,
  *                   as many as fit
  *
- *   HISTORY at 65536: a ring of 16384 entries of 64 bytes; entry of sequence number s at s % 16384
+ *   HISTORY at 131072: a ring of 16384 entries of 64 bytes; entry of sequence number s at s % 16384
  *     0 u64      L  s + 1, written last: anything else = overwritten or being written
  *     8 u64      L  ns when the call began; 16 when it ended
  *    24 i32      L  device, -1 = the library, or a handle that never was one
@@ -93,7 +102,8 @@
  *
  * A call first counts, then waits its delay, then answers, in this order: UNINITIALIZED, bad handle,
  * GPU_IS_LOST, the forced error, the real work. No lock anywhere: one device's delay holds up no
- * other call. A stale handle's calls count for the device that it once meant.
+ * other call. A stale handle's calls count for the device that it once meant, and an instance's for its
+ * parent. Of an instance there are name, UUID, ids and memory; anything else is NOT_SUPPORTED.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -115,10 +125,11 @@
 #include "nvml.h"
 
 #define MAGIC 0x4C4D564E454B4146ULL
-#define VERSION 1U
+#define VERSION 2U
 #define MAX_GPUS 16
 #define LIBRARY MAX_GPUS
-#define MAX_CALLS 32
+#define MAX_INSTANCES 8
+#define MAX_CALLS 64
 #define HISTORY 16384U
 #define NS_PER_S 1000000000ULL
 #ifndef NUMBER
@@ -160,6 +171,11 @@ enum call {
     GET_EVENT_REASONS = 29,
     GET_THROTTLE_REASONS = 30, /* the old name of the former */
     GET_PERFORMANCE_STATE = 31,
+    GET_MIG_MODE = 32,
+    GET_MAX_MIG_DEVICE_COUNT = 33,
+    GET_MIG_DEVICE_HANDLE = 34,
+    GET_GPU_INSTANCE_ID = 35,
+    GET_COMPUTE_INSTANCE_ID = 36,
 };
 
 enum power_source { CONSTANT = 0, SINE = 1, COUNTING = 2 };
@@ -170,6 +186,12 @@ typedef _Atomic uint64_t u64;
 struct call_entry {
     u32 error, delay_us;
     u64 calls, last_ns, oddity;
+};
+
+struct instance {
+    u32 is_there, gpu_instance_id, compute_instance_id, error;
+    u64 memory_used, memory_total;
+    char uuid[48], name[48];
 };
 
 enum oddity { NORMAL = 0, WRITES_NOTHING = 1, ALL_BITS = 2, NO_ZERO = 3, BITS = 4 };
@@ -194,7 +216,10 @@ struct slot {
     u32 sm_clock_mhz, mem_clock_mhz, utilization_pct, mem_utilization_pct;
     u64 memory_used, memory_total, memory_reserved, event_reasons;
     u32 performance_state, outside_limit_mw, memory_temp_return;
-    u32 unused3[139];
+    u32 mig_mode, module_extra_mw;
+    u32 module_limit_mw, default_module_limit_mw, min_module_limit_mw, max_module_limit_mw;
+    u32 unused3[133];
+    struct instance instance[MAX_INSTANCES];
     struct call_entry call[MAX_CALLS];
 };
 
@@ -215,14 +240,14 @@ struct control {
     char driver_version[80];
     char unused3[3952];
     struct slot slot[MAX_GPUS + 1];
-    char unused4[26624];
+    char unused4[57344];
     struct history_entry history[HISTORY];
 };
 
 #define AT(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), #field)
 AT(control, driver_version, 64);
 AT(control, slot, 4096);
-AT(control, history, 65536);
+AT(control, history, 131072);
 AT(slot, max_in_flight, 216);
 AT(slot, power_sequence, 256);
 AT(slot, anchor_mj, 288);
@@ -233,9 +258,12 @@ AT(slot, mem_range, 380);
 AT(slot, odd_bits, 392);
 AT(slot, memory_used, 424);
 AT(slot, memory_temp_return, 464);
-AT(slot, call, 1024);
+AT(slot, mig_mode, 468);
+AT(slot, instance, 1024);
+AT(slot, call, 2048);
 AT(history_entry, result, 48);
-_Static_assert(sizeof(struct slot) == 2048, "slot");
+_Static_assert(sizeof(struct slot) == 4096, "slot");
+_Static_assert(sizeof(struct instance) == 128, "instance");
 _Static_assert(sizeof(struct call_entry) == 32, "call_entry");
 _Static_assert(sizeof(struct history_entry) == 64, "history_entry");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs atomics without locks");
@@ -247,9 +275,10 @@ static uint64_t loaded_ns;
    Not in the control file: several processes may share that. */
 static u64 init_state;
 
-/* A handle is the address of the element [generation][device]. Nothing is ever stored here, so the
-   array costs no memory; it only makes a handle of an older generation recognisable. */
-static char handles[1 << 16][MAX_GPUS];
+/* A handle is the address of the element [generation][device], or of an instance behind all devices.
+   Nothing is ever stored here, so the array costs no memory; it only makes a handle of an older
+   generation recognisable. */
+static char handles[1 << 16][MAX_GPUS * (1 + MAX_INSTANCES)];
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -296,6 +325,9 @@ static void write_defaults(void) {
         s->memory_used = 20ULL << 30;
         s->memory_total = 80ULL << 30;
         s->memory_reserved = 1ULL << 30;
+        s->module_limit_mw = s->default_module_limit_mw = 900000;
+        s->min_module_limit_mw = 200000;
+        s->max_module_limit_mw = 1000000;
     }
     ctl->magic = MAGIC;
 }
@@ -452,20 +484,50 @@ static nvmlReturn_t check_library(const struct frame *f, const void *out) {
     return out ? forced(f) : NVML_ERROR_INVALID_ARGUMENT;
 }
 
-static int device_of(nvmlDevice_t handle) {
+/* Where a handle is among those of its generation, or -1. */
+static int place_of(nvmlDevice_t handle) {
     uintptr_t at = (uintptr_t)handle - (uintptr_t)handles;
-    return at < sizeof handles ? (int)(at % MAX_GPUS) : LIBRARY;
+    return at < sizeof handles ? (int)(at % sizeof handles[0]) : -1;
+}
+
+static int device_of(nvmlDevice_t handle) {
+    int place = place_of(handle);
+    return place < 0 ? LIBRARY : place < MAX_GPUS ? place : (place - MAX_GPUS) / MAX_INSTANCES;
+}
+
+/* NULL for the handle of a whole device. */
+static const struct instance *instance_of(nvmlDevice_t handle) {
+    int place = place_of(handle);
+    return place < MAX_GPUS ? NULL
+         : &ctl->slot[device_of(handle)].instance[(place - MAX_GPUS) % MAX_INSTANCES];
+}
+
+/* Of an instance nothing else is told. */
+static nvmlReturn_t check_instance(const struct frame *f, const struct instance *i) {
+    if (!i->is_there || f->slot->mig_mode != 2)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    switch (f->call) {
+    case GET_NAME: case GET_UUID: case GET_MEMORY: case GET_GPU_INSTANCE_ID: case GET_COMPUTE_INSTANCE_ID:
+        return (nvmlReturn_t)i->error;
+    default:
+        return NVML_ERROR_NOT_SUPPORTED;
+    }
 }
 
 static nvmlReturn_t check_device(const struct frame *f, nvmlDevice_t handle, const void *out) {
     uint64_t state = init_state;
     if (!is_live(state))
         return NVML_ERROR_UNINITIALIZED;
-    if (f->device == LIBRARY || (char *)handle != &handles[(uint16_t)(state >> 16)][f->device])
+    int place = place_of(handle);
+    if (place < 0 || (char *)handle != &handles[(uint16_t)(state >> 16)][place])
         return NVML_ERROR_INVALID_ARGUMENT;
     if ((uint32_t)f->device >= ctl->device_count)
         return NVML_ERROR_GPU_IS_LOST;
-    return out ? forced(f) : NVML_ERROR_INVALID_ARGUMENT;
+    if (!out)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    nvmlReturn_t r = forced(f);
+    const struct instance *i = instance_of(handle);
+    return r == NVML_SUCCESS && i ? check_instance(f, i) : r;
 }
 
 /* ---- Power and energy ---- */
@@ -631,7 +693,7 @@ nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *dev
 nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int length) {
     struct frame f = begin(device_of(device), GET_NAME, 0, 0);
     nvmlReturn_t r = check_device(&f, device, name);
-    return end(&f, r == NVML_SUCCESS ? copy_text(&f, name, length, f.slot->name) : r);
+    return end(&f, r == NVML_SUCCESS ? copy_text(&f, name, length, instance_of(device) ? instance_of(device)->name : f.slot->name) : r);
 }
 #endif
 
@@ -639,7 +701,7 @@ nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int len
 nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length) {
     struct frame f = begin(device_of(device), GET_UUID, 0, 0);
     nvmlReturn_t r = check_device(&f, device, uuid);
-    return end(&f, r == NVML_SUCCESS ? copy_text(&f, uuid, length, f.slot->uuid) : r);
+    return end(&f, r == NVML_SUCCESS ? copy_text(&f, uuid, length, instance_of(device) ? instance_of(device)->uuid : f.slot->uuid) : r);
 }
 #endif
 
@@ -682,14 +744,35 @@ static void put_value(const struct frame *f, nvmlFieldValue_t *v, unsigned int t
     answer(f, &v->value, &value, sizeof value);
 }
 
+/* The number that a field of power has, read once; the module draws more than its GPU. */
+static unsigned int power_field(struct frame *f, const nvmlFieldValue_t *v) {
+    struct slot *s = f->slot;
+    int module = v->scopeId == NVML_POWER_SCOPE_MODULE;
+    switch (v->fieldId) {
+    case NVML_FI_DEV_POWER_MIN_LIMIT: return module ? s->min_module_limit_mw : s->min_limit_mw;
+    case NVML_FI_DEV_POWER_MAX_LIMIT: return module ? s->max_module_limit_mw : s->max_limit_mw;
+    case NVML_FI_DEV_POWER_REQUESTED_LIMIT: return module ? s->module_limit_mw : s->limit_mw;
+    default:
+        f->b = read_power(s) + (module ? s->module_extra_mw : 0);
+        return (unsigned int)f->b;
+    }
+}
+
 /* Only Grace Hopper has the module's scope, so a scope id left unset is noticed. */
 static nvmlReturn_t field_result(const struct slot *s, const nvmlFieldValue_t *v) {
-    if (v->fieldId == NVML_FI_DEV_MEMORY_TEMP)
+    switch (v->fieldId) {
+    case NVML_FI_DEV_MEMORY_TEMP:
         return (nvmlReturn_t)s->memory_temp_return;
-    if (v->fieldId != NVML_FI_DEV_POWER_INSTANT)
+    case NVML_FI_DEV_POWER_INSTANT:
+    case NVML_FI_DEV_POWER_MIN_LIMIT:
+    case NVML_FI_DEV_POWER_MAX_LIMIT:
+    case NVML_FI_DEV_POWER_REQUESTED_LIMIT:
+        break;
+    default:
         return NVML_ERROR_NOT_SUPPORTED;
+    }
     if (v->scopeId == NVML_POWER_SCOPE_GPU)
-        return (nvmlReturn_t)s->instant_return;
+        return v->fieldId == NVML_FI_DEV_POWER_INSTANT ? (nvmlReturn_t)s->instant_return : NVML_SUCCESS;
     return v->scopeId == NVML_POWER_SCOPE_MODULE && s->module_scope ? NVML_SUCCESS
                                                                     : NVML_ERROR_NOT_SUPPORTED;
 }
@@ -712,8 +795,7 @@ nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int valuesCount, nvml
         if (v->fieldId == NVML_FI_DEV_MEMORY_TEMP) {
             put_value(&f, v, NVML_VALUE_TYPE_UNSIGNED_INT, (unsigned int)f.slot->memory_temperature_c);
         } else {
-            f.b = read_power(f.slot);
-            put_value(&f, v, f.slot->instant_type, (unsigned int)f.b);
+            put_value(&f, v, f.slot->instant_type, power_field(&f, v));
         }
     }
     return end(&f, r);
@@ -946,6 +1028,8 @@ nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t type, u
 nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization) {
     struct frame f = begin(device_of(device), GET_UTILIZATION, 0, 0);
     nvmlReturn_t r = check_device(&f, device, utilization);
+    if (r == NVML_SUCCESS && f.slot->mig_mode == 2)
+        r = NVML_ERROR_NOT_SUPPORTED;
     if (r == NVML_SUCCESS) {
         nvmlUtilization_t told = {f.slot->utilization_pct, f.slot->mem_utilization_pct};
         answer(&f, utilization, &told, sizeof told);
@@ -964,6 +1048,12 @@ nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *me
         nvmlMemory_v2_t told = {
             .version = nvmlMemory_v2, .total = f.slot->memory_total,
             .reserved = f.slot->memory_reserved, .used = f.slot->memory_used};
+        const struct instance *i = instance_of(device);
+        if (i) {
+            told.total = i->memory_total;
+            told.reserved = 0;
+            told.used = i->memory_used;
+        }
         told.free = told.total - told.reserved - told.used;
         size_t from = offsetof(nvmlMemory_v2_t, total);
         answer(&f, (char *)memory + from, (char *)&told + from, sizeof told - from);
@@ -999,5 +1089,73 @@ nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(
 #ifndef WITHOUT_nvmlDeviceGetPerformanceState
 nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, nvmlPstates_t *pState) {
     return get_number(device, GET_PERFORMANCE_STATE, pState, offsetof(struct slot, performance_state));
+}
+#endif
+
+/* ---- NVML: instances of a partitioned GPU (MIG) ---- */
+
+#ifndef WITHOUT_nvmlDeviceGetMigMode
+nvmlReturn_t nvmlDeviceGetMigMode(
+    nvmlDevice_t device, unsigned int *currentMode, unsigned int *pendingMode) {
+    struct frame f = begin(device_of(device), GET_MIG_MODE, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, currentMode && pendingMode ? currentMode : NULL);
+    if (r == NVML_SUCCESS && f.slot->mig_mode == 0)
+        r = NVML_ERROR_NOT_SUPPORTED;
+    if (r == NVML_SUCCESS) {
+        answer_number(&f, currentMode, f.slot->mig_mode - 1);
+        answer_number(&f, pendingMode, f.slot->mig_mode - 1);
+    }
+    return end(&f, r);
+}
+#endif
+
+#ifndef WITHOUT_nvmlDeviceGetMaxMigDeviceCount
+nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count) {
+    struct frame f = begin(device_of(device), GET_MAX_MIG_DEVICE_COUNT, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, count);
+    if (r == NVML_SUCCESS)
+        answer_number(&f, count, f.slot->mig_mode == 2 ? MAX_INSTANCES : 0);
+    return end(&f, r);
+}
+#endif
+
+#ifndef WITHOUT_nvmlDeviceGetMigDeviceHandleByIndex
+nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(
+    nvmlDevice_t device, unsigned int index, nvmlDevice_t *migDevice) {
+    struct frame f = begin(device_of(device), GET_MIG_DEVICE_HANDLE, index, 0);
+    nvmlReturn_t r = check_device(&f, device, migDevice);
+    if (r == NVML_SUCCESS && index >= MAX_INSTANCES)
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS && (f.slot->mig_mode != 2 || !f.slot->instance[index].is_there))
+        r = NVML_ERROR_NOT_FOUND;
+    if (r == NVML_SUCCESS) {
+        void *handle = &handles[(uint16_t)(init_state >> 16)]
+                               [MAX_GPUS + f.device * MAX_INSTANCES + (int)index];
+        answer(&f, migDevice, &handle, sizeof handle);
+    }
+    return end(&f, r);
+}
+#endif
+
+static nvmlReturn_t instance_id(nvmlDevice_t device, enum call call, unsigned int *id) {
+    struct frame f = begin(device_of(device), call, 0, 0);
+    nvmlReturn_t r = check_device(&f, device, id);
+    const struct instance *i = instance_of(device);
+    if (r == NVML_SUCCESS && !i)
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS)
+        answer_number(&f, id, call == GET_GPU_INSTANCE_ID ? i->gpu_instance_id : i->compute_instance_id);
+    return end(&f, r);
+}
+
+#ifndef WITHOUT_nvmlDeviceGetGpuInstanceId
+nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t device, unsigned int *id) {
+    return instance_id(device, GET_GPU_INSTANCE_ID, id);
+}
+#endif
+
+#ifndef WITHOUT_nvmlDeviceGetComputeInstanceId
+nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device, unsigned int *id) {
+    return instance_id(device, GET_COMPUTE_INSTANCE_ID, id);
 }
 #endif

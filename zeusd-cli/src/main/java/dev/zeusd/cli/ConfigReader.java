@@ -42,7 +42,7 @@ final class ConfigReader {
 
   /** NVIDIA's, and AMD's, which may have a place behind it that makes it different from others. */
   private static final Pattern GPU_UUID =
-      Pattern.compile("(?i)(GPU|MIG)-[0-9a-f-]+|[0-9a-f]+(-[0-9a-f]+){4}(@[0-9a-f:.#]+)?");
+      Pattern.compile("(?i)GPU-[0-9a-f-]+|[0-9a-f]+(-[0-9a-f]+){4}(@[0-9a-f:.#]+)?");
 
   /** These make no sense in a file. */
   private static final Set<String> NOT_IN_FILES = Set.of("help", "version", "config");
@@ -209,6 +209,12 @@ final class ConfigReader {
     }
     if (GPU_UUID.matcher(text).matches()) {
       return new GpuSelector.Uuid(text);
+    }
+    if (text.regionMatches(true, 0, "MIG-", 0, 4)) {
+      throw new IllegalArgumentException(
+          "'"
+              + text
+              + "' is a part of a GPU, and settings are the whole GPU's: name that, GPU-...");
     }
     throw new IllegalArgumentException(
         "'" + text + "' is neither the index of a GPU, such as 0, nor its UUID, GPU-...");

@@ -120,6 +120,10 @@ class ConfigFileTest {
         "[[grant]]\\n"
             + "who = ['uid:0']\\n"
             + "groups = ['gpu-control']\\n"
+            + "gpus = ['MIG-0123'] | 4:9: gpus: 'MIG-0123' is a part of a GPU",
+        "[[grant]]\\n"
+            + "who = ['uid:0']\\n"
+            + "groups = ['gpu-control']\\n"
             + "power_limit_w = [3, 2] | 4:1: power",
         "[[grant]]\\n"
             + "who = ['uid:0']\\n"

@@ -21,7 +21,7 @@ final class Poke {
       """
       #!/bin/sh
       # STATE GPU OFFSET NUMBER...
-      state=$1 at=$((4096 + $2 * 2048 + $3))
+      state=$1 at=$((4096 + $2 * 4096 + $3))
       shift 3
       for n; do
         bytes=$(printf '\\\\%03o' $((n & 255)) $((n >> 8 & 255)) $((n >> 16 & 255)) $((n >> 24)))

@@ -12,10 +12,11 @@ import dev.zeusd.core.driver.Refusal;
 import dev.zeusd.core.driver.TelemetryQuestions;
 import dev.zeusd.ffm.amdsmi.AmdSmiDevice;
 import dev.zeusd.ffm.amdsmi.AmdSmiDevice.ClockKind;
-import dev.zeusd.ffm.amdsmi.AmdSmiDevice.Sensor;
 import dev.zeusd.ffm.amdsmi.AmdSmiException;
 import dev.zeusd.ffm.amdsmi.AmdSmiLibrary;
 import dev.zeusd.ffm.amdsmi.AmdSmiPlace;
+import dev.zeusd.ffm.amdsmi.AmdSmiSensors;
+import dev.zeusd.ffm.amdsmi.AmdSmiSensors.Sensor;
 import dev.zeusd.ffm.driver.DriverException;
 import java.util.Optional;
 
@@ -123,23 +124,23 @@ final class AmdSmiGpu extends DriverGpu {
   private GpuTelemetry readTelemetry() throws DriverException {
     TelemetryQuestions gpu = new TelemetryQuestions();
     // Server GPUs tell the hottest spot, others the edge as well: that is the cooler one.
-    gpu.put(Reading.TEMPERATURE_C, () -> device.temperatureC(Sensor.EDGE));
+    gpu.put(Reading.TEMPERATURE_C, () -> device.sensors().temperatureC(Sensor.EDGE));
     if (!gpu.has(Reading.TEMPERATURE_C)) {
-      gpu.put(Reading.TEMPERATURE_C, () -> device.temperatureC(Sensor.HOTSPOT));
+      gpu.put(Reading.TEMPERATURE_C, () -> device.sensors().temperatureC(Sensor.HOTSPOT));
     }
-    gpu.put(Reading.MEMORY_TEMPERATURE_C, () -> device.temperatureC(Sensor.MEMORY));
+    gpu.put(Reading.MEMORY_TEMPERATURE_C, () -> device.sensors().temperatureC(Sensor.MEMORY));
     gpu.put(Reading.SM_CLOCK_MHZ, () -> device.clock(ClockKind.GPU).mhz());
     gpu.put(Reading.MEM_CLOCK_MHZ, () -> device.clock(ClockKind.MEMORY).mhz());
-    Optional<AmdSmiDevice.Utilization> busy = gpu.ask(device::utilization);
+    Optional<AmdSmiSensors.Utilization> busy = gpu.ask(device.sensors()::utilization);
     busy.ifPresent(it -> gpu.put(Reading.GPU_UTILIZATION_PCT, it.gpuPct()));
     busy.ifPresent(it -> gpu.put(Reading.MEM_UTILIZATION_PCT, it.memoryPct()));
-    Optional<AmdSmiDevice.Memory> memory = gpu.ask(device::memory);
+    Optional<AmdSmiSensors.Memory> memory = gpu.ask(device.sensors()::memory);
     memory.ifPresent(it -> gpu.put(Reading.MEMORY_USED_BYTES, it.usedBytes()));
     memory.ifPresent(it -> gpu.put(Reading.MEMORY_TOTAL_BYTES, it.totalBytes()));
     Optional<AmdSmiDevice.PowerCap> cap = gpu.ask(device::powerCap);
     cap.ifPresent(it -> gpu.put(Reading.POWER_LIMIT_MW, it.limitMw()));
     cap.ifPresent(it -> gpu.put(Reading.DEFAULT_POWER_LIMIT_MW, it.defaultMw()));
-    return gpu.answers(Optional.empty());
+    return gpu.answers(Optional.empty(), Optional.empty());
   }
 
   // ---- Settings ----

@@ -5,6 +5,7 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuDriver;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.GpuTelemetry;
+import dev.zeusd.core.device.MigInstance;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.device.PowerScope;
 import java.util.HashMap;
@@ -156,6 +157,11 @@ final class CommandedGpu implements Gpu {
   }
 
   @Override
+  public Optional<List<MigInstance>> migInstances() {
+    return gpu.migInstances();
+  }
+
+  @Override
   public void identify() {
     gpu.identify();
   }
@@ -193,6 +199,16 @@ final class CommandedGpu implements Gpu {
   @Override
   public PowerLimitConstraints powerLimitConstraints() {
     return gpu.powerLimitConstraints();
+  }
+
+  @Override
+  public long modulePowerLimitMw() {
+    return gpu.modulePowerLimitMw();
+  }
+
+  @Override
+  public PowerLimitConstraints modulePowerLimitConstraints() {
+    return gpu.modulePowerLimitConstraints();
   }
 
   @Override

@@ -1,6 +1,7 @@
 package dev.zeusd.core.device;
 
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -32,6 +33,14 @@ public interface Gpu {
    */
   default Optional<String> vendor() {
     return driver().map(GpuDriver::vendor);
+  }
+
+  /**
+   * The instances that it is partitioned into, as they were when it was last asked for its {@link
+   * #telemetry}, or to {@link #identify} itself; from any thread. Empty if it is not partitioned.
+   */
+  default Optional<List<MigInstance>> migInstances() {
+    return Optional.empty();
   }
 
   /** Asks the hardware what the GPU is. A failure is logged only: it may tell later. */
@@ -80,6 +89,16 @@ public interface Gpu {
   /** The limits that can be set. */
   default PowerLimitConstraints powerLimitConstraints() {
     throw cannot("have a power limit");
+  }
+
+  /** The power limit that is set for the module that carries it, in mW. */
+  default long modulePowerLimitMw() {
+    throw cannot("have a module with a power limit");
+  }
+
+  /** The limits that can be set for the module that carries it. */
+  default PowerLimitConstraints modulePowerLimitConstraints() {
+    throw cannot("have a module with a power limit");
   }
 
   /** How it is doing; what it does not tell is left out. */

@@ -3,6 +3,7 @@ package dev.zeusd.core.device;
 import java.util.Collections;
 import java.util.EnumMap;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -14,15 +15,27 @@ import java.util.Set;
  *
  * @param readings what it tells, each in its own unit
  * @param throttleReasons why its clocks are not higher, none or several; empty if it does not tell
+ * @param migInstances how its instances are doing; empty if it is not partitioned
  */
 public record GpuTelemetry(
-    Map<Reading, Long> readings, Optional<Set<ThrottleReason>> throttleReasons) {
+    Map<Reading, Long> readings,
+    Optional<Set<ThrottleReason>> throttleReasons,
+    Optional<List<OfInstance>> migInstances) {
+  /** Of a GPU that is not partitioned. */
+  public GpuTelemetry(Map<Reading, Long> readings, Optional<Set<ThrottleReason>> throttleReasons) {
+    this(readings, throttleReasons, Optional.empty());
+  }
+
+  /** How one instance is doing, as far as that is told of it alone. */
+  public record OfInstance(MigInstance instance, GpuTelemetry telemetry) {}
+
   /** Keeps copies. */
   public GpuTelemetry {
     Map<Reading, Long> copy = new EnumMap<>(Reading.class);
     copy.putAll(readings);
     readings = Collections.unmodifiableMap(copy);
     throttleReasons = throttleReasons.map(GpuTelemetry::copyOf);
+    migInstances = migInstances.map(List::copyOf);
   }
 
   private static Set<ThrottleReason> copyOf(Set<ThrottleReason> reasons) {

@@ -1,6 +1,8 @@
 package dev.zeusd.core.device;
 
+import java.util.Arrays;
 import java.util.Locale;
+import java.util.Optional;
 
 /** What the power of a GPU covers. */
 public enum PowerScope {
@@ -12,5 +14,10 @@ public enum PowerScope {
   /** The name on the wire, such as {@code module}. */
   public String wireName() {
     return name().toLowerCase(Locale.ROOT);
+  }
+
+  /** The scope of a name on the wire. */
+  public static Optional<PowerScope> of(String wireName) {
+    return Arrays.stream(values()).filter(scope -> scope.wireName().equals(wireName)).findFirst();
   }
 }

@@ -19,6 +19,8 @@ public abstract class DriverGpu implements Gpu {
   private final Identity identity;
   private final Failures failures = new Failures();
   private final Failures powerFailures = new Failures();
+  private final Failures modulePowerFailures = new Failures();
+  private final PowerQuestion ownPower = this::readPowerMw;
   private volatile GpuInfo info;
 
   /** Nothing is asked yet. */
@@ -93,11 +95,27 @@ public abstract class DriverGpu implements Gpu {
   /** The power now, in mW. */
   protected abstract long readPowerMw() throws DriverException;
 
+  /** Asks for a power, in mW; no {@link Question}, which would make an object of the number. */
+  @FunctionalInterface
+  protected interface PowerQuestion {
+    /** Asks. */
+    long ask() throws DriverException;
+  }
+
   @Override
   public final long powerMw() {
+    return power(ownPower, powerFailures);
+  }
+
+  /** The power of the module that carries it, in mW. */
+  protected final long modulePowerMw(PowerQuestion question) {
+    return power(question, modulePowerFailures);
+  }
+
+  private long power(PowerQuestion question, Failures powerFailures) {
     powerFailures.throwWhileWaiting();
     try {
-      long powerMw = readPowerMw();
+      long powerMw = question.ask();
       powerFailures.end();
       describeIfUnknown();
       return powerMw;

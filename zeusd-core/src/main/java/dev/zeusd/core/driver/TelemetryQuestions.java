@@ -1,10 +1,12 @@
 package dev.zeusd.core.driver;
 
 import dev.zeusd.core.device.GpuTelemetry;
+import dev.zeusd.core.device.GpuTelemetry.OfInstance;
 import dev.zeusd.core.device.GpuTelemetry.Reading;
 import dev.zeusd.core.device.ThrottleReason;
 import dev.zeusd.ffm.driver.DriverException;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -55,10 +57,12 @@ public final class TelemetryQuestions {
    *
    * @throws DriverException what failed first, if nothing was told at all
    */
-  public GpuTelemetry answers(Optional<Set<ThrottleReason>> reasons) throws DriverException {
+  public GpuTelemetry answers(
+      Optional<Set<ThrottleReason>> reasons, Optional<List<OfInstance>> migInstances)
+      throws DriverException {
     if (failure != null && readings.isEmpty() && reasons.isEmpty()) {
       throw failure;
     }
-    return new GpuTelemetry(readings, reasons);
+    return new GpuTelemetry(readings, reasons, migInstances);
   }
 }

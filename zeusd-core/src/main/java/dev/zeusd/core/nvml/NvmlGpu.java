@@ -3,6 +3,7 @@ package dev.zeusd.core.nvml;
 import dev.zeusd.core.device.GpuDriver;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.GpuTelemetry;
+import dev.zeusd.core.device.MigInstance;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.driver.DriverGpu;
@@ -14,15 +15,20 @@ import dev.zeusd.ffm.nvml.NvmlDevice;
 import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Optional;
 
 /** A GPU behind NVML. */
 final class NvmlGpu extends DriverGpu {
+  private static final System.Logger LOG = System.getLogger(NvmlGpu.class.getName());
+
   private final NvmlLibrary library;
   private final NvmlDevice device;
   private final Identity identity;
   private final NvmlPower power;
   private final NvmlTelemetry telemetry;
+  private final NvmlInstances instances;
+  private final PowerQuestion modulePower;
 
   /** Nothing is asked yet. */
   NvmlGpu(int id, NvmlLibrary library, NvmlDevice device) {
@@ -44,7 +50,9 @@ final class NvmlGpu extends DriverGpu {
     this.device = device;
     this.identity = identity;
     this.power = new NvmlPower(id, library, device);
-    this.telemetry = new NvmlTelemetry(library, device);
+    this.modulePower = device.module()::powerMw;
+    this.instances = new NvmlInstances(library, device.mig());
+    this.telemetry = new NvmlTelemetry(library, device, instances);
   }
 
   private static String text(NvmlDevice.PciAddress pci) {
@@ -80,7 +88,17 @@ final class NvmlGpu extends DriverGpu {
   protected GpuInfo describe() {
     identity.ask();
     power.findScope();
+    try {
+      instances.read();
+    } catch (NvmlException e) {
+      LOG.log(System.Logger.Level.DEBUG, "GPU {0}: {1}", info().id(), e.getMessage());
+    }
     return identity.info(power.scope());
+  }
+
+  @Override
+  public Optional<List<MigInstance>> migInstances() {
+    return instances.known();
   }
 
   @Override
@@ -111,7 +129,7 @@ final class NvmlGpu extends DriverGpu {
 
   @Override
   public long powerMwOf(PowerScope scope) {
-    return scope == PowerScope.MODULE ? get(device::modulePowerMw) : super.powerMwOf(scope);
+    return scope == PowerScope.MODULE ? modulePowerMw(modulePower) : super.powerMwOf(scope);
   }
 
   @Override
@@ -137,6 +155,16 @@ final class NvmlGpu extends DriverGpu {
   @Override
   public PowerLimitConstraints powerLimitConstraints() {
     return get(range(device::powerLimitsMw)).asPowerLimits();
+  }
+
+  @Override
+  public long modulePowerLimitMw() {
+    return get(device.module()::powerLimitMw);
+  }
+
+  @Override
+  public PowerLimitConstraints modulePowerLimitConstraints() {
+    return get(range(device.module()::powerLimitsMw)).asPowerLimits();
   }
 
   @Override

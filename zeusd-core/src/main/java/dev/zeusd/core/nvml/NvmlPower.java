@@ -43,7 +43,7 @@ final class NvmlPower {
   /** Finds out what {@link #scope} is. Where there is no module, this reads no power. */
   void findScope() {
     try {
-      device.modulePowerMw();
+      device.module().powerMw();
       powerMw();
     } catch (NvmlException e) {
       LOG.log(System.Logger.Level.DEBUG, "GPU {0}: {1}", id, e.getMessage());
@@ -84,7 +84,7 @@ final class NvmlPower {
   private long moduleInsteadMw(NvmlException why) throws NvmlException {
     long powerMw;
     try {
-      powerMw = device.modulePowerMw();
+      powerMw = device.module().powerMw();
     } catch (NvmlException e) {
       return usageInsteadMw(why);
     }
@@ -102,7 +102,7 @@ final class NvmlPower {
 
   private long moduleMw() throws NvmlException {
     try {
-      return device.modulePowerMw();
+      return device.module().powerMw();
     } catch (NvmlException e) {
       return instantMw();
     }

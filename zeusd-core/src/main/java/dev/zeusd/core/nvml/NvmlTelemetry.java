@@ -2,6 +2,7 @@ package dev.zeusd.core.nvml;
 
 import dev.zeusd.core.device.GpuDriver;
 import dev.zeusd.core.device.GpuTelemetry;
+import dev.zeusd.core.device.GpuTelemetry.OfInstance;
 import dev.zeusd.core.device.GpuTelemetry.Reading;
 import dev.zeusd.core.device.ThrottleReason;
 import dev.zeusd.core.driver.TelemetryQuestions;
@@ -12,22 +13,26 @@ import dev.zeusd.ffm.nvml.NvmlException;
 import dev.zeusd.ffm.nvml.NvmlLibrary;
 import dev.zeusd.ffm.nvml.NvmlSensors;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 
 /** Asks a GPU for all that it tells of how it is doing. For one thread at a time. */
 final class NvmlTelemetry {
   private final NvmlLibrary library;
   private final NvmlDevice device;
   private final NvmlSensors sensors;
+  private final NvmlInstances instances;
 
   private volatile Optional<GpuDriver> driver = Optional.empty();
   private int driverReadIn = -1;
 
-  NvmlTelemetry(NvmlLibrary library, NvmlDevice device) {
+  NvmlTelemetry(NvmlLibrary library, NvmlDevice device, NvmlInstances instances) {
     this.library = library;
     this.device = device;
     this.sensors = device.sensors();
+    this.instances = instances;
   }
 
   /**
@@ -53,7 +58,8 @@ final class NvmlTelemetry {
     Optional<Set<ThrottleReason>> reasons =
         gpu.ask(sensors::clocksEventReasons).map(NvmlTelemetry::reasons);
     gpu.put(Reading.PERFORMANCE_STATE, sensors::performanceState);
-    GpuTelemetry telemetry = gpu.answers(reasons);
+    Optional<List<OfInstance>> ofInstances = gpu.ask(instances::read).flatMap(Function.identity());
+    GpuTelemetry telemetry = gpu.answers(reasons, ofInstances);
     readDriverIfNew();
     return telemetry;
   }

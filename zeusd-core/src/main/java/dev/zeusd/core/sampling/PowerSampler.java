@@ -3,17 +3,20 @@ package dev.zeusd.core.sampling;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.NanoClock;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.LongSupplier;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
@@ -46,13 +49,20 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   // Guarded by the lock.
   private List<Subscription<S>> subscriptions = List.of();
 
+  /** Of the same devices, by what they read; made when they are first asked for. */
+  private final Map<PowerScope, PowerSampler<D, S>> ofScopes = new EnumMap<>(PowerScope.class);
+
+  private final Function<PowerScope, PowerSampler<D, S>> makeOfScope;
+
   private PowerSampler(
       String kind,
       List<DeviceWorker<D>> workers,
       int pollHz,
       NanoClock clock,
       Supplier<PowerReader<D, S>> readers,
-      boolean differences) {
+      boolean differences,
+      Function<PowerScope, PowerSampler<D, S>> makeOfScope) {
+    this.makeOfScope = makeOfScope;
     this.periodNanos = 1_000_000_000L / pollHz;
     this.clock = clock;
     this.differences =
@@ -73,12 +83,26 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   /** The same by another clock, which is also that of the workers. */
   public static PowerSampler<Gpu, GpuPowerSample> ofGpus(
       List<DeviceWorker<Gpu>> workers, int pollHz, NanoClock clock) {
-    return new PowerSampler<>("GPU", workers, pollHz, clock, () -> PowerSampler::read, false);
+    return new PowerSampler<>(
+        "GPU",
+        workers,
+        pollHz,
+        clock,
+        () -> GpuPowerSample::read,
+        false,
+        scope ->
+            new PowerSampler<>(
+                "GPU",
+                workers,
+                pollHz,
+                clock,
+                () -> GpuPowerSample.readerOf(scope),
+                false,
+                PowerSampler::withoutScopes));
   }
 
-  private static GpuPowerSample read(Gpu gpu, LongSupplier timestampMs) {
-    long powerMw = gpu.powerMw();
-    return new GpuPowerSample(timestampMs.getAsLong(), gpu.info().id(), powerMw);
+  private static <T> T withoutScopes(PowerScope scope) {
+    throw new UnsupportedOperationException("power of CPUs, or of a scope, has none");
   }
 
   /** A sampler of CPU packages that reads them {@code pollHz} times a second. */
@@ -92,7 +116,33 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       List<DeviceWorker<Cpu>> workers, int pollHz, NanoClock clock) {
     Set<Integer> dramFailing = ConcurrentHashMap.newKeySet();
     return new PowerSampler<>(
-        "CPU", workers, pollHz, clock, () -> new CpuPowerReader(dramFailing), true);
+        "CPU",
+        workers,
+        pollHz,
+        clock,
+        () -> new CpuPowerReader(dramFailing),
+        true,
+        PowerSampler::withoutScopes);
+  }
+
+  /**
+   * Of the same devices at the same rate, what they tell of this scope and no other, as {@link
+   * Gpu#powerMwOf} does; this one gives whatever they tell first. It reads by itself, while
+   * somebody subscribes to it, and is closed with this one.
+   *
+   * @throws UnsupportedOperationException of CPUs, and of one that has a scope
+   */
+  public PowerSampler<D, S> of(PowerScope scope) {
+    lock.lock();
+    try {
+      PowerSampler<D, S> sampler = ofScopes.computeIfAbsent(scope, makeOfScope);
+      if (closed) {
+        sampler.close();
+      }
+      return sampler;
+    } finally {
+      lock.unlock();
+    }
   }
 
   // ---- Who wants what ----
@@ -177,22 +227,30 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     }
   }
 
-  /** Whether anybody is subscribed to a device. */
+  /** Whether anybody is subscribed to a device, in whatever scope. */
   public boolean isSubscribed() {
-    return wantedDevices > 0;
+    lock.lock();
+    try {
+      return wantedDevices > 0 || ofScopes.values().stream().anyMatch(PowerSampler::isSubscribed);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Closes all subscriptions: whoever polls returns at once. So do readings that take time. */
   @Override
   public void close() {
     List<Subscription<S>> open;
+    List<PowerSampler<D, S>> scoped;
     lock.lock();
     try {
       closed = true;
       open = subscriptions;
+      scoped = List.copyOf(ofScopes.values());
     } finally {
       lock.unlock();
     }
+    scoped.forEach(PowerSampler::close);
     open.forEach(Subscription::close);
     ticker.close();
     differences.ifPresent(DifferenceReads::close);

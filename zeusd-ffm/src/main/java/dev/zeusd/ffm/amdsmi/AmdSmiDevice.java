@@ -6,11 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import dev.zeusd.ffm.amdsmi.raw.AmdSmi;
 import dev.zeusd.ffm.amdsmi.raw.amdsmi_asic_info_head_t;
 import dev.zeusd.ffm.amdsmi.raw.amdsmi_clk_info_t;
-import dev.zeusd.ffm.amdsmi.raw.amdsmi_engine_usage_t;
 import dev.zeusd.ffm.amdsmi.raw.amdsmi_power_cap_info_t;
-import dev.zeusd.ffm.amdsmi.raw.amdsmi_vram_usage_t;
-import dev.zeusd.ffm.driver.CallGate;
-import dev.zeusd.ffm.driver.DriverException.Kind;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
@@ -25,32 +21,31 @@ public final class AmdSmiDevice {
   /** The marks of "none": the one of the driver's 16-bit tables, and the one of the header. */
   private static final long NONE_16 = 0xFFFF;
 
-  private static final long NONE_32 = 0xFFFF_FFFFL;
+  static final long NONE_32 = 0xFFFF_FFFFL;
 
   private static final long MW_PER_W = 1000;
   private static final long UW_PER_MW = 1000;
   private static final int SENSOR = 0;
-  private static final long BYTES_PER_MIB = 1L << 20;
 
   private final AmdSmiLibrary library;
   private final AmdSmiPlace place;
-  private final CallGate.Caller caller = new CallGate.Caller();
+  private final AmdSmiHandle handle;
+  private final AmdSmiSensors sensors;
 
   /** Room for any struct of any edition. */
   private final MemorySegment answer =
       Arena.ofAuto().allocate(AmdSmi.ZEUSD_AMDSMI_ASIC_INFO_ROOM(), Long.BYTES);
 
-  private MemorySegment handle = MemorySegment.NULL;
-  private int handleGeneration = -1;
-
-  private volatile long answeredNanos;
-
-  /** Whether it has never answered, or was gone the last time. */
-  private volatile boolean gone = true;
-
-  AmdSmiDevice(AmdSmiLibrary library, AmdSmiPlace place) {
+  AmdSmiDevice(AmdSmiLibrary library, AmdSmiPlace place, AmdSmiHandle handle) {
     this.library = library;
     this.place = place;
+    this.handle = handle;
+    this.sensors = new AmdSmiSensors(handle);
+  }
+
+  /** How it is doing. */
+  public AmdSmiSensors sensors() {
+    return sensors;
   }
 
   // ---- What it is ----
@@ -64,7 +59,7 @@ public final class AmdSmiDevice {
   public String name() throws AmdSmiException {
     AmdSmiFunction function = AmdSmiFunction.GET_ASIC_INFO;
     answer.fill((byte) 0);
-    run(function, (calls, gpu) -> calls.call(function, gpu, answer));
+    handle.run(function, (calls, gpu) -> calls.call(function, gpu, answer));
     return AmdSmiListing.text(amdsmi_asic_info_head_t.market_name(answer))
         .orElseThrow(() -> new AmdSmiException(function, "an empty text"));
   }
@@ -96,7 +91,7 @@ public final class AmdSmiDevice {
   public long powerMw() throws AmdSmiException {
     AmdSmiFunction function = AmdSmiFunction.GET_POWER;
     answer.fill((byte) -1);
-    run(function, (calls, gpu) -> calls.call(function, gpu, answer));
+    handle.run(function, (calls, gpu) -> calls.call(function, gpu, answer));
     AmdSmiEdition edition = library.edition();
     long powerW = edition.currentPowerW(answer);
     if (isNone(powerW)) {
@@ -121,7 +116,7 @@ public final class AmdSmiDevice {
     answer.fill((byte) -1);
     MemorySegment resolution = answer.asSlice(8);
     MemorySegment timestamp = answer.asSlice(16);
-    run(function, (calls, gpu) -> calls.call(function, gpu, answer, resolution, timestamp));
+    handle.run(function, (calls, gpu) -> calls.call(function, gpu, answer, resolution, timestamp));
     long count = answer.get(JAVA_LONG, 0);
     double unitUj = resolution.get(JAVA_FLOAT, 0);
     if (count < 0 || !(unitUj > 0) || Double.isInfinite(unitUj)) {
@@ -138,7 +133,7 @@ public final class AmdSmiDevice {
   public PowerCap powerCap() throws AmdSmiException {
     AmdSmiFunction function = AmdSmiFunction.GET_POWER_CAP;
     answer.fill((byte) -1);
-    run(function, (calls, gpu) -> calls.call(function, gpu, SENSOR, answer));
+    handle.run(function, (calls, gpu) -> calls.call(function, gpu, SENSOR, answer));
     return new PowerCap(
         capMw(amdsmi_power_cap_info_t.power_cap(answer)),
         capMw(amdsmi_power_cap_info_t.default_power_cap(answer)),
@@ -156,7 +151,7 @@ public final class AmdSmiDevice {
   /** Sets the power limit, in mW. Needs root. */
   public void setPowerLimitMw(long limitMw) throws AmdSmiException {
     AmdSmiFunction function = AmdSmiFunction.SET_POWER_CAP;
-    run(function, (calls, gpu) -> calls.call(function, gpu, SENSOR, limitMw * UW_PER_MW));
+    handle.run(function, (calls, gpu) -> calls.call(function, gpu, SENSOR, limitMw * UW_PER_MW));
   }
 
   // ---- Clocks ----
@@ -194,7 +189,7 @@ public final class AmdSmiDevice {
   public Clock clock(ClockKind kind) throws AmdSmiException {
     AmdSmiFunction function = AmdSmiFunction.GET_CLOCK;
     answer.fill((byte) -1);
-    run(function, (calls, gpu) -> calls.call(function, gpu, kind.type, answer));
+    handle.run(function, (calls, gpu) -> calls.call(function, gpu, kind.type, answer));
     return new Clock(
         number(function, amdsmi_clk_info_t.clk(answer)),
         number(function, amdsmi_clk_info_t.min_clk(answer)),
@@ -204,158 +199,22 @@ public final class AmdSmiDevice {
   /** Sets one bound of a clock, in MHz. Needs root. */
   public void setClockBound(ClockKind kind, Bound bound, long mhz) throws AmdSmiException {
     AmdSmiFunction function = AmdSmiFunction.SET_CLOCK_LIMIT;
-    run(function, (calls, gpu) -> calls.call(function, gpu, kind.type, bound.type, mhz));
+    handle.run(function, (calls, gpu) -> calls.call(function, gpu, kind.type, bound.type, mhz));
   }
 
   /** Gives all clocks back to the driver. Needs root. */
   public void resetClocks() throws AmdSmiException {
     AmdSmiFunction function = AmdSmiFunction.SET_PERF_LEVEL;
     int level = AmdSmi.AMDSMI_DEV_PERF_LEVEL_AUTO();
-    run(function, (calls, gpu) -> calls.call(function, gpu, level));
-  }
-
-  // ---- How it is doing ----
-
-  /** Where a temperature is measured. */
-  public enum Sensor {
-    EDGE(AmdSmi.AMDSMI_TEMPERATURE_TYPE_EDGE()),
-    HOTSPOT(AmdSmi.AMDSMI_TEMPERATURE_TYPE_HOTSPOT()),
-    MEMORY(AmdSmi.AMDSMI_TEMPERATURE_TYPE_VRAM());
-
-    private final int type;
-
-    Sensor(int type) {
-      this.type = type;
-    }
-  }
-
-  /** A temperature, in degrees Celsius. */
-  public long temperatureC(Sensor sensor) throws AmdSmiException {
-    AmdSmiFunction function = AmdSmiFunction.GET_TEMPERATURE;
-    answer.fill((byte) -1);
-    int metric = AmdSmi.AMDSMI_TEMP_CURRENT();
-    run(function, (calls, gpu) -> calls.call(function, gpu, sensor.type, metric, answer));
-    long celsius = answer.get(JAVA_LONG, 0);
-    if (celsius == -1 || celsius < -100 || celsius > 300) {
-      throw new AmdSmiException(function, celsius + " degrees");
-    }
-    return celsius;
-  }
-
-  /** Parts of the time in which something was going on, in %. */
-  public record Utilization(long gpuPct, long memoryPct) {}
-
-  /** What it is busy with. */
-  public Utilization utilization() throws AmdSmiException {
-    AmdSmiFunction function = AmdSmiFunction.GET_ACTIVITY;
-    answer.fill((byte) -1);
-    run(function, (calls, gpu) -> calls.call(function, gpu, answer));
-    return new Utilization(
-        percent(function, amdsmi_engine_usage_t.gfx_activity(answer)),
-        percent(function, amdsmi_engine_usage_t.umc_activity(answer)));
-  }
-
-  private static long percent(AmdSmiFunction function, int percent) throws AmdSmiException {
-    long value = number(function, percent);
-    if (value > 100) {
-      throw new AmdSmiException(function, value + " %");
-    }
-    return value;
-  }
-
-  /** Its memory, in bytes. */
-  public record Memory(long usedBytes, long totalBytes) {}
-
-  /** How much memory there is and is used. */
-  public Memory memory() throws AmdSmiException {
-    AmdSmiFunction function = AmdSmiFunction.GET_VRAM;
-    answer.fill((byte) -1);
-    run(function, (calls, gpu) -> calls.call(function, gpu, answer));
-    long used = Integer.toUnsignedLong(amdsmi_vram_usage_t.vram_used(answer));
-    long total = Integer.toUnsignedLong(amdsmi_vram_usage_t.vram_total(answer));
-    if (used > total || total == NONE_32) {
-      throw new AmdSmiException(function, used + " MiB of " + total);
-    }
-    return new Memory(used * BYTES_PER_MIB, total * BYTES_PER_MIB);
+    handle.run(function, (calls, gpu) -> calls.call(function, gpu, level));
   }
 
   /** The value, unless it is marked as none. */
-  private static long number(AmdSmiFunction function, int told) throws AmdSmiException {
+  static long number(AmdSmiFunction function, int told) throws AmdSmiException {
     long value = Integer.toUnsignedLong(told);
     if (value == NONE_32 || value == NONE_16) {
       throw new AmdSmiException(function, AmdSmiStatus.NOT_SUPPORTED.code());
     }
     return value;
-  }
-
-  // ---- Calls ----
-
-  /** A call with the GPU's handle; gives AMD SMI's status. */
-  private interface Call {
-    int run(AmdSmiCalls calls, MemorySegment gpu) throws AmdSmiException;
-  }
-
-  /** Makes a call; whatever becomes of the library, the handle is a good one. */
-  private void run(AmdSmiFunction function, Call call) throws AmdSmiException {
-    int generation = library.initialisations();
-    try {
-      runInside(function, call);
-    } catch (AmdSmiException e) {
-      // What came of a handle that was outdated meanwhile says nothing about the GPU.
-      if (library.initialisations() == generation) {
-        if (e.kind() != Kind.GONE) {
-          throw e;
-        }
-        gone = true;
-        library.trouble(this, generation, e.status());
-        handleGeneration = -1;
-      }
-      runInside(function, call);
-    }
-  }
-
-  private void runInside(AmdSmiFunction function, Call call) throws AmdSmiException {
-    AmdSmiCalls calls = library.enter(caller);
-    try {
-      OneAtATime turns = library.turns();
-      turns.enter(function);
-      try {
-        function.check(call.run(calls, currentHandle()));
-      } finally {
-        turns.leave();
-      }
-    } finally {
-      library.leave(caller);
-    }
-    answeredNanos = System.nanoTime();
-    if (gone) {
-      gone = false;
-      library.recovered();
-    }
-  }
-
-  private MemorySegment currentHandle() throws AmdSmiException {
-    int generation = library.initialisations();
-    if (handleGeneration != generation) {
-      handle =
-          library
-              .listing()
-              .find(place)
-              .map(AmdSmiListing.Listed::handle)
-              .orElseThrow(
-                  () ->
-                      new AmdSmiException(
-                          "the driver no longer lists the GPU at "
-                              + place
-                              + "; amd-smi list shows those that it does",
-                          AmdSmiStatus.NOT_FOUND));
-      handleGeneration = generation;
-    }
-    return handle;
-  }
-
-  /** Whether its last call worked, not longer ago than {@code nanos}. From any thread. */
-  boolean hasAnswered(long nanos) {
-    return !gone && System.nanoTime() - answeredNanos < nanos;
   }
 }

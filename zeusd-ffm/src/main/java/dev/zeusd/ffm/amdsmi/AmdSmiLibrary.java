@@ -31,7 +31,7 @@ public final class AmdSmiLibrary implements AutoCloseable {
 
   private final AmdSmiCalls calls;
   private final CallGate gate = new CallGate();
-  private final List<AmdSmiDevice> devices = new CopyOnWriteArrayList<>();
+  private final List<AmdSmiHandle> handles = new CopyOnWriteArrayList<>();
 
   /** For trouble of single GPUs. */
   private final ResetPermits resets = new ResetPermits();
@@ -131,9 +131,9 @@ public final class AmdSmiLibrary implements AutoCloseable {
 
   /** The GPU at this place. It need not answer now. */
   public AmdSmiDevice device(AmdSmiPlace place) {
-    AmdSmiDevice device = new AmdSmiDevice(this, place);
-    devices.add(device);
-    return device;
+    AmdSmiHandle handle = new AmdSmiHandle(this, place);
+    handles.add(handle);
+    return new AmdSmiDevice(this, place, handle);
   }
 
   /** How often AMD SMI was initialised: only that can change which GPUs it lists. */
@@ -263,15 +263,15 @@ public final class AmdSmiLibrary implements AutoCloseable {
    * if that is so for all, or if nobody would notice: as long as others are in use and answer, they
    * are not held up for this one.
    */
-  void trouble(AmdSmiDevice device, int seenGeneration, AmdSmiStatus seen) throws AmdSmiException {
+  void trouble(AmdSmiHandle device, int seenGeneration, AmdSmiStatus seen) throws AmdSmiException {
     boolean general = seen == AmdSmiStatus.NOT_INIT || seen == AmdSmiStatus.DRIVER_NOT_LOADED;
     if (open && (general || isAlone(device) && resets.take())) {
       reset(seenGeneration, seen);
     }
   }
 
-  private boolean isAlone(AmdSmiDevice device) {
-    return devices.stream().noneMatch(other -> other != device && other.hasAnswered(LATELY_NANOS));
+  private boolean isAlone(AmdSmiHandle device) {
+    return handles.stream().noneMatch(other -> other != device && other.hasAnswered(LATELY_NANOS));
   }
 
   /** A GPU that was in trouble answers. */

@@ -28,11 +28,15 @@ public final class NvmlDevice {
   private final MemorySegment words = Arena.ofAuto().allocate(JAVA_LONG, 2);
   private final PowerField power = new PowerField();
   private final NvmlSensors sensors;
+  private final NvmlModule module;
+  private final NvmlMig mig;
 
   NvmlDevice(NvmlPlace place, NvmlHandle handle) {
     this.place = place;
     this.handle = handle;
     this.sensors = new NvmlSensors(handle);
+    this.module = new NvmlModule(handle);
+    this.mig = new NvmlMig(handle);
   }
 
   // ---- What it is ----
@@ -102,18 +106,8 @@ public final class NvmlDevice {
     return power.powerMw();
   }
 
-  /** The same of the module that carries it, with its CPU and memory (Grace Hopper). */
-  public long modulePowerMw() throws NvmlException {
-    handle.run(NvmlFunction.GET_FIELD_VALUES, this::askForModulePower);
-    return power.powerMw();
-  }
-
   private int askForGpuPower(NvmlCalls calls, MemorySegment device) throws NvmlException {
-    return power.ask(calls, device, Nvml.NVML_POWER_SCOPE_GPU());
-  }
-
-  private int askForModulePower(NvmlCalls calls, MemorySegment device) throws NvmlException {
-    return power.ask(calls, device, Nvml.NVML_POWER_SCOPE_MODULE());
+    return power.ask(calls, device, Nvml.NVML_FI_DEV_POWER_INSTANT(), Nvml.NVML_POWER_SCOPE_GPU());
   }
 
   /**
@@ -140,6 +134,16 @@ public final class NvmlDevice {
   /** How it is doing. */
   public NvmlSensors sensors() {
     return sensors;
+  }
+
+  /** The module that carries it, if there is one. */
+  public NvmlModule module() {
+    return module;
+  }
+
+  /** What it is partitioned into. */
+  public NvmlMig mig() {
+    return mig;
   }
 
   // ---- Settings ----

@@ -83,7 +83,20 @@ enum NvmlFunction {
       ADDRESS,
       ADDRESS),
   GET_PERFORMANCE_STATE(
-      "nvmlDeviceGetPerformanceState", "reading the performance state", ADDRESS, ADDRESS);
+      "nvmlDeviceGetPerformanceState", "reading the performance state", ADDRESS, ADDRESS),
+  GET_MIG_MODE("nvmlDeviceGetMigMode", "reading the MIG mode", ADDRESS, ADDRESS, ADDRESS),
+  GET_MAX_MIG_DEVICE_COUNT(
+      "nvmlDeviceGetMaxMigDeviceCount", "counting the MIG instances", ADDRESS, ADDRESS),
+  GET_MIG_DEVICE_HANDLE(
+      "nvmlDeviceGetMigDeviceHandleByIndex",
+      "looking for a MIG instance",
+      ADDRESS,
+      JAVA_INT,
+      ADDRESS),
+  GET_GPU_INSTANCE_ID(
+      "nvmlDeviceGetGpuInstanceId", "reading the id of a GPU instance", ADDRESS, ADDRESS),
+  GET_COMPUTE_INSTANCE_ID(
+      "nvmlDeviceGetComputeInstanceId", "reading the id of a compute instance", ADDRESS, ADDRESS);
 
   private final String symbol;
   private final String action;

@@ -115,12 +115,8 @@ public final class NvmlLibrary implements AutoCloseable {
 
   /** For who has passed the gate. */
   static String uuidOf(NvmlCalls calls, MemorySegment device) throws NvmlException {
-    try (Arena call = Arena.ofConfined()) {
-      int size = Nvml.NVML_DEVICE_UUID_V2_BUFFER_SIZE();
-      MemorySegment text = call.allocate(size);
-      NvmlFunction.GET_UUID.check(calls.call(NvmlFunction.GET_UUID, device, text, size));
-      return NvmlText.read(NvmlFunction.GET_UUID, text);
-    }
+    int size = Nvml.NVML_DEVICE_UUID_V2_BUFFER_SIZE();
+    return NvmlText.ask(calls, NvmlFunction.GET_UUID, device, size);
   }
 
   /** How often NVML was initialised: only that can change which GPUs it lists. */

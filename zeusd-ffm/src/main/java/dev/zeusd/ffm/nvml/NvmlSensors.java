@@ -133,21 +133,31 @@ public final class NvmlSensors {
   }
 
   /** The GPU's memory, in bytes; what the driver keeps for itself is not in {@code usedBytes}. */
-  public record Memory(long usedBytes, long totalBytes) {}
+  public record Memory(long usedBytes, long totalBytes) {
+    /** For who has passed the gate: asks a GPU, or an instance of one; gives NVML's result. */
+    static int ask(NvmlCalls calls, MemorySegment handle, MemorySegment answer)
+        throws NvmlException {
+      answer.fill((byte) -1);
+      nvmlMemory_v2_t.version(answer, Nvml.nvmlMemory_v2());
+      return calls.call(NvmlFunction.GET_MEMORY, handle, answer);
+    }
+
+    static Memory of(MemorySegment answer) throws NvmlException {
+      long used = nvmlMemory_v2_t.used(answer);
+      long total = nvmlMemory_v2_t.total(answer);
+      if (used < 0 || used > total) {
+        throw new NvmlException(
+            NvmlFunction.GET_MEMORY,
+            Long.toUnsignedString(used) + " bytes of " + Long.toUnsignedString(total));
+      }
+      return new Memory(used, total);
+    }
+  }
 
   /** How much memory there is and is used. */
   public Memory memory() throws NvmlException {
-    NvmlFunction function = NvmlFunction.GET_MEMORY;
-    answer.fill((byte) -1);
-    nvmlMemory_v2_t.version(answer, Nvml.nvmlMemory_v2());
-    device.run(function, (calls, handle) -> calls.call(function, handle, answer));
-    long used = nvmlMemory_v2_t.used(answer);
-    long total = nvmlMemory_v2_t.total(answer);
-    if (used < 0 || used > total) {
-      throw new NvmlException(
-          function, Long.toUnsignedString(used) + " bytes of " + Long.toUnsignedString(total));
-    }
-    return new Memory(used, total);
+    device.run(NvmlFunction.GET_MEMORY, (calls, handle) -> Memory.ask(calls, handle, answer));
+    return Memory.of(answer);
   }
 
   /** Why the clocks are not higher now. */

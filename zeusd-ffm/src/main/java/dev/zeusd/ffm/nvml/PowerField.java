@@ -7,8 +7,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The request for the power drawn at this moment ({@code NVML_FI_DEV_POWER_INSTANT}), and its
- * answer. For one thread at a time; allocates nothing after it was made.
+ * The request for the power drawn at this moment ({@code NVML_FI_DEV_POWER_INSTANT}), or for
+ * another field with a power, and its answer. For one thread at a time; allocates nothing after it
+ * was made.
  */
 final class PowerField {
   /** Above are only marks for "none": all bits of an unsigned int, and its last few values. */
@@ -23,9 +24,13 @@ final class PowerField {
   private final MemorySegment request = nvmlFieldValue_t.allocate(Arena.ofAuto());
   private final MemorySegment value = nvmlFieldValue_t.value(request);
 
-  /** Asks; gives NVML's result, of the call or of the field, which may fail by itself. */
-  int ask(NvmlCalls calls, MemorySegment device, int scope) throws NvmlException {
-    nvmlFieldValue_t.fieldId(request, Nvml.NVML_FI_DEV_POWER_INSTANT());
+  /**
+   * Asks; gives NVML's result, of the call or of the field, which may fail by itself.
+   *
+   * @param scope one of NVML's, such as {@code NVML_POWER_SCOPE_GPU}
+   */
+  int ask(NvmlCalls calls, MemorySegment device, int field, int scope) throws NvmlException {
+    nvmlFieldValue_t.fieldId(request, field);
     nvmlFieldValue_t.scopeId(request, scope);
     nvmlFieldValue_t.nvmlReturn(request, UNTOUCHED);
     nvmlFieldValue_t.valueType(request, UNTOUCHED);

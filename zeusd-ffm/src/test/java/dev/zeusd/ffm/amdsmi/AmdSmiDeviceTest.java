@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.ffm.amdsmi.AmdSmiDevice.Bound;
 import dev.zeusd.ffm.amdsmi.AmdSmiDevice.ClockKind;
-import dev.zeusd.ffm.amdsmi.AmdSmiDevice.Sensor;
+import dev.zeusd.ffm.amdsmi.AmdSmiSensors.Sensor;
 import dev.zeusd.ffm.driver.DriverException.Kind;
 import dev.zeusd.ffm.fake.FakeAmdSmi;
 import dev.zeusd.ffm.fake.FakeAmdSmi.Call;
@@ -59,10 +59,10 @@ class AmdSmiDeviceTest {
       assertEquals(new Clocks(132, 1500), fake.gpu(1).gpuBounds());
       gpu.resetClocks();
       assertEquals(new Clocks(132, 2100), fake.gpu(1).gpuBounds());
-      assertEquals(51, gpu.temperatureC(Sensor.HOTSPOT));
-      assertEquals(46, gpu.temperatureC(Sensor.MEMORY));
-      assertEquals(new AmdSmiDevice.Utilization(80, 40), gpu.utilization());
-      assertEquals(new AmdSmiDevice.Memory(64L << 30, 192L << 30), gpu.memory());
+      assertEquals(51, gpu.sensors().temperatureC(Sensor.HOTSPOT));
+      assertEquals(46, gpu.sensors().temperatureC(Sensor.MEMORY));
+      assertEquals(new AmdSmiSensors.Utilization(80, 40), gpu.sensors().utilization());
+      assertEquals(new AmdSmiSensors.Memory(64L << 30, 192L << 30), gpu.sensors().memory());
       fake.gpu(1).energy(15.259F, 1e6);
       double energyUj = gpu.energyUj();
       assertTrue(energyUj > 0 && energyUj < 60 * 1e12, "" + energyUj);
@@ -83,9 +83,9 @@ class AmdSmiDeviceTest {
         assertThrows(AmdSmiException.class, gpu::energyUj);
         assertThrows(AmdSmiException.class, gpu::powerCap);
         assertThrows(AmdSmiException.class, () -> gpu.clock(ClockKind.GPU));
-        assertThrows(AmdSmiException.class, () -> gpu.temperatureC(Sensor.HOTSPOT));
-        assertThrows(AmdSmiException.class, gpu::utilization);
-        assertThrows(AmdSmiException.class, gpu::memory);
+        assertThrows(AmdSmiException.class, () -> gpu.sensors().temperatureC(Sensor.HOTSPOT));
+        assertThrows(AmdSmiException.class, gpu.sensors()::utilization);
+        assertThrows(AmdSmiException.class, gpu.sensors()::memory);
         assertThrows(AmdSmiException.class, gpu::name);
       }
     }

@@ -196,7 +196,12 @@ public final class FakeAmdSmi {
   }
 
   private static long entry(int slot, Call call) {
-    return ControlFile.entry(slot, call);
+    return slot(slot) + 1024 + call.ordinal() * 32L;
+  }
+
+  /** As the table at the top of {@code fake_amdsmi.c} has it, which is not the fake NVML's. */
+  private static long slot(int index) {
+    return 4096 + index * 2048L;
   }
 
   /** The GPU with this index, 0 to 15, whether the count has it or not. */
@@ -211,7 +216,7 @@ public final class FakeAmdSmi {
 
     private Gpu(int index) {
       this.index = index;
-      this.slot = ControlFile.slot(index);
+      this.slot = slot(index);
     }
 
     public Gpu name(String name) {

@@ -43,7 +43,7 @@ class NvmlCallsTest {
   @BeforeEach
   void open() throws NvmlException {
     nvml.reset();
-    gpu.moduleScope(true);
+    gpu.moduleScope(true).migMode(FakeGpu.MigMode.OFF);
     library = NvmlLibrary.open();
     device = library.device(INDEX);
   }
@@ -192,9 +192,9 @@ class NvmlCallsTest {
   void theModuleHasAPowerOfItsOwn() throws NvmlException {
     gpu.instantPowerReturn(2).powerMw(700_000);
     assertThrows(NvmlException.class, device::instantPowerMw);
-    assertEquals(700_000, device.modulePowerMw());
+    assertEquals(700_000, device.module().powerMw());
     gpu.moduleScope(false);
-    assertThrows(NvmlException.class, device::modulePowerMw);
+    assertThrows(NvmlException.class, device.module()::powerMw);
   }
 
   @Test
@@ -232,7 +232,7 @@ class NvmlCallsTest {
   })
   void aPowerThatNothingDrawsIsAFailedRead(int type, String bits) throws NvmlException {
     gpu.instantPowerType(type).oddity(GET_FIELD_VALUES, Oddity.BITS).oddBits(decode(bits));
-    for (Executable read : List.<Executable>of(device::instantPowerMw, device::modulePowerMw)) {
+    for (Executable read : List.<Executable>of(device::instantPowerMw, device.module()::powerMw)) {
       NvmlException e = assertThrows(NvmlException.class, read);
       assertEquals(NvmlReturn.UNKNOWN, e.result());
       assertTrue(e.getMessage().startsWith("reading the power: the driver answers with "), "" + e);
@@ -360,10 +360,12 @@ class NvmlCallsTest {
             GET_FIELD_VALUES,
             NvmlDevice::instantPowerMw),
         new Function(
-            "modulePowerMw",
+            "module",
             "nvmlDeviceGetFieldValues",
             GET_FIELD_VALUES,
-            NvmlDevice::modulePowerMw),
+            device -> device.module().powerMw()),
+        new Function(
+            "mig", "nvmlDeviceGetMigMode", GET_MIG_MODE, device -> device.mig().isEnabled()),
         new Function(
             "powerUsageMw", "nvmlDeviceGetPowerUsage", GET_POWER_USAGE, NvmlDevice::powerUsageMw),
         new Function(

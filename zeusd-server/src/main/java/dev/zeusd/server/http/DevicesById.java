@@ -3,22 +3,31 @@ package dev.zeusd.server.http;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
+import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Rights;
 import io.helidon.http.HttpException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 
 /** Devices as requests name them, by ascending id; those that are there by now. */
 public final class DevicesById<D> {
+  /** How long to wait for a device to say that it cannot do something. */
+  private static final Duration SUPPORTED_WAIT = Duration.ofSeconds(1);
+
   private final Supplier<List<DeviceWorker<D>>> source;
   private final Predicate<D> isOneOfAll;
   private final ApiGroup readGroup;
@@ -98,6 +107,41 @@ public final class DevicesById<D> {
       requester.require(readGroup, gpuInfos(devices, wanted));
     }
     return allowed;
+  }
+
+  /**
+   * Refuses what one of these devices cannot tell at all, as a single read would; what fails in any
+   * other way, or takes its time, may work later.
+   *
+   * @param read the same object for all who ask, so that they share it
+   * @throws DeviceErrors naming all that cannot
+   */
+  public void requireSupported(Collection<Integer> ids, Function<? super D, ?> read) {
+    long deadlineNanos = System.nanoTime() + SUPPORTED_WAIT.toNanos();
+    Map<Integer, CompletableFuture<?>> reads = new TreeMap<>();
+    Map<Integer, DeviceException> refusals = new TreeMap<>();
+    for (int id : ids) {
+      try {
+        // On the device's thread, since this one is not watched.
+        reads.put(id, get(id).share(read));
+      } catch (DeviceException e) {
+        continue;
+      }
+    }
+    reads.forEach(
+        (id, reading) -> {
+          try {
+            // Of a copy, since others may wait for the same for longer.
+            Answer.await(reading.copy(), deadlineNanos);
+          } catch (DeviceException.NotSupported e) {
+            refusals.put(id, e);
+          } catch (DeviceException e) {
+            // It may work later.
+          }
+        });
+    if (!refusals.isEmpty()) {
+      throw new DeviceErrors(refusals, Optional.empty());
+    }
   }
 
   /** What a lasting answer with the readings of these devices needs. */

@@ -8,6 +8,7 @@ import dev.zeusd.core.Node;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.device.MigInstance;
 import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Claims;
@@ -41,10 +42,15 @@ public final class DiscoveryService {
     this.access = access;
   }
 
-  /** A GPU, and who made it if that is known. */
-  record KnownGpu(GpuInfo info, Optional<String> vendor) {
+  /**
+   * A GPU.
+   *
+   * @param vendor who made it, if that is known
+   * @param instances those that it is partitioned into, if it is
+   */
+  record KnownGpu(GpuInfo info, Optional<String> vendor, Optional<List<MigInstance>> instances) {
     private static KnownGpu of(Gpu gpu) {
-      return new KnownGpu(gpu.info(), gpu.vendor());
+      return new KnownGpu(gpu.info(), gpu.vendor(), gpu.migInstances());
     }
   }
 

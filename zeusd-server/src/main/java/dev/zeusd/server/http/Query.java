@@ -1,5 +1,6 @@
 package dev.zeusd.server.http;
 
+import dev.zeusd.core.device.PowerScope;
 import io.helidon.http.BadRequestException;
 import io.helidon.webserver.http.ServerRequest;
 import java.nio.ByteBuffer;
@@ -20,6 +21,9 @@ import java.util.TreeSet;
  * <p>Works on the raw query, because Helidon's parsed one hides repeated and undecodable values.
  */
 public final class Query {
+  /** The parameter of {@link #scope}. */
+  public static final String SCOPE = "scope";
+
   private static final long MAX_U32 = 0xFFFF_FFFFL;
 
   private final Map<String, String> values = new LinkedHashMap<>();
@@ -115,6 +119,14 @@ public final class Query {
   /** A parameter that may be left out. */
   public Optional<String> optional(String name) {
     return Optional.ofNullable(values.get(name));
+  }
+
+  /** What power is to cover, as the parameter {@code scope} says; empty if it is left out. */
+  public Optional<PowerScope> scope() {
+    return optional(SCOPE)
+        .map(
+            text ->
+                PowerScope.of(text).orElseThrow(() -> malformed(SCOPE, "is not gpu or module")));
   }
 
   /** {@code true} or {@code false}, nothing else. */

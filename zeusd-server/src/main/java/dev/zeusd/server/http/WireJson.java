@@ -2,10 +2,7 @@ package dev.zeusd.server.http;
 
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.DeviceException;
-import dev.zeusd.core.device.GpuInfo;
-import dev.zeusd.core.device.GpuTelemetry;
 import dev.zeusd.core.device.PowerLimitConstraints;
-import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.PowerSample;
@@ -27,7 +24,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
-import java.util.stream.Collectors;
 
 /**
  * JSON that clients see; that about leases is {@link LeaseJson}'s, and events of single samples are
@@ -84,7 +80,7 @@ public final class WireJson {
     JsonArrayBuilder gpuObjects = json().createArrayBuilder();
     for (DiscoveryService.KnownGpu gpu : gpus) {
       gpuIds.add(gpu.info().id());
-      gpuObjects.add(gpu(gpu.info(), gpu.vendor()));
+      gpuObjects.add(GpuJson.gpu(gpu));
     }
     JsonArrayBuilder cpuIds = json().createArrayBuilder();
     JsonArrayBuilder dramAvailable = json().createArrayBuilder();
@@ -120,23 +116,7 @@ public final class WireJson {
     return bytes(json.build());
   }
 
-  /** What the driver does not tell is null. */
-  private static JsonObjectBuilder gpu(GpuInfo gpu, Optional<String> vendor) {
-    JsonObjectBuilder json =
-        json().createObjectBuilder().add("id", gpu.id()).add("name", gpu.name());
-    json.add("vendor", orNull(vendor.map(json()::createValue)));
-    json.add("uuid", orNull(gpu.uuid().map(json()::createValue)));
-    json.add("pci_address", orNull(gpu.pciAddress().map(json()::createValue)));
-    json.add(
-        "cumulative_energy_available",
-        orNull(gpu.cumulativeEnergyAvailable().map(has -> has ? JsonValue.TRUE : JsonValue.FALSE)));
-    if (gpu.powerScope() == PowerScope.MODULE) {
-      json.add("power_scope", "module");
-    }
-    return json;
-  }
-
-  private static JsonValue orNull(Optional<? extends JsonValue> value) {
+  static JsonValue orNull(Optional<? extends JsonValue> value) {
     return value.isPresent() ? value.get() : JsonValue.NULL;
   }
 
@@ -200,31 +180,6 @@ public final class WireJson {
     return ascii(json.append('}'));
   }
 
-  static byte[] gpuTelemetry(Map<Integer, GpuTelemetry> telemetryById) {
-    StringBuilder json = new StringBuilder("{");
-    telemetryById.forEach(
-        (id, telemetry) -> {
-          key(json, id).append('{');
-          for (GpuTelemetry.Reading reading : GpuTelemetry.Reading.values()) {
-            json.append('"').append(reading.wireName()).append("\":");
-            orNull(json, telemetry.get(reading)).append(',');
-          }
-          json.append("\"throttle_reasons\":").append(throttleReasons(telemetry)).append('}');
-        });
-    return ascii(json.append('}'));
-  }
-
-  private static String throttleReasons(GpuTelemetry telemetry) {
-    return telemetry
-        .throttleReasons()
-        .map(
-            reasons ->
-                reasons.stream()
-                    .map(reason -> '"' + reason.wireName() + '"')
-                    .collect(Collectors.joining(",", "[", "]")))
-        .orElse("null");
-  }
-
   /** The body of {@code /cpu/get_power}, and an event of the snapshot dialect. */
   public static byte[] cpuPower(Collection<CpuPowerSample> samples) {
     StringBuilder power = new StringBuilder();
@@ -252,7 +207,7 @@ public final class WireJson {
     return ascii(json.append('}'));
   }
 
-  private static StringBuilder orNull(StringBuilder json, OptionalLong value) {
+  static StringBuilder orNull(StringBuilder json, OptionalLong value) {
     return value.isPresent() ? json.append(value.getAsLong()) : json.append("null");
   }
 
@@ -268,7 +223,7 @@ public final class WireJson {
   }
 
   /** Begins the member of a device, after a comma unless it is the first. */
-  private static StringBuilder key(StringBuilder json, int id) {
+  static StringBuilder key(StringBuilder json, int id) {
     boolean first = json.isEmpty() || json.charAt(json.length() - 1) == '{';
     return json.append(first ? "\"" : ",\"").append(id).append("\":");
   }

@@ -3,7 +3,9 @@ package dev.zeusd.server.metrics;
 import static dev.zeusd.core.device.GpuTelemetry.Reading.*;
 
 import dev.zeusd.core.device.GpuDriver;
+import dev.zeusd.core.device.GpuTelemetry.OfInstance;
 import dev.zeusd.core.device.GpuTelemetry.Reading;
+import dev.zeusd.core.device.MigInstance;
 import dev.zeusd.core.device.ThrottleReason;
 import io.prometheus.metrics.model.snapshots.Labels;
 import java.util.ArrayList;
@@ -33,6 +35,7 @@ final class GpuFamilies {
     all.addAboutThem();
     all.addPowerAndEnergy();
     all.addTelemetry();
+    all.addInstances();
   }
 
   private void addAboutThem() {
@@ -136,6 +139,64 @@ final class GpuFamilies {
         samples.add(to.reasons().get(reason), reasons.get().contains(reason) ? 1 : 0);
       }
     }
+  }
+
+  /**
+   * Under names of their own: what an instance has is a part of what its GPU has, and whoever adds
+   * up a GPU's metric must not count it twice.
+   */
+  private void addInstances() {
+    List<Labels> facts = new ArrayList<>();
+    for (GpuScrape gpu : gpus) {
+      for (OfInstance each : instances(gpu)) {
+        String name = each.instance().name().orElse("");
+        facts.add(labels(gpu.labels(), each).merge(Labels.of("name", name)));
+      }
+    }
+    families.info("zeusd_mig_instance", "An instance that the GPU is partitioned into.", facts);
+    ofInstances(
+        "zeusd_mig_instance_memory_used_bytes",
+        "Memory of the instance that is allocated.",
+        MEMORY_USED_BYTES);
+    ofInstances(
+        "zeusd_mig_instance_memory_total_bytes",
+        "Memory that the instance has.",
+        MEMORY_TOTAL_BYTES);
+  }
+
+  private void ofInstances(String name, String help, Reading reading) {
+    families.gauge(
+        name,
+        help,
+        samples -> {
+          for (GpuScrape gpu : gpus) {
+            for (OfInstance each : instances(gpu)) {
+              each.telemetry()
+                  .get(reading)
+                  .ifPresent(value -> samples.add(labels(gpu.labels(), each), value));
+            }
+          }
+        });
+  }
+
+  private static List<OfInstance> instances(GpuScrape gpu) {
+    return gpu.readings().flatMap(it -> it.telemetry().migInstances()).orElse(List.of());
+  }
+
+  /** An instance whose UUID is not known is told from others by its ids or, at least, its index. */
+  private static Labels labels(GpuLabels gpu, OfInstance each) {
+    MigInstance instance = each.instance();
+    return gpu.gpu()
+        .merge(
+            Labels.of(
+                "mig_index",
+                Integer.toString(instance.index()),
+                "mig_uuid",
+                instance.uuid().orElse(""),
+                "gpu_instance_id",
+                instance.gpuInstanceId().map(Object::toString).orElse(""),
+                "compute_instance_id",
+                instance.computeInstanceId().map(Object::toString).orElse("")));
   }
 
   private void told(String name, String help, Reading reading, LongToDoubleFunction unit) {

@@ -2,6 +2,8 @@ package dev.zeusd.server.stream;
 
 import dev.zeusd.core.DeviceSet;
 import dev.zeusd.core.Node;
+import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.server.ApiGroup;
@@ -13,6 +15,8 @@ import dev.zeusd.server.http.Routes;
 import dev.zeusd.server.http.WireJson;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
@@ -21,6 +25,12 @@ import java.util.function.Supplier;
 /** The endpoints of streams of power: what a request asks for, and whether it gets it. */
 public final class PowerStreams implements AutoCloseable {
   private static final String FORMAT = "format";
+
+  /** One read of each scope; the same objects for all who ask, so that they share it. */
+  private static final Map<PowerScope, Function<Gpu, ?>> OF_SCOPE =
+      Map.of(
+          PowerScope.GPU, gpu -> gpu.powerMwOf(PowerScope.GPU),
+          PowerScope.MODULE, gpu -> gpu.powerMwOf(PowerScope.MODULE));
 
   private final Node node;
   private final StreamFormat defaultFormat;
@@ -43,6 +53,7 @@ public final class PowerStreams implements AutoCloseable {
             "gpu_ids",
             DevicesById.gpus(node),
             node::gpuSet,
+            OF_SCOPE,
             new Dialects<>(SampleJson::gpu, WireJson::gpuPower)));
     routes.get(
         ApiGroup.CPU_READ,
@@ -51,6 +62,7 @@ public final class PowerStreams implements AutoCloseable {
             "cpu_ids",
             DevicesById.cpus(node),
             node::cpuSet,
+            Map.of(),
             new Dialects<>(SampleJson::cpu, WireJson::cpuPower)));
   }
 
@@ -70,18 +82,25 @@ public final class PowerStreams implements AutoCloseable {
     }
   }
 
+  /** The endpoint of one kind; {@code scopes} are the reads of each, if the kind has any. */
   private <D, S extends PowerSample> Routes.Endpoint handler(
       String idsParameter,
       DevicesById<D> devices,
       Supplier<DeviceSet<D, S>> set,
+      Map<PowerScope, Function<D, ?>> scopes,
       Dialects<S> dialects) {
+    Set<String> parameters =
+        scopes.isEmpty() ? Set.of(idsParameter, FORMAT) : Set.of(idsParameter, FORMAT, Query.SCOPE);
     return (request, response, requester) -> {
-      Query query = Query.of(request, Set.of(idsParameter, FORMAT));
+      Query query = Query.of(request, parameters);
       DeviceSet<D, S> now = set.get();
       List<Integer> ids =
           List.copyOf(devices.wanted(query, idsParameter, now.devices(), requester));
       StreamFormat format =
           query.optional(FORMAT).map(text -> format(query, text)).orElse(defaultFormat);
+      Optional<PowerScope> scope = query.scope();
+      scope.ifPresent(wanted -> devices.requireSupported(ids, scopes.get(wanted)));
+      PowerSampler<D, S> sampler = scope.map(now.power()::of).orElse(now.power());
       SseStream.serve(
           shares,
           request,
@@ -89,7 +108,7 @@ public final class PowerStreams implements AutoCloseable {
           requester,
           devices.needed(ids),
           stream -> {
-            join(stream, now.power(), ids, format, dialects.of(format));
+            join(stream, sampler, ids, format, dialects.of(format));
             stream.sleepUntilEnded();
           });
     };

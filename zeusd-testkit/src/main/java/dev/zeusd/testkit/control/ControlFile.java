@@ -26,7 +26,7 @@ public final class ControlFile {
   public static final int LIBRARY_SLOT = 16;
 
   /** Where the finished calls begin. */
-  public static final long HISTORY = 65536;
+  public static final long HISTORY = 131072;
 
   /** So many of them are kept. */
   public static final int HISTORY_LENGTH = 16384;
@@ -63,12 +63,12 @@ public final class ControlFile {
 
   /** Where the slot of a device begins. */
   public static long slot(int index) {
-    return 4096 + index * 2048L;
+    return 4096 + index * 4096L;
   }
 
   /** Where a slot's entry of a function begins. */
   public static long entry(int slot, Enum<?> call) {
-    return slot(slot) + 1024 + call.ordinal() * 32L;
+    return slot(slot) + 2048 + call.ordinal() * 32L;
   }
 
   /** A number of 32 bits. */

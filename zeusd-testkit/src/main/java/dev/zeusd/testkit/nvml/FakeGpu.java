@@ -187,9 +187,52 @@ public final class FakeGpu {
     return this;
   }
 
-  /** Whether the instant power has the module's scope. */
+  /** Whether power and limits have the module's scope. */
   public FakeGpu moduleScope(boolean supported) {
     return set(388, supported ? 1 : 0);
+  }
+
+  /** What the module draws beside the GPU, in mW. */
+  public FakeGpu moduleExtraMw(int extraMw) {
+    return set(472, extraMw);
+  }
+
+  /** The power limit of the module, in mW. */
+  public FakeGpu modulePowerLimitMw(int limitMw) {
+    return set(476, limitMw);
+  }
+
+  /** The module's limits that can be set, and its default, in mW. */
+  public FakeGpu modulePowerLimits(int minMw, int defaultMw, int maxMw) {
+    return set(480, defaultMw).set(484, minMw).set(488, maxMw);
+  }
+
+  /** The module's power limit in force. */
+  public int modulePowerLimitMw() {
+    return file.getInt(slot + 476);
+  }
+
+  /** Whether the GPU can be partitioned, and is; at first it cannot. */
+  public enum MigMode {
+    /** It cannot be partitioned. */
+    NONE,
+    /** It is not. */
+    OFF,
+    /** It is, into the instances that there are. */
+    ON
+  }
+
+  /** Whether it is partitioned. */
+  public FakeGpu migMode(MigMode mode) {
+    return set(468, mode.ordinal());
+  }
+
+  /** One of the instances that it may be partitioned into, whether it is there or not. */
+  public FakeInstance instance(int number) {
+    if (number < 0 || number >= FakeNvml.MAX_INSTANCES) {
+      throw new IndexOutOfBoundsException(number);
+    }
+    return new FakeInstance(file, slot + 1024 + number * 128L);
   }
 
   /** How long the call takes on this device. Shortening it lets a waiting call go within 10 ms. */

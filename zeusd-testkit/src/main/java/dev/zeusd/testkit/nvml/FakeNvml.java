@@ -28,7 +28,10 @@ public final class FakeNvml {
   public static final int MAX_GPUS = 16;
 
   private static final long MAGIC = 0x4C4D564E454B4146L;
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
+
+  /** Most instances (MIG) that one device can have. */
+  public static final int MAX_INSTANCES = 8;
 
   private static FakeNvml inProcess;
 
@@ -77,7 +80,12 @@ public final class FakeNvml {
     GET_EVENT_REASONS,
     /** The old name of the former. */
     GET_THROTTLE_REASONS,
-    GET_PERFORMANCE_STATE
+    GET_PERFORMANCE_STATE,
+    GET_MIG_MODE,
+    GET_MAX_MIG_DEVICE_COUNT,
+    GET_MIG_DEVICE_HANDLE,
+    GET_GPU_INSTANCE_ID,
+    GET_COMPUTE_INSTANCE_ID
   }
 
   /** How a call that succeeds may be odd: a number in the control file. */
@@ -175,7 +183,12 @@ public final class FakeNvml {
           "nvmlDeviceGetFieldValues",
           "nvmlDeviceGetTotalEnergyConsumption",
           "nvmlDeviceSetMemoryLockedClocks",
-          "nvmlDeviceResetMemoryLockedClocks");
+          "nvmlDeviceResetMemoryLockedClocks",
+          "nvmlDeviceGetMigMode",
+          "nvmlDeviceGetMaxMigDeviceCount",
+          "nvmlDeviceGetMigDeviceHandleByIndex",
+          "nvmlDeviceGetGpuInstanceId",
+          "nvmlDeviceGetComputeInstanceId");
 
   /**
    * Builds the library as an old driver has it, into a folder.
@@ -231,7 +244,9 @@ public final class FakeNvml {
           .temperaturesC(40 + i, 48 + i)
           .clocksMhz(1980, 2619)
           .utilizationPct(75, 30)
-          .memoryBytes(20L << 30, 80L << 30, 1L << 30);
+          .memoryBytes(20L << 30, 80L << 30, 1L << 30)
+          .modulePowerLimits(200_000, 900_000, 1_000_000)
+          .modulePowerLimitMw(900_000);
       file.setInt(ControlFile.slot(i) + 204, 0x233010de);
       file.setInt(ControlFile.slot(i) + 208, 0x16c110de);
     }

@@ -122,6 +122,33 @@ public class Nvml {
     public static int NVML_FI_DEV_POWER_INSTANT() {
         return NVML_FI_DEV_POWER_INSTANT;
     }
+    private static final int NVML_FI_DEV_POWER_MIN_LIMIT = (int)187L;
+    /**
+     * {@snippet lang=c :
+     * #define NVML_FI_DEV_POWER_MIN_LIMIT 187
+     * }
+     */
+    public static int NVML_FI_DEV_POWER_MIN_LIMIT() {
+        return NVML_FI_DEV_POWER_MIN_LIMIT;
+    }
+    private static final int NVML_FI_DEV_POWER_MAX_LIMIT = (int)188L;
+    /**
+     * {@snippet lang=c :
+     * #define NVML_FI_DEV_POWER_MAX_LIMIT 188
+     * }
+     */
+    public static int NVML_FI_DEV_POWER_MAX_LIMIT() {
+        return NVML_FI_DEV_POWER_MAX_LIMIT;
+    }
+    private static final int NVML_FI_DEV_POWER_REQUESTED_LIMIT = (int)192L;
+    /**
+     * {@snippet lang=c :
+     * #define NVML_FI_DEV_POWER_REQUESTED_LIMIT 192
+     * }
+     */
+    public static int NVML_FI_DEV_POWER_REQUESTED_LIMIT() {
+        return NVML_FI_DEV_POWER_REQUESTED_LIMIT;
+    }
     private static final int NVML_POWER_SCOPE_GPU = (int)0L;
     /**
      * {@snippet lang=c :
@@ -265,6 +292,15 @@ public class Nvml {
      */
     public static int nvmlClocksEventReasonReliability() {
         return nvmlClocksEventReasonReliability;
+    }
+    private static final int NVML_DEVICE_MIG_ENABLE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * #define NVML_DEVICE_MIG_ENABLE 1
+     * }
+     */
+    public static int NVML_DEVICE_MIG_ENABLE() {
+        return NVML_DEVICE_MIG_ENABLE;
     }
     private static final int NVML_SUCCESS = (int)0L;
     /**
@@ -2639,6 +2675,303 @@ public class Nvml {
                 traceDowncall("nvmlDeviceGetSupportedGraphicsClocks", device, memoryClockMHz, count, clocksMHz);
             }
             return (int)mh$.invokeExact(device, memoryClockMHz, count, clocksMHz);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetMigMode {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetMigMode");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *currentMode, unsigned int *pendingMode)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetMigMode$descriptor() {
+        return nvmlDeviceGetMigMode.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *currentMode, unsigned int *pendingMode)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetMigMode$handle() {
+        return nvmlDeviceGetMigMode.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *currentMode, unsigned int *pendingMode)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetMigMode$address() {
+        return nvmlDeviceGetMigMode.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *currentMode, unsigned int *pendingMode)
+     * }
+     */
+    public static int nvmlDeviceGetMigMode(MemorySegment device, MemorySegment currentMode, MemorySegment pendingMode) {
+        var mh$ = nvmlDeviceGetMigMode.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetMigMode", device, currentMode, pendingMode);
+            }
+            return (int)mh$.invokeExact(device, currentMode, pendingMode);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetMaxMigDeviceCount {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetMaxMigDeviceCount");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetMaxMigDeviceCount$descriptor() {
+        return nvmlDeviceGetMaxMigDeviceCount.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetMaxMigDeviceCount$handle() {
+        return nvmlDeviceGetMaxMigDeviceCount.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetMaxMigDeviceCount$address() {
+        return nvmlDeviceGetMaxMigDeviceCount.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count)
+     * }
+     */
+    public static int nvmlDeviceGetMaxMigDeviceCount(MemorySegment device, MemorySegment count) {
+        var mh$ = nvmlDeviceGetMaxMigDeviceCount.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetMaxMigDeviceCount", device, count);
+            }
+            return (int)mh$.invokeExact(device, count);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetMigDeviceHandleByIndex {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_INT,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetMigDeviceHandleByIndex");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *migDevice)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetMigDeviceHandleByIndex$descriptor() {
+        return nvmlDeviceGetMigDeviceHandleByIndex.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *migDevice)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetMigDeviceHandleByIndex$handle() {
+        return nvmlDeviceGetMigDeviceHandleByIndex.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *migDevice)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetMigDeviceHandleByIndex$address() {
+        return nvmlDeviceGetMigDeviceHandleByIndex.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *migDevice)
+     * }
+     */
+    public static int nvmlDeviceGetMigDeviceHandleByIndex(MemorySegment device, int index, MemorySegment migDevice) {
+        var mh$ = nvmlDeviceGetMigDeviceHandleByIndex.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetMigDeviceHandleByIndex", device, index, migDevice);
+            }
+            return (int)mh$.invokeExact(device, index, migDevice);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetGpuInstanceId {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetGpuInstanceId");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t device, unsigned int *id)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetGpuInstanceId$descriptor() {
+        return nvmlDeviceGetGpuInstanceId.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t device, unsigned int *id)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetGpuInstanceId$handle() {
+        return nvmlDeviceGetGpuInstanceId.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t device, unsigned int *id)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetGpuInstanceId$address() {
+        return nvmlDeviceGetGpuInstanceId.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t device, unsigned int *id)
+     * }
+     */
+    public static int nvmlDeviceGetGpuInstanceId(MemorySegment device, MemorySegment id) {
+        var mh$ = nvmlDeviceGetGpuInstanceId.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetGpuInstanceId", device, id);
+            }
+            return (int)mh$.invokeExact(device, id);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceGetComputeInstanceId {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceGetComputeInstanceId");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device, unsigned int *id)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceGetComputeInstanceId$descriptor() {
+        return nvmlDeviceGetComputeInstanceId.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device, unsigned int *id)
+     * }
+     */
+    public static MethodHandle nvmlDeviceGetComputeInstanceId$handle() {
+        return nvmlDeviceGetComputeInstanceId.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device, unsigned int *id)
+     * }
+     */
+    public static MemorySegment nvmlDeviceGetComputeInstanceId$address() {
+        return nvmlDeviceGetComputeInstanceId.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device, unsigned int *id)
+     * }
+     */
+    public static int nvmlDeviceGetComputeInstanceId(MemorySegment device, MemorySegment id) {
+        var mh$ = nvmlDeviceGetComputeInstanceId.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceGetComputeInstanceId", device, id);
+            }
+            return (int)mh$.invokeExact(device, id);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
