@@ -28,7 +28,7 @@ import java.util.function.Consumer;
  *     them; in force from the first call of {@link Node#leases} on
  * @param gpuCommands which operations on GPUs commands do in the driver's place
  * @param hwmonDirs directories that may hold the kernel's sensors {@code hwmonN}, of which the
- *     first that exists is taken; none need to
+ *     first that has any is taken
  * @param gpuPowerHistory for how long the power of GPUs is kept, if it is; they are then read at
  *     their rate all the time. See {@link Node#gpuPowerHistory}
  * @param cpuPowerHistory the same of CPUs
