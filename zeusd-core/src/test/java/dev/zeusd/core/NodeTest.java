@@ -268,9 +268,9 @@ class NodeTest {
     }
   }
 
-  /** To be listed: handle, name, UUID twice, address, energy and the module's power. */
+  /** To be listed: handle, name, UUID twice, address, energy, the module's power, MIG mode. */
   private static long callsAtStart(int gpu) {
-    return 7;
+    return 8;
   }
 
   @Test
