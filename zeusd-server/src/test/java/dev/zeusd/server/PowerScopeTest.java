@@ -4,11 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
-import dev.zeusd.testkit.nvml.FakeNvml;
-import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.EventStream.Sample;
 import dev.zeusd.server.raw.RawResponse;
+import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import java.io.IOException;
 import java.util.Map;
 import java.util.Set;
