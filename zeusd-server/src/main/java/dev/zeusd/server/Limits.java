@@ -36,7 +36,7 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
   /** How long a request may wait for its turn. */
   public static final Duration TURN_PATIENCE = Duration.ofSeconds(5);
 
-  /** Which part of the connections is for those who have not shown a token, where tokens count. */
+  /** Which part of the connections is for those who have not said who they are, but could. */
   public static final int STRANGERS_PART = 4;
 
   /** When to come back for what is free again in a moment. */

@@ -81,7 +81,8 @@ public final class ZeusdServer implements AutoCloseable {
 
   private ZeusdServer(Node node, ServerConfig config) {
     Limits limits = config.limits().withinMeans(config.tls().isPresent());
-    Shares shares = new Shares(limits, config.tokens().isPresent());
+    tls = new AtomicReference<>(config.tls().orElse(null));
+    Shares shares = new Shares(limits, config.tokens().isPresent(), this::asksForCertificates);
     registry = new ConnectionRegistry(limits, shares);
     streams = new PowerStreams(node, config.streamFormat(), shares);
     Access.Rules rules = new Access.Rules(config.tokens(), config.policy());
@@ -112,7 +113,6 @@ public final class ZeusdServer implements AutoCloseable {
     streams.addTo(routes);
     Metrics metrics = new Metrics(node, routes.requests(), shares::openStreams, hasLeases);
     new MetricsService(metrics).addTo(routes);
-    tls = new AtomicReference<>(config.tls().orElse(null));
     Listener.Service service = new Listener.Service(routes.finish(), registry, shares, limits, tls);
     try {
       config.listens().forEach(listen -> listeners.add(Listener.open(listen, service)));
@@ -120,6 +120,11 @@ public final class ZeusdServer implements AutoCloseable {
       close();
       throw e;
     }
+  }
+
+  private boolean asksForCertificates() {
+    TlsCredentials credentials = tls.get();
+    return credentials != null && credentials.asksClients();
   }
 
   /**

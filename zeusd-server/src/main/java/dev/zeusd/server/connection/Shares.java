@@ -11,6 +11,8 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Semaphore;
+import java.util.function.BooleanSupplier;
 
 /**
  * Who takes how much of what there is only so much of: connections, streams, places in the queues
@@ -24,7 +26,8 @@ import java.util.Optional;
  */
 public final class Shares {
   private final Limits limits;
-  private final boolean tokensAreKnown;
+  private final boolean asksForTokens;
+  private final BooleanSupplier asksForCertificates;
   private final Map<Peer, Account> accounts = new HashMap<>();
   private final QueuePlaces queues = new QueuePlaces();
   private int streams;
@@ -32,11 +35,13 @@ public final class Shares {
   /**
    * Of what {@code limits} allow to all together.
    *
-   * @param tokensAreKnown whether peers can show tokens
+   * @param asksForTokens whether everybody has to show a token
+   * @param asksForCertificates whether clients of TLS have to show a certificate
    */
-  public Shares(Limits limits, boolean tokensAreKnown) {
+  public Shares(Limits limits, boolean asksForTokens, BooleanSupplier asksForCertificates) {
     this.limits = limits;
-    this.tokensAreKnown = tokensAreKnown;
+    this.asksForTokens = asksForTokens;
+    this.asksForCertificates = asksForCertificates;
   }
 
   // Connections.
@@ -105,16 +110,16 @@ public final class Shares {
 
   /**
    * Whose connection is to make room for {@code newcomer}: of the peer with the most, and of its
-   * own rather than of one that has as many as it had. Where tokens tell who somebody is, those who
-   * have not shown one go first, but for a part of the connections: everybody comes without.
+   * own rather than of one that has as many as it had. Where tokens or certificates tell who
+   * somebody is, those who have not shown one go first, but for a part of the connections:
+   * everybody comes without.
    */
   synchronized Optional<Account> whoMakesRoomFor(Connection newcomer) {
     int strangers = 0;
     for (Account account : accounts.values()) {
       strangers += isStranger(account) ? account.connections : 0;
     }
-    boolean strangersFirst =
-        tokensAreKnown && strangers > limits.connections() / Limits.STRANGERS_PART;
+    boolean strangersFirst = strangers > limits.connections() / Limits.STRANGERS_PART;
     Account most = null;
     int mostConnections = 0;
     for (Account account : accounts.values()) {
@@ -129,9 +134,13 @@ public final class Shares {
     return Optional.ofNullable(most);
   }
 
-  private static boolean isStranger(Account account) {
-    return !(account.peer instanceof Peer.TokenUser
-        || account.peer instanceof Peer.CertificateHolder);
+  /** Whether it could say who it is, and has not; of local users the kernel says it. */
+  private boolean isStranger(Account account) {
+    return switch (account.peer) {
+      case Peer.TokenUser _, Peer.CertificateHolder _ -> false;
+      case Peer.LocalUser _ -> asksForTokens;
+      case Peer.Host _ -> asksForTokens || asksForCertificates.getAsBoolean();
+    };
   }
 
   // Streams.
@@ -216,6 +225,32 @@ public final class Shares {
    */
   public QueuePlaces.Held enterQueues(Connection connection, Collection<Integer> gpuIds) {
     return queues.enter(accountOfOpen(connection).peer, gpuIds);
+  }
+
+  // Handshakes.
+
+  /**
+   * Takes a step of the handshake of {@code connection}, when few others of its peer do. One takes
+   * milliseconds of a processor, and virtual threads that can run stand in line: thousands of one
+   * peer would stand before everybody else for seconds.
+   *
+   * @throws CloseConnectionException if it was closed meanwhile
+   */
+  public void stepOfHandshake(Connection connection, Runnable step) {
+    Semaphore turns = accountOfOpen(connection).handshakes;
+    try {
+      turns.acquire();
+    } catch (InterruptedException e) {
+      throw new CloseConnectionException("interrupted during the handshake", e);
+    }
+    try {
+      if (!connection.isOpen()) {
+        throw new CloseConnectionException("closed during the handshake");
+      }
+      step.run();
+    } finally {
+      turns.release();
+    }
   }
 
   // Requests.

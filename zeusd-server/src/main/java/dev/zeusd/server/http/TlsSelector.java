@@ -23,6 +23,7 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
 import java.util.function.Supplier;
 import javax.net.ssl.SSLException;
 
@@ -47,7 +48,8 @@ public final class TlsSelector implements ServerConnectionSelector {
   /**
    * Serves by {@code http} what comes over TLS.
    *
-   * @param shares learn from certificates whose connections they are
+   * @param shares have handshakes take turns, and learn from certificates whose connections they
+   *     are
    * @param credentials gives those for a new connection
    */
   public TlsSelector(
@@ -101,7 +103,7 @@ public final class TlsSelector implements ServerConnectionSelector {
       TlsCredentials own = credentials.get();
       TlsChannel tls =
           new TlsChannel(connection.channel(), own.newEngine(), () -> next(context.dataReader()));
-      shakeHands(tls);
+      shakeHands(tls, step -> shares.stepOfHandshake(connection, step));
       connection.secure(tls);
       connection
           .certificate()
@@ -121,13 +123,13 @@ public final class TlsSelector implements ServerConnectionSelector {
       }
     }
 
-    private void shakeHands(TlsChannel tls) {
+    private void shakeHands(TlsChannel tls, Executor steps) {
       try {
         if (!tls.beginsWithHandshake()) {
           refusePlain();
           throw new CloseConnectionException("not TLS");
         }
-        tls.handshake();
+        tls.handshake(steps);
       } catch (SSLException e) {
         say("no TLS with " + client() + ": " + e.getMessage(), e.getMessage());
         throw new CloseConnectionException("no TLS", e);

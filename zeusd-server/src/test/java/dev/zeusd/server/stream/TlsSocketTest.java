@@ -61,12 +61,12 @@ class TlsSocketTest {
         CompletableFuture.runAsync(
             () -> {
               try {
-                client.handshake();
+                client.handshake(Runnable::run);
               } catch (IOException e) {
                 throw new UncheckedIOException(e);
               }
             });
-    server.handshake();
+    server.handshake(Runnable::run);
     shaken.get();
     socket = new TlsSocket(serverEnd, server);
   }
@@ -148,7 +148,7 @@ class TlsSocketTest {
     ByteBuffer discarded = ByteBuffer.allocateDirect(512);
     for (int i = 0; i < 100; i++) {
       // After the first handshake, another one is new keys.
-      client.handshake();
+      client.handshake(Runnable::run);
       assertTrue(socket.discardInput(discarded), "new keys, time " + i);
       ByteBuffer chunk = ByteBuffer.wrap(new byte[] {(byte) i});
       socket.write(chunk);
@@ -161,7 +161,7 @@ class TlsSocketTest {
     ByteBuffer discarded = ByteBuffer.allocateDirect(512);
     int times = 0;
     do {
-      client.handshake();
+      client.handshake(Runnable::run);
       times++;
     } while (socket.discardInput(discarded) && times < 1000);
     assertTrue(times > 1, "not even once");
