@@ -7,7 +7,6 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -120,9 +119,11 @@ final class AuditFile implements AuditSink {
   }
 
   @Override
-  public void write(AuditEvent event) throws IOException {
-    String line = (isTorn ? "\n" : "") + event.json() + "\n";
-    ByteBuffer bytes = ByteBuffer.wrap(line.getBytes(StandardCharsets.UTF_8));
+  public void write(byte[] line) throws IOException {
+    ByteBuffer bytes =
+        isTorn
+            ? ByteBuffer.allocate(1 + line.length).put((byte) '\n').put(line).flip()
+            : ByteBuffer.wrap(line);
     long before = isRegular ? channel.size() : 0;
     try {
       while (bytes.hasRemaining()) {

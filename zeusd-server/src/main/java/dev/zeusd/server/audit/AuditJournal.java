@@ -28,8 +28,7 @@ final class AuditJournal implements AuditSink {
   }
 
   @Override
-  public void write(AuditEvent event) throws IOException {
-    byte[] entry = entry(event);
+  public void write(byte[] entry) throws IOException {
     try {
       socket.send(entry);
     } catch (IOException e) {
@@ -41,7 +40,7 @@ final class AuditJournal implements AuditSink {
     }
   }
 
-  private static byte[] entry(AuditEvent event) {
+  static byte[] entry(AuditEvent event) {
     ByteArrayOutputStream entry = new ByteArrayOutputStream();
     add(entry, "MESSAGE", event.text());
     add(entry, "PRIORITY", String.valueOf(event.level().priority()));

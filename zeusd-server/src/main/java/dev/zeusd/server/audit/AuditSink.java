@@ -13,11 +13,11 @@ interface AuditSink extends AutoCloseable {
   }
 
   /**
-   * Writes one, or leaves nothing of it.
+   * Writes an event, as {@link AuditTarget#bytesOf} has it, or leaves nothing of it.
    *
    * @throws IOException if it was not taken; the same one may be tried again
    */
-  void write(AuditEvent event) throws IOException;
+  void write(byte[] event) throws IOException;
 
   @Override
   void close();

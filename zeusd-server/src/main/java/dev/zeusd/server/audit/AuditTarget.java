@@ -1,10 +1,14 @@
 package dev.zeusd.server.audit;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Objects;
 
 /** Where an audit log is kept. */
 public sealed interface AuditTarget {
+  /** An event as it is written there. */
+  byte[] bytesOf(AuditEvent event);
+
   /**
    * A file, a line of JSON for each event.
    *
@@ -14,6 +18,11 @@ public sealed interface AuditTarget {
     /** Makes the path absolute. */
     public File {
       path = path.toAbsolutePath();
+    }
+
+    @Override
+    public byte[] bytesOf(AuditEvent event) {
+      return (event.json() + "\n").getBytes(StandardCharsets.UTF_8);
     }
 
     @Override
@@ -34,6 +43,11 @@ public sealed interface AuditTarget {
     /** Refuses null. */
     public Journal {
       Objects.requireNonNull(socket);
+    }
+
+    @Override
+    public byte[] bytesOf(AuditEvent event) {
+      return AuditJournal.entry(event);
     }
 
     @Override

@@ -243,6 +243,30 @@ class AuditLogTest {
     }
   }
 
+  /** By bytes: names are what clients make of them. */
+  @Test
+  void whatIsKeptIsBoundedAndTheRestIsCounted() throws Exception {
+    Path link = Files.createSymbolicLink(directory.resolve("link"), Path.of("/dev/full"));
+    Path file = Files.createFile(directory.resolve("audit.log"));
+    int all = 3 * AuditBacklog.MAX_BYTES / 100_000;
+    try (AuditLog log = open(link)) {
+      for (int i = 0; i < all; i++) {
+        log.write(event(i + "x".repeat(100_000)));
+      }
+      Files.delete(link);
+      Files.createSymbolicLink(link, file);
+      log.reopen();
+      Await.until("it is well again", () -> log.problem().isEmpty());
+      log.write(event("last"));
+    }
+    List<JsonObject> written = Files.readAllLines(file).stream().map(AuditLogTest::parse).toList();
+    long kept = written.stream().filter(line -> line.getString("name", "").contains("x")).count();
+    int lost = written.stream().mapToInt(line -> line.getInt("count", 0)).sum();
+    assertEquals(all, kept + lost);
+    assertTrue(Files.size(file) < AuditBacklog.MAX_BYTES + 1000, () -> "bytes: " + kept);
+    assertTrue(kept >= all / 3 - 1, () -> kept + " of " + all);
+  }
+
   @Test
   void refusalsOfAPeerAreCountedWhereThereAreTooMany() throws Exception {
     Path file = directory.resolve("audit.log");
