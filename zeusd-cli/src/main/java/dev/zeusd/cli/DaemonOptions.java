@@ -27,7 +27,7 @@ final class DaemonOptions {
       description =
           "The daemon: path of its socket, host:port, or https://host:port; a token is taken from"
               + " ZEUSD_TOKEN [default: ZEUSD_SOCK_PATH, else ZEUSD_HOST_PORT, else"
-              + " /var/run/zeusd.sock]")
+              + " /var/run/zeusd.sock or, for a service, /run/zeusd/zeusd.sock]")
   private List<Endpoint> endpoints = List.of();
 
   @Option(

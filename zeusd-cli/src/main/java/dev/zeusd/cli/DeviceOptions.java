@@ -133,9 +133,9 @@ final class DeviceOptions {
   /**
    * What these groups need.
    *
-   * @param configured commands of the configuration file, which a file of their own outdoes
+   * @param commands what changes settings of GPUs in the driver's place
    */
-  NodeConfig nodeConfig(Set<ApiGroup> groups, GpuCommands configured) {
+  NodeConfig nodeConfig(Set<ApiGroup> groups, GpuCommands commands) {
     boolean gpus = groups.contains(ApiGroup.GPU_READ) || groups.contains(ApiGroup.GPU_CONTROL);
     boolean cpus = groups.contains(ApiGroup.CPU_READ);
     GpuBackend backend = simulate ? GpuBackend.SIMULATED : gpuBackend;
@@ -153,8 +153,7 @@ final class DeviceOptions {
     }
     config = raplDir == null ? config : config.withRaplDir(raplDir);
     return (hwmonDir == null ? config : config.withHwmonDir(hwmonDir))
-        .withGpuCommands(
-            groups.contains(ApiGroup.GPU_CONTROL) ? commands(configured) : GpuCommands.none())
+        .withGpuCommands(commands)
         .withGpuBackend(gpus ? backend : GpuBackend.NONE)
         .withGpuPowerPollHz(gpuPowerPollHz)
         .withCpuBackend(cpus ? cpuBackend : CpuBackend.NONE)
@@ -162,7 +161,17 @@ final class DeviceOptions {
         .withStateDir(stateDir);
   }
 
-  private GpuCommands commands(GpuCommands configured) {
+  /**
+   * What changes settings of GPUs in the driver's place; nothing, if none may be changed.
+   *
+   * @param configured in the configuration file, which a file of its own outdoes
+   * @throws StartupException if such a file cannot be read
+   * @throws ConfigException if it makes no sense
+   */
+  GpuCommands commands(Set<ApiGroup> groups, GpuCommands configured) {
+    if (!groups.contains(ApiGroup.GPU_CONTROL)) {
+      return GpuCommands.none();
+    }
     GpuCommands commands = commandsFile == null ? configured : CommandsReader.read(commandsFile);
     if (!commands.isEmpty() && !GpuCommands.canRun()) {
       throw new StartupException(

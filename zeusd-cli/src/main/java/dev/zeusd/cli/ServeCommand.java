@@ -13,6 +13,7 @@ import dev.zeusd.server.ZeusdServer;
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.tls.TlsCredentials;
+import dev.zeusd.server.tls.TlsFiles;
 import io.helidon.service.registry.GlobalServiceRegistry;
 import io.helidon.service.registry.ServiceRegistryConfig;
 import io.helidon.service.registry.ServiceRegistryManager;
@@ -85,10 +86,11 @@ final class ServeCommand implements Callable<Integer> {
       description = {
         "API groups to enable, comma-separated or repeated [default: ${DEFAULT-VALUE}]",
         // Two spaces before a text: its lines stay below each other.
-        "  gpu-control:  set power limit, clocks, persistence mode; needs root or CAP_SYS_ADMIN",
+        "  gpu-control:  set power limit, clocks, persistence mode; needs root, CAP_SYS_ADMIN"
+            + " (NVIDIA) or --gpu-command-overrides",
         "  gpu-read:     power and energy of GPUs",
-        "  cpu-read:     power and energy of CPUs (RAPL); needs root, CAP_DAC_READ_SEARCH or"
-            + " readable counters"
+        "  cpu-read:     power and energy of CPUs; those of RAPL need root, CAP_DAC_READ_SEARCH or"
+            + " readable counters, those of hwmon nothing"
       })
   private List<ApiGroup> enable;
 
@@ -187,13 +189,23 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   /**
-   * What TLS begins with, if it is spoken.
+   * What TLS is spoken with, if it is.
    *
    * @throws ParameterException if options of TLS are missing, or would have no effect
-   * @throws dev.zeusd.server.ServerStartException for files that cannot be used
    */
-  Optional<TlsCredentials> tlsCredentials() {
-    return listening.tlsFiles(spec.commandLine()).map(TlsCredentials::read);
+  Optional<TlsFiles> tlsFiles() {
+    return listening.tlsFiles(spec.commandLine());
+  }
+
+  /**
+   * What changes settings of GPUs in the driver's place.
+   *
+   * @throws StartupException if its file cannot be read
+   * @throws ConfigException if it makes no sense
+   */
+  GpuCommands commands() {
+    return devices.commands(
+        EnumSet.copyOf(enable), file.map(ConfigFile::commands).orElse(GpuCommands.none()));
   }
 
   private void serve() throws InterruptedException, IOException {
@@ -207,13 +219,10 @@ final class ServeCommand implements Callable<Integer> {
           "--restore-on process-exit needs --mode uds: nobody knows the processes at the other end"
               + " of TCP");
     }
-    Optional<TlsCredentials> tls = tlsCredentials();
+    Optional<TlsCredentials> tls = tlsFiles().map(TlsCredentials::read);
     Set<ApiGroup> groups = EnumSet.copyOf(enable);
     devices.requireSense(spec.commandLine(), groups);
-    NodeConfig nodeConfig =
-        devices
-            .nodeConfig(groups, file.map(ConfigFile::commands).orElse(GpuCommands.none()))
-            .withBaseline(baseline());
+    NodeConfig nodeConfig = devices.nodeConfig(groups, commands()).withBaseline(baseline());
     if (!devices.isSimulated()) {
       Privileges.own().require(groups, nodeConfig);
     }
@@ -240,7 +249,7 @@ final class ServeCommand implements Callable<Integer> {
           names(groups));
       Consumer<Baseline> toBaseline =
           groups.contains(ApiGroup.GPU_CONTROL) ? node.leases()::setBaseline : ignored -> {};
-      Lifetime.onHangUp(new Reload(this, serverConfig, server, audit, toBaseline));
+      Lifetime.onHangUp(new Reload(this, nodeConfig, serverConfig, server, audit, toBaseline));
     } catch (RuntimeException e) {
       Lifetime.closeAll();
       throw e;
