@@ -114,7 +114,8 @@ def check_probe(container: dict) -> None:
         socket = folder + "/zeusd.sock"
         option = socket_option.replace("/run/zeusd/zeusd.sock", socket)
         assert option != socket_option
-        daemon = subprocess.Popen([zeusd, "serve", "--simulate", option], stderr=subprocess.DEVNULL)
+        daemon = subprocess.Popen([zeusd, "serve", "--simulate", "--state-dir", folder + "/state", option],
+                                  stderr=subprocess.DEVNULL)
         probe = [str(IMAGE / "lib/healthcheck"), str(daemon.pid)]
         try:
             for _ in range(300):

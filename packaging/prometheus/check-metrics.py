@@ -68,7 +68,8 @@ class Daemon:
         self.path = os.path.join(folder, "zeusd.sock")
         self.log = open(os.path.join(folder, "log"), "ab")
         self.process = subprocess.Popen(
-            [os.path.join(image, "bin/zeusd"), "serve", "--enable", "gpu-read", "--socket-path", self.path],
+            [os.path.join(image, "bin/zeusd"), "serve", "--enable", "gpu-read", "--socket-path", self.path,
+             "--state-dir", os.path.join(folder, "state")],
             env=fake.environment, stderr=self.log)
 
     def __enter__(self):

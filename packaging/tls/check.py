@@ -68,7 +68,7 @@ class Daemon:
         self.log = open("log", "w+")
         self.process = subprocess.Popen(
             [image / "bin/zeusd", "serve", "--simulate", "--mode", "tls", "--tls-bind-address", "127.0.0.1:0",
-             "--tls-cert", "server.crt", "--tls-key", "server.key", *options],
+             "--tls-cert", "server.crt", "--tls-key", "server.key", "--state-dir", "state", *options],
             stderr=self.log)
         self.port = int(self.said(r"listening at https://127\.0\.0\.1:(\d+)").group(1))
 

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -18,7 +19,10 @@ class Daemon:
     """`zeusd serve --simulate` with these options, until the end of the `with`."""
 
     def __init__(self, image: str, *options: str):
-        command = [os.path.join(image, "bin", "zeusd"), "serve", "--simulate", *options]
+        self.folder = tempfile.TemporaryDirectory()
+        # The options may name another place.
+        state = [] if "--state-dir" in options else ["--state-dir", self.folder.name + "/state"]
+        command = [os.path.join(image, "bin", "zeusd"), "serve", "--simulate", *state, *options]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
     def __enter__(self) -> "Daemon":
@@ -26,6 +30,7 @@ class Daemon:
 
     def __exit__(self, *unused) -> None:
         end(self.process)
+        self.folder.cleanup()
 
 
 def end(process: subprocess.Popen) -> None:

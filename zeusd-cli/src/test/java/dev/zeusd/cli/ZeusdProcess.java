@@ -96,6 +96,7 @@ final class ZeusdProcess implements AutoCloseable {
 
   private static ZeusdProcess start(
       Path directory, Map<String, String> environment, List<String> command) throws IOException {
+    command = withOwnState(directory, command);
     Path out = Files.createTempFile(directory, "zeusd", ".out");
     Path err = Files.createTempFile(directory, "zeusd", ".err");
     ProcessBuilder builder =
@@ -107,6 +108,28 @@ final class ZeusdProcess implements AutoCloseable {
     }
     builder.environment().putAll(environment);
     return new ZeusdProcess(builder.start(), out, err);
+  }
+
+  /**
+   * With a state directory that no other test has, nor this machine's own daemon, unless it names
+   * one.
+   */
+  private static List<String> withOwnState(Path directory, List<String> command)
+      throws IOException {
+    int serve = command.indexOf("serve");
+    int config = command.indexOf("--config") + 1;
+    boolean namesOne =
+        command.stream().anyMatch(word -> word.startsWith("--state-dir"))
+            || config > 0
+                && config < command.size()
+                && Files.isRegularFile(Path.of(command.get(config)))
+                && Files.readString(Path.of(command.get(config))).contains("state-dir");
+    if (serve < 0 || namesOne) {
+      return command;
+    }
+    List<String> with = new ArrayList<>(command);
+    with.add(serve + 1, "--state-dir=" + directory.resolve("own-state"));
+    return with;
   }
 
   String out() throws IOException {
