@@ -37,8 +37,9 @@ import org.junit.jupiter.api.io.TempDir;
 class GrantSoakTest {
   private static final long REQUESTS = Long.getLong("soak.requests", 10_000);
   private static final long SEED = Long.getLong("fuzz.seed", new Random().nextLong());
+  private static final long BEGAN_NANOS = System.nanoTime();
   private static final long END_NANOS =
-      System.nanoTime() + Integer.getInteger("soak.limit.minutes", 10) * 60_000_000_000L;
+      BEGAN_NANOS + Integer.getInteger("soak.limit.minutes", 10) * 60_000_000_000L;
   private static final int CLIENTS = 4;
   private static final int BATCH = 40;
   private static final int MALFORMED_EVERY = 25;
@@ -48,6 +49,8 @@ class GrantSoakTest {
 
   private static final long MIN_MW = 200_000;
   private static final long MAX_MW = 250_000;
+
+  private static final long TELL_EVERY = 1_000_000;
 
   /** After so many, the daemon has all that it needs. */
   private static final long WARM = Math.min(REQUESTS / 4, 200_000);
@@ -164,6 +167,7 @@ class GrantSoakTest {
   private void watch(ZeusdProcess zeusd) throws Exception {
     long warmMemory = 0;
     long warmFiles = 0;
+    long told = 0;
     for (int look = 1; !isOver(); look++) {
       Thread.sleep(50);
       assertNothingForbidden();
@@ -175,10 +179,14 @@ class GrantSoakTest {
         warmMemory = zeusd.status("VmRSS") / 1024;
         warmFiles = zeusd.openFiles();
       }
-      if (look % 1200 == 0) {
+      if (answered.get() >= told + TELL_EVERY) {
+        told = answered.get() / TELL_EVERY * TELL_EVERY;
         System.out.printf(
-            "soak: %d answered, %d MB, %d files%n",
-            answered.get(), zeusd.status("VmRSS") / 1024, zeusd.openFiles());
+            "soak: %d answered after %d s: %d kB, %d files%n",
+            answered.get(),
+            (System.nanoTime() - BEGAN_NANOS) / 1_000_000_000,
+            zeusd.status("VmRSS"),
+            zeusd.openFiles());
       }
     }
     assertEquals(List.of(), new ArrayList<>(failures));
