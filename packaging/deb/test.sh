@@ -57,10 +57,12 @@ in_root --install "$deb"
 ok "installs"
 
 for file in usr/bin/zeusd usr/lib/zeusd/bin/zeusd usr/lib/zeusd/lib/runtime/bin/java \
-  usr/lib/zeusd/systemd/wait-until-listening usr/lib/zeusd/systemd/socket-link; do
+  usr/lib/zeusd/systemd/socket-link; do
   [ -x "$root/$file" ] || fail "$file is not there or cannot be run"
 done
-for file in lib/systemd/system/zeusd.service etc/default/zeusd etc/zeusd/zeusd.toml etc/logrotate.d/zeusd usr/share/man/man1/zeusd.1.gz \
+for file in lib/systemd/system/zeusd.service etc/default/zeusd etc/zeusd/zeusd.toml etc/logrotate.d/zeusd \
+  usr/lib/zeusd/systemd/read-only.conf usr/lib/zeusd/systemd/socket-owner.conf \
+  usr/lib/zeusd/systemd/amd-settings.conf usr/lib/zeusd/systemd/amd-read-only.conf usr/share/man/man1/zeusd.1.gz \
   usr/share/bash-completion/completions/zeusd usr/share/doc/zeusd/copyright \
   usr/share/doc/zeusd/changelog.gz usr/share/doc/zeusd/examples/prometheus/zeusd.alerts.yml \
   usr/share/doc/zeusd/examples/grafana/zeusd-node.json usr/lib/zeusd/sbom.cdx.json; do
@@ -71,7 +73,7 @@ dpkg --root="$root" --verify zeusd >"$work/out" 2>&1
 ok "all files are there"
 
 cd "$root"
-bad=$(find etc/default etc/zeusd lib usr ! -type l \( -perm /022 -o -perm /6000 -o ! -user 0 -o ! -group 0 \))
+bad=$(find etc/default etc/logrotate.d etc/zeusd lib usr ! -type l \( -perm /022 -o -perm /6000 -o ! -user 0 -o ! -group 0 \))
 [ -z "$bad" ] || fail "writable for others, setuid, or not root's: $bad"
 bad=$(find etc/default etc/zeusd lib usr ! -type l ! -perm -444)
 [ -z "$bad" ] || fail "not readable for all: $bad"
@@ -96,9 +98,9 @@ ok "man pages and completion"
 
 # --- The daemon, by the link in /usr/bin, with nothing of a JDK around.
 start() { # options of serve
-  env -i PATH=/usr/bin:/bin "$root/usr/bin/zeusd" serve --simulate "$@" 2>"$work/log" &
+  env -i PATH=/usr/bin:/bin "$root/usr/bin/zeusd" serve --simulate --state-dir "$work/state" "$@" 2>"$work/log" &
   daemon=$!
-  timeout 30 "$root/usr/lib/zeusd/systemd/wait-until-listening" $daemon ||
+  timeout 30 sh -c "until grep -q 'listening at' '$work/log'; do kill -0 $daemon && sleep 0.05; done" ||
     fail "does not start: $(cat "$work/log")"
 }
 stop() {
@@ -117,17 +119,17 @@ uses_cache() {
 mkdir "$work/run"
 start --config "$root/etc/zeusd/zeusd.toml" --socket-path "$work/run/zeusd.sock"
 # As the service does it: clients go by the link.
-"$root/usr/lib/zeusd/systemd/socket-link" make "$work/run/zeusd.sock" "$work/link.sock"
+"$root/usr/lib/zeusd/systemd/socket-link" make "$daemon" "$work/link.sock"
 curl -sSf --max-time 5 --unix-socket "$work/link.sock" http://localhost/time | grep -q timestamp_ms ||
   fail "no answer on the socket"
 uses_cache || fail "the AOT cache is not used"
 stop
-"$root/usr/lib/zeusd/systemd/socket-link" remove "$work/run/zeusd.sock" "$work/link.sock"
+"$root/usr/lib/zeusd/systemd/socket-link" remove "$work/link.sock"
 [ ! -L "$work/link.sock" ] || fail "the link is left"
 touch "$work/link.sock"
 start --socket-path "$work/run/zeusd.sock"
-"$root/usr/lib/zeusd/systemd/socket-link" make "$work/run/zeusd.sock" "$work/link.sock" 2>/dev/null
-"$root/usr/lib/zeusd/systemd/socket-link" remove "$work/run/zeusd.sock" "$work/link.sock"
+"$root/usr/lib/zeusd/systemd/socket-link" make "$daemon" "$work/link.sock" 2>/dev/null
+"$root/usr/lib/zeusd/systemd/socket-link" remove "$work/link.sock"
 [ -f "$work/link.sock" ] || fail "socket-link took a file that is not its own"
 stop
 ok "the daemon, on a Unix socket, with its AOT cache"

@@ -73,14 +73,16 @@ ok "installed as packaging/README.md says: enabled, started, GPUs are there, a l
 
 # --- What it may do is what the unit says, also of the running process.
 pid=$(main_pid)
-[ "$(awk '/^CapEff/ { print $2 }' "/proc/$pid/status")" = 0000000000200009 ] ||
+[ "$(awk '/^CapEff/ { print $2 }' "/proc/$pid/status")" = 0000000000200000 ] ||
   fail "capabilities: $(grep Cap "/proc/$pid/status")"
 for file in /etc/x /usr/x /var/x /run/x; do
   ! nsenter -t "$pid" -m sh -c "echo >$file" 2>/dev/null || fail "the service can write $file"
 done
 [ "$(stat -c %a:%u /var/lib/zeusd)" = 700:0 ] || fail "the state directory: $(stat /var/lib/zeusd)"
 nsenter -t "$pid" -m sh -c 'echo >/var/lib/zeusd/x && rm /var/lib/zeusd/x' || fail "the service cannot keep its state"
-ok "three capabilities, nothing to write to but its socket's folder and its state"
+[ "$(awk '/^Max core/ { print $5 $6 }' "/proc/$pid/limits")" = 00 ] || fail "it may leave its memory in a file"
+nsenter -t "$pid" -m sh -c 'echo >/var/log/zeusd/x && rm /var/log/zeusd/x' || fail "the service cannot keep an audit log"
+ok "one capability, nothing to write to but its socket's folder, its state and its logs, no core files"
 
 # --- Signals, restart, reload.
 systemctl kill -s HUP zeusd
@@ -99,6 +101,85 @@ until_is NRestarts 1
 until_is ActiveState active
 answers /time >/dev/null || fail "no answer after kill -9"
 ok "restart, and again after kill -9"
+
+# --- The configuration file: another socket, an audit log.
+cp /etc/zeusd/zeusd.toml /tmp/zeusd.toml
+printf 'socket-path = "/run/zeusd/other.sock"\naudit-log = "/var/log/zeusd/audit.log"\n' >/etc/zeusd/zeusd.toml
+systemctl restart zeusd || fail "restart with another socket"
+[ "$(readlink /run/zeusd.sock)" = /run/zeusd/other.sock ] || fail "the link does not lead to the file's socket"
+until_gpus_are_there
+curl -sSf --max-time 10 -X POST --unix-socket /var/run/zeusd.sock \
+  'http://localhost/gpu/set_power_limit?gpu_ids=0&power_limit_mw=240000&block=true' || fail "no limit set"
+grep -q '"new":{"power_limit_mw":240000},"outcome":"done"' /var/log/zeusd/audit.log || fail "not in the audit log"
+[ "$(stat -c %a:%U /var/log/zeusd/audit.log)" = 640:root ] || fail "mode of the audit log"
+printf 'audit-log = "journal"\n' >/etc/zeusd/zeusd.toml
+systemctl restart zeusd || fail "restart with the journal"
+[ "$(readlink /run/zeusd.sock)" = /run/zeusd/zeusd.sock ] || fail "the link does not lead back"
+until_gpus_are_there
+curl -sSf --max-time 10 -X POST --unix-socket /var/run/zeusd.sock \
+  'http://localhost/gpu/set_power_limit?gpu_ids=0&power_limit_mw=230000&block=true' || fail "no limit set"
+tries=100
+until journalctl --no-pager -o cat --output-fields=ZEUSD_AUDIT ZEUSD_PATH=/gpu/set_power_limit ZEUSD_PEER_UID=0 |
+  grep -q '"new":{"power_limit_mw":230000}'; do
+  tries=$((tries - 1))
+  [ $tries -gt 0 ] || fail "not in the journal with its fields"
+  sleep 0.1
+done
+cp /tmp/zeusd.toml /etc/zeusd/zeusd.toml
+ok "the file's socket is where the link leads; the audit log is a file, or fields of the journal"
+
+# --- On several sockets: started is when all of them are there.
+options --mode uds,tcp
+systemctl restart zeusd || fail "restart with two modes"
+answers /time >/dev/null || fail "no answer on the Unix socket"
+curl -sSf --max-time 10 http://127.0.0.1:4938/time >/dev/null || fail "no answer on TCP"
+options
+systemctl restart zeusd || fail "restart with one mode"
+ok "on several sockets, its start is over when it listens at all of them"
+
+# --- Drop-ins.
+drop_ins() { # names; none: as it is shipped
+  find /etc/systemd/system/zeusd.service.d -type l -delete
+  for name in "$@"; do
+    ln -s "/usr/lib/zeusd/systemd/$name.conf" /etc/systemd/system/zeusd.service.d/
+  done
+  systemctl daemon-reload
+  systemctl restart zeusd || fail "restart with drop-ins: $*"
+  until_gpus_are_there
+  pid=$(main_pid)
+}
+sets_devices() {
+  nsenter -t "$pid" -m test -w /sys/devices
+}
+drop_ins
+systemctl show -P DeviceAllow zeusd | grep -q 'char-226 rw' || fail "no AMD nodes: $(systemctl show -P DeviceAllow zeusd)"
+! sets_devices || fail "the service may write to /sys/devices"
+drop_ins amd-settings
+sets_devices || fail "the service may not write to /sys/devices: $(grep ' /sys' "/proc/$pid/mountinfo")"
+! nsenter -t "$pid" -m test -w /sys/kernel || fail "the service may write to all of /sys"
+ok "amd-settings.conf: settings in /sys/devices, and nothing else of /sys"
+drop_ins socket-owner
+[ "$(awk '/^CapEff/ { print $2 }' "/proc/$pid/status")" = 0000000000200009 ] || fail "capabilities: $(grep Cap "/proc/$pid/status")"
+options --socket-uid 65534 --socket-permissions 600
+systemctl restart zeusd || fail "restart with another owner"
+[ "$(stat -c %a:%u /run/zeusd/zeusd.sock)" = 600:65534 ] || fail "the socket: $(stat /run/zeusd/zeusd.sock)"
+options
+ok "socket-owner.conf: the socket is somebody else's"
+for group in render video; do
+  getent group $group >/dev/null || groupadd -r $group
+done
+drop_ins read-only amd-read-only
+for group in render video; do
+  grep -qw "Groups:.*$(getent group $group | cut -d : -f 3)" "/proc/$pid/status" || fail "not of $group: $(grep Groups "/proc/$pid/status")"
+done
+drop_ins read-only
+[ "$(awk '/^Uid/ { print ($2 != 0) }' "/proc/$pid/status")" = 1 ] || fail "it is root"
+[ "$(awk '/^CapEff/ { print $2 }' "/proc/$pid/status")" = 0000000000000004 ] || fail "capabilities: $(grep Cap "/proc/$pid/status")"
+answers '/gpu/get_power?gpu_ids=0' | grep -q '"power_mw":{"0":' || fail "no power"
+answers /discover | grep -q '"enabled_api_groups":\["gpu-read","cpu-read"\]' || fail "groups: $(answers /discover)"
+drop_ins
+[ "$(stat -c %a:%u /var/lib/zeusd/)" = 700:0 ] || fail "the state directory: $(stat /var/lib/zeusd/)"
+ok "read-only.conf, also with amd-read-only.conf: a user of its own, one capability, and back"
 
 # --- The end.
 pid=$(main_pid)

@@ -22,8 +22,9 @@ cp ../LICENSE ../README.md ../CHANGELOG.md "$image/"
 install -m 755 ../packaging/healthcheck "$lib/"
 mkdir "$image/systemd"
 cp ../packaging/systemd/zeusd.service ../packaging/systemd/zeusd.default \
-  ../packaging/systemd/zeusd.toml ../packaging/systemd/zeusd.logrotate "$image/systemd/"
-install -m 755 ../packaging/systemd/wait-until-listening ../packaging/systemd/socket-link "$image/systemd/"
+  ../packaging/systemd/zeusd.toml ../packaging/systemd/zeusd.logrotate \
+  ../packaging/systemd/*.conf "$image/systemd/"
+install -m 755 ../packaging/systemd/socket-link "$image/systemd/"
 # For those who run Prometheus and Grafana.
 mkdir -p "$image/examples/prometheus" "$image/examples/grafana"
 cp -r ../packaging/prometheus/prometheus.yml ../packaging/prometheus/zeusd.*.yml ../packaging/prometheus/targets \

@@ -49,7 +49,7 @@ final class ListenOptions {
       names = "--socket-path",
       paramLabel = "<PATH>",
       converter = Converters.SocketPath.class,
-      defaultValue = "/var/run/zeusd.sock",
+      defaultValue = "${env:ZEUSD_SOCKET:-/var/run/zeusd.sock}",
       description = "[uds] Path of the socket [default: ${DEFAULT-VALUE}]")
   private Path socketPath;
 

@@ -250,6 +250,7 @@ final class ServeCommand implements Callable<Integer> {
       Consumer<Baseline> toBaseline =
           groups.contains(ApiGroup.GPU_CONTROL) ? node.leases()::setBaseline : ignored -> {};
       Lifetime.onHangUp(new Reload(this, nodeConfig, serverConfig, server, audit, toBaseline));
+      ServiceManager.sayReady(System.getenv());
     } catch (RuntimeException e) {
       Lifetime.closeAll();
       throw e;

@@ -7,7 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.zeusd.server.raw.RawConnection;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +22,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Daemons that are stopped while they start, or while the next one does. */
 class StartAndStopTest {
@@ -89,6 +94,51 @@ class StartAndStopTest {
         assertFalse(zeusd.err().contains("error"), zeusd::toString);
       }
       assertNothingLeft();
+    }
+  }
+
+  private static final String NOTIFIED =
+      """
+      import socket, sys
+      s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+      s.bind(sys.argv[1].replace("@", "\\0"))
+      s.settimeout(60)
+      print("bound", flush=True)
+      print(s.recv(100).decode(), flush=True)
+      """;
+
+  /** By its path, or a name that is no file's. */
+  @ParameterizedTest
+  @ValueSource(strings = {"", "@"})
+  void aServiceManagerIsToldWhenItListensEverywhere(String start) throws Exception {
+    String notified = start + directory.resolve("notify");
+    int port = freePort();
+    Process manager = new ProcessBuilder("python3", "-c", NOTIFIED, notified).start();
+    try (BufferedReader said = manager.inputReader()) {
+      assertEquals("bound", said.readLine());
+      try (ZeusdProcess zeusd =
+          ZeusdProcess.start(
+              logs,
+              Map.of("NOTIFY_SOCKET", notified, "ZEUSD_SOCKET", socket.toString()),
+              "serve",
+              "--simulate",
+              "--mode=uds,tcp",
+              "--tcp-bind-address=127.0.0.1:" + port)) {
+        assertEquals("READY=1", said.readLine(), zeusd::toString);
+        assertServes();
+        InetSocketAddress tcp = new InetSocketAddress("127.0.0.1", port);
+        try (RawConnection connection = RawConnection.open(tcp)) {
+          assertEquals(200, connection.get("/time").status());
+        }
+      }
+    } finally {
+      manager.destroyForcibly();
+    }
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket probe = new ServerSocket(0)) {
+      return probe.getLocalPort();
     }
   }
 

@@ -146,14 +146,15 @@ public final class UnixDatagramSocket implements AutoCloseable {
   }
 
   /**
-   * For datagrams to the socket at {@code path}.
+   * For datagrams to the socket at {@code path}; one that begins with {@code @} is a name that is
+   * no file's.
    *
    * @throws IOException if there is none, or nobody receives there
    */
   public static UnixDatagramSocket connect(Path path) throws IOException {
     byte[] name = path.toString().getBytes(StandardCharsets.UTF_8);
-    if (name.length > MAX_PATH_BYTES) {
-      throw new IOException(path + ": the path is too long for a socket");
+    if (name.length == 0 || name.length > MAX_PATH_BYTES) {
+      throw new IOException("'" + path + "' is no path of a socket, which has 1 to 107 bytes");
     }
     int descriptor =
         (int)
@@ -165,9 +166,12 @@ public final class UnixDatagramSocket implements AutoCloseable {
       MemorySegment address = arena.allocate(ADDRESS_BYTES, Long.BYTES);
       address.set(JAVA_SHORT, 0, (short) AF_UNIX);
       MemorySegment.copy(name, 0, address, JAVA_BYTE, PATH, name.length);
-      call(
-          path,
-          state -> (int) Calls.CONNECT.invokeExact(state, descriptor, address, ADDRESS_BYTES));
+      boolean isAbstract = name[0] == '@';
+      if (isAbstract) {
+        address.set(JAVA_BYTE, PATH, (byte) 0);
+      }
+      int bytes = isAbstract ? PATH + name.length : ADDRESS_BYTES;
+      call(path, state -> (int) Calls.CONNECT.invokeExact(state, descriptor, address, bytes));
       return new UnixDatagramSocket(path, descriptor);
     } catch (IOException | RuntimeException e) {
       Descriptors.close(descriptor);
