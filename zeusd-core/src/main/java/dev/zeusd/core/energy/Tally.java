@@ -18,14 +18,10 @@ final class Tally {
       @Override
       Step step(long before, long after, long nanos) {
         long mostMj = HIGHEST_GPU_POWER_MJ_PER_S * (nanos / NANOS_PER_SECOND + 1);
-        if (Long.compareUnsigned(after - before, IMPOSSIBLE_RISE * mostMj) <= 0) {
-          return new Step((after - before) * UJ_PER_MJ, true);
-        }
-        // No driver is known to count in 32 bits; this is what it would look like.
-        boolean was32Bits = (before | after) >>> 32 == 0;
-        long wrappedMj = after - before & 0xFFFF_FFFFL;
-        if (was32Bits && after < before && wrappedMj <= mostMj) {
-          return new Step(wrappedMj * UJ_PER_MJ, true);
+        long riseMj = after - before;
+        boolean isLittleBack = riseMj < 0 && riseMj >= -UNSTEADY_MJ;
+        if (isLittleBack || Long.compareUnsigned(riseMj, IMPOSSIBLE_RISE * mostMj) <= 0) {
+          return new Step(riseMj * UJ_PER_MJ, true);
         }
         // Reset, as by a reload of the driver. What it has counted since is in the window.
         boolean isSinceReset = Long.compareUnsigned(after, mostMj) <= 0;
@@ -61,6 +57,9 @@ final class Tally {
 
   /** 10 kW, several times as much as any GPU draws. */
   private static final long HIGHEST_GPU_POWER_MJ_PER_S = 10_000_000;
+
+  /** A counter that goes back by that little is unsteady: after a reset, it is near 0. */
+  private static final long UNSTEADY_MJ = 1_000;
 
   /** A rise is what was used, unless that is out of the question. */
   private static final long IMPOSSIBLE_RISE = 10;

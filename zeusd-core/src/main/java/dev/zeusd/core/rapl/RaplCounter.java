@@ -219,6 +219,8 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
     }
     if (!watched || resets != resetsBefore) {
       energyUj = Math.max(energyUj, before.toldUj());
+      // It may have gone around meanwhile, and nobody knows how often.
+      resets = resetsBefore + 1;
     }
   }
 

@@ -24,9 +24,11 @@ class TallyTest {
     // Counted on, and stood still.
     "GPU_COUNTER, 1000, 1500, 500000, 0",
     "GPU_COUNTER, 1000, 1000, 0, 0",
-    // Wrapped at 64 and at 32 bits.
+    // Wrapped at 64 bits; no driver counts in 32.
     "GPU_COUNTER, -100, 400, 500000, 0",
-    "GPU_COUNTER, 4294967196, 400, 500000, 0",
+    "GPU_COUNTER, 4294967196, 400, 400000, 2",
+    // Unsteady: what it has gone back is not used twice.
+    "GPU_COUNTER, 5000000, 4999980, -20000, 0",
     // Reset: what was counted since is what is known.
     "GPU_COUNTER, 4000000000, 700, 700000, 2",
     "GPU_COUNTER, 500000000000, 700, 700000, 2",
@@ -61,6 +63,19 @@ class TallyTest {
     assertEquals(8_500_000, state.energyUj());
     assertEquals(10 * SECOND, state.gapNanos());
     assertEquals(0, state.missingNanos());
+  }
+
+  /** However long that took, and wherever the counter stood. */
+  @ParameterizedTest
+  @CsvSource({"4000000000, 60", "3000000000, 600", "500000000000, 600", "2000000, 3600"})
+  void aResetMakesNoEnergyUp(long beforeMj, long seconds) {
+    Tally tally = new Tally(Kind.GPU_COUNTER);
+    tally.add(beforeMj, SECOND, true);
+    tally.fail();
+    tally.add(1500, (1 + seconds) * SECOND, true);
+    State state = after(tally);
+    assertEquals(1_500_000, state.energyUj());
+    assertEquals(seconds * SECOND, state.missingNanos());
   }
 
   @Test

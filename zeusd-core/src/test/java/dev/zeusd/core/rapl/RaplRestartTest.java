@@ -17,6 +17,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Counters over restarts of the process, in a time of the test's own and with real files. */
@@ -150,6 +151,17 @@ class RaplRestartTest {
     // It went around, and stopped between what was saved and what was told.
     long first = told(10_000 * SECOND, 100_300 * JOULE);
     assertTrue(first >= last && first <= last + MOST_UNSAVED_UJ, first + " after " + last);
+  }
+
+  /** Who measures has to know whether there may be more. */
+  @ParameterizedTest
+  @CsvSource({"200, 0", "300, 1", "100000, 1"})
+  void downForLongerThanAWrapTakesIsTold(long seconds, int resets) {
+    told(0, 100_000 * JOULE);
+    stop();
+    start();
+    told(seconds * SECOND, 100_300 * JOULE);
+    assertEquals(resets, counter.read().resets());
   }
 
   @Test
