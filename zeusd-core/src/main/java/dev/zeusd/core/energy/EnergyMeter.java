@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
@@ -131,8 +132,8 @@ public final class EnergyMeter implements AutoCloseable {
       throw new NodeException("the node is closed");
     }
     EnergyWindow window = open.add(request, wanted, this::newWindow);
-    read(window.devices());
-    window.begin();
+    // Each when it has answered: another one may let wait for long.
+    read(window.devices(), device -> window.begin());
     feed();
     isCrashSafe = save();
     watch.start();
@@ -207,11 +208,17 @@ public final class EnergyMeter implements AutoCloseable {
     return clock.nanos();
   }
 
-  /** Reads devices side by side, and waits for them together no longer than for one. */
-  void read(Collection<MeteredDevice> wanted) {
+  /**
+   * Reads devices side by side, and waits for them together no longer than for one.
+   *
+   * @param onRead told of each as soon as it has answered, or failed
+   */
+  void read(Collection<MeteredDevice> wanted, Consumer<MeteredDevice> onRead) {
     long deadline = System.nanoTime() + Answer.PATIENCE.toNanos();
     List<CompletableFuture<?>> readings = new ArrayList<>();
-    wanted.forEach(device -> readings.add(device.read()));
+    for (MeteredDevice device : wanted) {
+      readings.add(device.read().whenComplete((done, failure) -> onRead.accept(device)));
+    }
     for (CompletableFuture<?> reading : readings) {
       try {
         Answer.await(reading, deadline);

@@ -4,15 +4,16 @@ import dev.zeusd.core.energy.WindowEnergy.Method;
 import dev.zeusd.core.energy.WindowEnergy.OfCpu;
 import dev.zeusd.core.energy.WindowEnergy.OfGpu;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.TreeSet;
-import java.util.stream.Collectors;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * The energy of some devices from a moment on. It goes on until it is ended, by whoever knows its
@@ -99,10 +100,31 @@ public final class EnergyWindow implements AutoCloseable {
   }
 
   private Set<Integer> ids(Class<? extends MeteredDevice> kind) {
-    return devices().stream()
-        .filter(kind::isInstance)
-        .map(MeteredDevice::id)
-        .collect(Collectors.toCollection(TreeSet::new));
+    return devicesById(kind).keySet();
+  }
+
+  /**
+   * By the ids that they have now. One that is gone keeps its id, unless another one has got it
+   * meanwhile: then it comes behind that one.
+   */
+  private <T extends MeteredDevice> SortedMap<Integer, T> devicesById(Class<T> kind) {
+    SortedMap<Integer, T> byId = new TreeMap<>();
+    List<T> gone = new ArrayList<>();
+    for (MeteredDevice device : devices()) {
+      if (kind.isInstance(device) && device.isThere()) {
+        byId.put(device.id(), kind.cast(device));
+      } else if (kind.isInstance(device)) {
+        gone.add(kind.cast(device));
+      }
+    }
+    for (T device : gone) {
+      int id = device.id();
+      while (byId.containsKey(id)) {
+        id++;
+      }
+      byId.put(id, device);
+    }
+    return byId;
   }
 
   Collection<MeteredDevice> devices() {
@@ -146,36 +168,55 @@ public final class EnergyWindow implements AutoCloseable {
 
   private WindowEnergy read() {
     long askedNanos = meter.now();
-    meter.read(devices());
+    // Others are read again while one lets wait.
+    Map<MeteredDevice, List<Optional<Tally.State>>> told = new ConcurrentHashMap<>();
+    meter.read(devices(), device -> told.put(device, device.states()));
     begin();
-    return energy(askedNanos, Duration.ofNanos(askedNanos - facts.beginNanos));
+    return energy(askedNanos, told);
   }
 
-  private synchronized WindowEnergy energy(long askedNanos, Duration elapsed) {
+  private synchronized WindowEnergy energy(
+      long askedNanos, Map<MeteredDevice, List<Optional<Tally.State>>> told) {
+    Duration elapsed = Duration.ofNanos(askedNanos - facts.beginNanos);
     SortedMap<Integer, OfGpu> gpus = new TreeMap<>();
     SortedMap<Integer, OfCpu> cpus = new TreeMap<>();
     SortedMap<Integer, String> gpuProblems = new TreeMap<>();
     SortedMap<Integer, String> cpuProblems = new TreeMap<>();
-    for (MeteredDevice device : devices()) {
-      List<Optional<Span.Grown>> grown =
-          spans.stream()
-              .filter(span -> span.device() == device)
-              .map(span -> span.grown(facts.beginNanos, askedNanos))
-              .toList();
-      String problem = device.problem().orElse("it has not answered so far");
-      switch (device) {
-        case MeteredGpu gpu ->
-            put(gpu.id(), grown.getFirst().map(EnergyWindow::ofGpu), gpus, problem, gpuProblems);
-        case MeteredCpu cpu ->
-            put(
-                cpu.id(),
-                grown.getFirst().map(own -> ofCpu(cpu, own, grown.getLast())),
-                cpus,
-                problem,
-                cpuProblems);
-      }
-    }
+    devicesById(MeteredGpu.class)
+        .forEach(
+            (id, gpu) ->
+                put(
+                    id,
+                    grown(gpu, askedNanos, told).getFirst().map(own -> ofGpu(gpu, own)),
+                    gpus,
+                    problem(gpu),
+                    gpuProblems));
+    devicesById(MeteredCpu.class)
+        .forEach(
+            (id, cpu) -> {
+              List<Optional<Span.Grown>> parts = grown(cpu, askedNanos, told);
+              put(
+                  id,
+                  parts.getFirst().map(own -> ofCpu(cpu, own, parts.getLast())),
+                  cpus,
+                  problem(cpu),
+                  cpuProblems);
+            });
     return new WindowEnergy(name(), startedMs(), elapsed, gpus, cpus, gpuProblems, cpuProblems);
+  }
+
+  /** Of each of its tallies; holding the lock of this. */
+  private List<Optional<Span.Grown>> grown(
+      MeteredDevice device, long askedNanos, Map<MeteredDevice, List<Optional<Tally.State>>> told) {
+    List<Optional<Tally.State>> states = told.getOrDefault(device, device.states());
+    return spans.stream()
+        .filter(span -> span.device() == device)
+        .map(span -> span.grown(facts.beginNanos, askedNanos, states))
+        .toList();
+  }
+
+  private static String problem(MeteredDevice device) {
+    return device.problem().orElse("it has not answered so far");
   }
 
   private static <T> void put(
@@ -187,12 +228,13 @@ public final class EnergyWindow implements AutoCloseable {
     value.ifPresentOrElse(known -> values.put(id, known), () -> problems.put(id, problem));
   }
 
-  private static OfGpu ofGpu(Span.Grown grown) {
+  private static OfGpu ofGpu(MeteredGpu gpu, Span.Grown grown) {
     return new OfGpu(
         Math.round(grown.energyUj() / UJ_PER_MJ),
         grown.kind() == Tally.Kind.POWER ? Method.INTEGRATED : Method.COUNTER,
         grown.gapMs(),
-        grown.missingMs());
+        grown.missingMs(),
+        gpu.scope());
   }
 
   private static OfCpu ofCpu(MeteredCpu cpu, Span.Grown own, Optional<Span.Grown> dram) {

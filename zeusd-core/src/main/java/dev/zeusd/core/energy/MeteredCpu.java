@@ -86,6 +86,11 @@ final class MeteredCpu extends MeteredDevice {
   }
 
   @Override
+  boolean isThere() {
+    return find().isPresent();
+  }
+
+  @Override
   List<Tally> tallies() {
     return List.of(cpu.tally, dram.tally);
   }

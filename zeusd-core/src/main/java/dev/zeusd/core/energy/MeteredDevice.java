@@ -21,14 +21,22 @@ abstract sealed class MeteredDevice permits MeteredGpu, MeteredCpu {
   /** What it is known by, also to the next process; without spaces. */
   abstract String key();
 
-  /** Its id by now. */
+  /** Its id by now; of one that is not there, its last one. */
   abstract int id();
+
+  /** Whether it is there by now. */
+  abstract boolean isThere();
 
   /** The energies that it has, of which the first one is never missing. */
   abstract List<Tally> tallies();
 
   /** What a window that begins wants to know of it, which has not begun so far. */
   abstract List<Span> newSpans();
+
+  /** Where they stand. */
+  final List<Optional<Tally.State>> states() {
+    return tallies().stream().map(Tally::state).toList();
+  }
 
   /** Takes over what an earlier process has left of one of {@link #tallies}. */
   abstract void goOn(Tally.Kind kind, int place, Tally.State left);

@@ -2,6 +2,7 @@ package dev.zeusd.core.energy;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.util.List;
@@ -18,6 +19,7 @@ final class MeteredGpu extends MeteredDevice {
   private final Supplier<List<DeviceWorker<Gpu>>> gpus;
   private final Questions questions;
   private volatile int id;
+  private volatile PowerScope scope = PowerScope.GPU;
   private volatile Optional<Tally> tally = Optional.empty();
 
   /**
@@ -87,6 +89,11 @@ final class MeteredGpu extends MeteredDevice {
     tally = Optional.of(new Tally(kind, left));
   }
 
+  /** Whose power and energy it tells, as of when it was seen last. */
+  PowerScope scope() {
+    return scope;
+  }
+
   /** Whether its power is summed up, so that it has to be sampled. */
   boolean isIntegrated() {
     return tally.filter(known -> known.kind() == Tally.Kind.POWER).isPresent();
@@ -104,14 +111,28 @@ final class MeteredGpu extends MeteredDevice {
         .ifPresent(known -> known.add(powerMw, readNanos, true));
   }
 
+  /** Whether it is this one, whatever its id was when it was seen last. */
+  boolean isOf(DeviceWorker<Gpu> gpu) {
+    return keyOf(gpu).equals(key) || key.equals(PREFIX + "#" + gpu.id());
+  }
+
+  private Optional<DeviceWorker<Gpu>> find() {
+    Optional<DeviceWorker<Gpu>> found = gpus.get().stream().filter(this::isOf).findFirst();
+    found.ifPresent(
+        gpu -> {
+          id = gpu.id();
+          scope = gpu.device().info().powerScope();
+        });
+    return found;
+  }
+
+  @Override
+  boolean isThere() {
+    return find().isPresent();
+  }
+
   private DeviceWorker<Gpu> worker() {
-    for (DeviceWorker<Gpu> gpu : gpus.get()) {
-      if (keyOf(gpu).equals(key) || key.equals(PREFIX + "#" + gpu.id())) {
-        id = gpu.id();
-        return gpu;
-      }
-    }
-    throw new DeviceException.Failed("this GPU is not there any more");
+    return find().orElseThrow(() -> new DeviceException.Failed("this GPU is not there any more"));
   }
 
   @Override

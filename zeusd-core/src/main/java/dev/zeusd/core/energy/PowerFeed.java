@@ -9,12 +9,11 @@ import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.NanoClock;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
 
 /**
  * Adds the power that the sampler reads to the GPUs that do not count their energy; those alone are
@@ -31,7 +30,8 @@ final class PowerFeed {
   /** Guarded by this. */
   private Optional<Subscription<GpuPowerSample>> subscription = Optional.empty();
 
-  private volatile Map<Integer, MeteredGpu> gpus = Map.of();
+  /** Those that each GPU of the set is, by its id: two, if it was first met without its UUID. */
+  private volatile Map<Integer, List<MeteredGpu>> gpus = Map.of();
 
   /**
    * Samples nothing so far.
@@ -57,11 +57,13 @@ final class PowerFeed {
       return;
     }
     DeviceSet<Gpu, GpuPowerSample> now = set.get();
-    Set<Integer> there = now.devices().stream().map(DeviceWorker::id).collect(Collectors.toSet());
-    Map<Integer, MeteredGpu> byId =
-        wanted.stream()
-            .filter(gpu -> there.contains(gpu.id()))
-            .collect(Collectors.toMap(MeteredGpu::id, gpu -> gpu, (first, same) -> first));
+    Map<Integer, List<MeteredGpu>> byId = new HashMap<>();
+    for (DeviceWorker<Gpu> gpu : now.devices()) {
+      List<MeteredGpu> same = wanted.stream().filter(each -> each.isOf(gpu)).toList();
+      if (!same.isEmpty()) {
+        byId.put(gpu.id(), same);
+      }
+    }
     boolean isOpen = subscription.isEmpty() || !subscription.get().isClosed();
     if (isOpen && byId.equals(gpus)) {
       return;
@@ -101,8 +103,7 @@ final class PowerFeed {
       long bootAheadNanos = clock.nanos() - readClock.nanoTime();
       own.forEachCurrent(
           (sample, readNanos) -> {
-            MeteredGpu gpu = gpus.get(sample.gpuId());
-            if (gpu != null) {
+            for (MeteredGpu gpu : gpus.getOrDefault(sample.gpuId(), List.of())) {
               gpu.addPower(sample.powerMw(), readNanos + bootAheadNanos);
             }
           });

@@ -1,5 +1,6 @@
 package dev.zeusd.core.energy;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
@@ -66,10 +67,10 @@ final class Span {
    *
    * @param askedNanos when the device was asked last: if it has not answered since, the time from
    *     its last answer on is missing
+   * @param states where the device's tallies stood when it had answered
    */
-  Optional<Grown> grown(long beginNanos, long askedNanos) {
-    Optional<Tally> tally = tally();
-    Optional<Tally.State> now = tally.flatMap(Tally::state);
+  Optional<Grown> grown(long beginNanos, long askedNanos, List<Optional<Tally.State>> states) {
+    Optional<Tally.State> now = states.stream().skip(place).findFirst().flatMap(each -> each);
     if (start.isEmpty() || now.isEmpty()) {
       return Optional.empty();
     }
@@ -78,12 +79,13 @@ final class Span {
     long lateNanos = from.readNanos() - beginNanos;
     long unknownNanos =
         (lateNanos > AT_ONCE_NANOS ? lateNanos : 0) + Math.max(0, askedNanos - to.readNanos());
+    long mostNanos = askedNanos - beginNanos;
     return Optional.of(
         new Grown(
             Math.max(0, to.energyUj() - from.energyUj()),
-            to.gapNanos() - from.gapNanos() + unknownNanos,
-            to.missingNanos() - from.missingNanos() + unknownNanos,
-            tally.get().kind()));
+            Math.clamp(to.gapNanos() - from.gapNanos() + unknownNanos, 0, mostNanos),
+            Math.clamp(to.missingNanos() - from.missingNanos() + unknownNanos, 0, mostNanos),
+            tally().orElseThrow().kind()));
   }
 
   String text() {

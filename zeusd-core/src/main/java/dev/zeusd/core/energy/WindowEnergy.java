@@ -1,6 +1,7 @@
 package dev.zeusd.core.energy;
 
 import dev.zeusd.core.device.CpuInfo;
+import dev.zeusd.core.device.PowerScope;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.Map;
@@ -60,8 +61,9 @@ public record WindowEnergy(
    *     the device did not answer
    * @param missingMs the part of it whose energy is not in {@code energyMj}, in ms: all of it for
    *     one that is integrated; for a counter none, unless it was reset or still does not answer
+   * @param scope {@code MODULE} if it is the energy of the module that carries it, CPU included
    */
-  public record OfGpu(long energyMj, Method method, long gapMs, long missingMs) {
+  public record OfGpu(long energyMj, Method method, long gapMs, long missingMs, PowerScope scope) {
     /** The energy in J. */
     public double joules() {
       return energyMj / MJ_PER_J;
@@ -89,13 +91,19 @@ public record WindowEnergy(
     }
   }
 
-  /** The energy of all devices in J; what holds others that are counted is not in it. */
+  /**
+   * The energy of all devices in J, of each but once: without CPUs that hold others, and without
+   * all CPUs where a GPU's energy is its module's, which has the CPU in it.
+   */
   public double totalJoules() {
     double gpuJ = gpus.values().stream().mapToDouble(OfGpu::joules).sum();
-    return gpuJ
-        + cpus.values().stream()
-            .filter(cpu -> cpu.domain() == CpuInfo.Domain.PACKAGE)
-            .mapToDouble(OfCpu::joules)
-            .sum();
+    boolean hasCpus = gpus.values().stream().anyMatch(gpu -> gpu.scope() == PowerScope.MODULE);
+    return hasCpus
+        ? gpuJ
+        : gpuJ
+            + cpus.values().stream()
+                .filter(cpu -> cpu.domain() == CpuInfo.Domain.PACKAGE)
+                .mapToDouble(OfCpu::joules)
+                .sum();
   }
 }

@@ -5,6 +5,7 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.PowerScope;
 import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A GPU whose counter and power are fields. */
@@ -17,10 +18,19 @@ final class CountingGpu implements Gpu {
   volatile boolean counts = true;
   volatile boolean fails;
 
+  /** Until it is open, {@link #energyMj} does not answer. */
+  volatile CountDownLatch hangs = new CountDownLatch(0);
+
+  /** Whether it does not answer just now. */
+  volatile boolean waits;
+
   CountingGpu(int id, String uuid) {
+    this(id, uuid, PowerScope.GPU);
+  }
+
+  CountingGpu(int id, String uuid, PowerScope scope) {
     info =
-        new GpuInfo(
-            id, "counting", Optional.of(uuid), Optional.empty(), Optional.empty(), PowerScope.GPU);
+        new GpuInfo(id, "counting", Optional.of(uuid), Optional.empty(), Optional.empty(), scope);
   }
 
   private void answer() {
@@ -48,6 +58,12 @@ final class CountingGpu implements Gpu {
       throw new DeviceException.NotSupported("it does not count");
     }
     answer();
+    waits = hangs.getCount() > 0;
+    try {
+      hangs.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
     return energyMj;
   }
 }

@@ -14,6 +14,7 @@ import dev.zeusd.core.device.CpuInfo.Domain;
 import dev.zeusd.core.device.EnergyCounter;
 import dev.zeusd.core.device.EnergyReading;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.energy.WindowEnergy.Method;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.sampling.CpuPowerSample;
@@ -30,6 +31,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
@@ -113,6 +116,13 @@ class EnergyMeterTest {
     return meter;
   }
 
+  private EnergyMeter meter(BootClock clock) {
+    EnergyMeter meter =
+        new EnergyMeter(() -> gpus, () -> cpus, Optional.of(dir), NanoClock.SYSTEM, clock, NEVER);
+    open.add(meter);
+    return meter;
+  }
+
   private void pass(Duration time) {
     nanos.addAndGet(time.toNanos());
   }
@@ -141,8 +151,10 @@ class EnergyMeterTest {
     WindowEnergy energy = end(window);
     assertEquals("job 7", energy.name());
     assertEquals(Duration.ofSeconds(10), energy.elapsed());
-    assertEquals(new WindowEnergy.OfGpu(1_500, Method.COUNTER, 0, 0), energy.gpus().get(0));
-    assertEquals(new WindowEnergy.OfGpu(2_500, Method.COUNTER, 0, 0), energy.gpus().get(1));
+    assertEquals(
+        new WindowEnergy.OfGpu(1_500, Method.COUNTER, 0, 0, PowerScope.GPU), energy.gpus().get(0));
+    assertEquals(
+        new WindowEnergy.OfGpu(2_500, Method.COUNTER, 0, 0, PowerScope.GPU), energy.gpus().get(1));
     assertEquals(
         new WindowEnergy.OfCpu(3_000_000, OptionalLong.of(500_000), Domain.PACKAGE, 0, 0),
         energy.cpus().get(0));
@@ -168,6 +180,19 @@ class EnergyMeterTest {
     closed.close();
     assertThrows(WindowException.Ended.class, () -> meter.findToEnd(closed.id()));
     assertThrows(WindowException.Ended.class, closed::end);
+  }
+
+  @Test
+  void aCpuThatIsPartOfAGpusModuleIsNotCountedTwice() {
+    CountingGpu module = new CountingGpu(0, "GPU-a", PowerScope.MODULE);
+    gpus = gpuSet(List.of(module));
+    EnergyWindow window = meter(Optional.empty()).begin(request(Duration.ofHours(1)));
+    pass(Duration.ofSeconds(1));
+    module.energyMj += 700_000;
+    packageUj.energyUj += 300_000_000;
+    WindowEnergy energy = end(window);
+    assertEquals(300_000_000, energy.cpus().get(0).cpuEnergyUj());
+    assertEquals(700, energy.totalJoules(), 1e-9);
   }
 
   @Test
@@ -219,12 +244,34 @@ class EnergyMeterTest {
     models.get(0).fails = true;
     pass(Duration.ofSeconds(3));
     WindowEnergy.OfGpu gpu = window.soFar().gpus().get(0);
-    assertEquals(new WindowEnergy.OfGpu(4, Method.COUNTER, 3000, 3000), gpu);
+    assertEquals(new WindowEnergy.OfGpu(4, Method.COUNTER, 3000, 3000, PowerScope.GPU), gpu);
     models.get(0).fails = false;
     models.get(0).energyMj += 7;
     pass(Duration.ofSeconds(3));
     gpu = window.end().gpus().get(0);
-    assertEquals(new WindowEnergy.OfGpu(11, Method.COUNTER, 6000, 0), gpu);
+    assertEquals(new WindowEnergy.OfGpu(11, Method.COUNTER, 6000, 0, PowerScope.GPU), gpu);
+  }
+
+  /** Its energy and the window's time are of the same time, however long another one lets wait. */
+  @Test
+  void aDeviceThatLetsWaitChangesNothingOfTheOthers() throws Exception {
+    EnergyMeter meter = meter(Optional.empty());
+    EnergyWindow window = meter.begin(request(Duration.ofHours(1)));
+    pass(Duration.ofSeconds(10));
+    models.get(0).energyMj += 1000;
+    models.get(1).hangs = new CountDownLatch(1);
+    CompletableFuture<WindowEnergy> ending = CompletableFuture.supplyAsync(window::soFar);
+    Await.until("it is asked", () -> models.get(1).waits);
+    Await.until("the other one has answered", () -> models.get(0).energyReads.get() > 1);
+    pass(Duration.ofSeconds(8));
+    models.get(0).energyMj += 800;
+    meter.step();
+    Await.until("the other one has answered again", () -> models.get(0).energyReads.get() > 2);
+    models.get(1).hangs.countDown();
+    WindowEnergy energy = ending.get(30, TimeUnit.SECONDS);
+    assertEquals(Duration.ofSeconds(10), energy.elapsed());
+    assertEquals(1000, energy.gpus().get(0).energyMj());
+    assertEquals(0, energy.gpus().get(1).missingMs());
   }
 
   @Test
@@ -238,7 +285,8 @@ class EnergyMeterTest {
     pass(Duration.ofSeconds(2));
     models.get(0).energyMj = 50;
     assertEquals(
-        new WindowEnergy.OfGpu(650, Method.COUNTER, 2000, 2000), window.end().gpus().get(0));
+        new WindowEnergy.OfGpu(650, Method.COUNTER, 2000, 2000, PowerScope.GPU),
+        window.end().gpus().get(0));
   }
 
   @Test
@@ -265,7 +313,9 @@ class EnergyMeterTest {
     EnergyWindow window = second.find(id);
     assertEquals("alice", window.owner());
     WindowEnergy energy = window.end();
-    assertEquals(new WindowEnergy.OfGpu(4100, Method.COUNTER, 31_000, 0), energy.gpus().get(5));
+    assertEquals(
+        new WindowEnergy.OfGpu(4100, Method.COUNTER, 31_000, 0, PowerScope.GPU),
+        energy.gpus().get(5));
     assertEquals(Set.of(5, 6), energy.gpus().keySet());
     assertEquals(5, energy.cpus().get(0).cpuEnergyUj());
     assertEquals(Duration.ofSeconds(41), energy.elapsed());
@@ -298,6 +348,32 @@ class EnergyMeterTest {
     assertEquals(Method.COUNTER, energy.gpus().get(1).method());
     window.close();
     Await.quiet("readings of power", models.get(0).powerReads::get);
+  }
+
+  /** The next process has one GPU less, so that the other one has its id. */
+  @Test
+  void whatAGpuThatIsGoneHasUsedIsNotTakenForAnotherOnes() throws InterruptedException {
+    models.forEach(gpu -> gpu.counts = false);
+    models.get(0).powerMw = 900_000;
+    BootClock real = BootClock.of(System::nanoTime);
+    EnergyMeter first = meter(real);
+    String id = first.begin(request(Duration.ofHours(1))).id();
+    Await.until("a reading", () -> first.find(id).soFar().gpus().get(0).energyMj() > 0);
+    first.close();
+    CountingGpu left = new CountingGpu(0, "GPU-b c");
+    left.counts = false;
+    left.powerMw = 1000;
+    gpus = gpuSet(List.of(left));
+    EnergyMeter second = meter(real);
+    EnergyWindow window = second.find(id);
+    assertEquals(Set.of(0, 1), window.gpuIds());
+    WindowEnergy before = window.soFar();
+    second.step();
+    int reads = left.powerReads.get();
+    Await.until("20 readings", () -> left.powerReads.get() > reads + 20);
+    WindowEnergy after = window.end();
+    assertTrue(after.gpus().get(0).energyMj() > before.gpus().get(0).energyMj(), "it is there");
+    assertEquals(before.gpus().get(1).energyMj(), after.gpus().get(1).energyMj(), "it is gone");
   }
 
   @Test
