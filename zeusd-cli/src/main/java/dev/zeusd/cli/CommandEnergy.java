@@ -13,7 +13,7 @@ import java.util.concurrent.TimeUnit;
  * The energy of a command, by an energy window of the daemon. While the command runs, it asks now
  * and then what is known so far, should the daemon be gone at the end.
  */
-final class CommandEnergy {
+final class CommandEnergy implements AutoCloseable {
   /** Should nobody end it, because this process was killed. */
   private static final Duration TTL = Duration.ofDays(7);
 
@@ -111,13 +111,35 @@ final class CommandEnergy {
         EnergyReport all = client.endEnergyWindow(windowId);
         return new Measured(discovery, seconds, Optional.of(all), Optional.empty());
       } catch (ZeusdException e) {
-        if (e.status().isPresent() || System.nanoTime() > deadline) {
+        if (!mayPass(e) || System.nanoTime() > deadline) {
           synchronized (this) {
             return new Measured(discovery, seconds, known, Optional.of(e.getMessage()));
           }
         }
         Thread.sleep(PAUSE_MILLIS);
       }
+    }
+  }
+
+  /** Whether it may be done in a moment: the daemon is just ending, say. */
+  private static boolean mayPass(ZeusdException e) {
+    int status = e.status().orElse(0);
+    return status == 0 || status == 429 || status >= 500;
+  }
+
+  /** Ends the window of a command that was not started, which nobody else would for days. */
+  @Override
+  public void close() {
+    synchronized (this) {
+      if (windowId.isEmpty() || ended) {
+        return;
+      }
+      ended = true;
+    }
+    try {
+      client.endEnergyWindow(windowId);
+    } catch (ZeusdException e) {
+      // Then it is forgotten after its time.
     }
   }
 }

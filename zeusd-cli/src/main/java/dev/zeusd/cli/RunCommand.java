@@ -94,8 +94,7 @@ final class RunCommand implements Callable<Integer> {
     ForwardedSignals signals = ForwardedSignals.begin();
     try (ZeusdClient client = ZeusdClient.open(daemon.one());
         JsonFile file = JsonFile.open(Optional.ofNullable(json))) {
-      try {
-        CommandEnergy meter = new CommandEnergy(client, gpuIds);
+      try (CommandEnergy meter = new CommandEnergy(client, gpuIds)) {
         setForAWhile(client, meter.gpuIds());
         meter.begin(Path.of(command.getFirst()).getFileName().toString(), !gpuIds.isEmpty());
         return run(signals, meter, file);
