@@ -33,7 +33,7 @@ final class DaemonWatch implements AutoCloseable {
 
   // Of the thread that asks: by the titles of devices.
   private final Map<String, List<Double>> historyW = new HashMap<>();
-  private final Map<String, Double> firstJ = new HashMap<>();
+  private final Map<String, EnergySince> energies = new HashMap<>();
 
   private volatile DaemonState state;
   private volatile boolean closed;
@@ -63,6 +63,9 @@ final class DaemonWatch implements AutoCloseable {
           state = new DaemonState(state.daemon(), ask(), Optional.empty());
         } catch (ZeusdException e) {
           state = new DaemonState(state.daemon(), state.devices(), Optional.of(e.getMessage()));
+        } catch (RuntimeException e) {
+          String why = "what answers at " + state.daemon() + " is not understood: " + e;
+          state = new DaemonState(state.daemon(), state.devices(), Optional.of(why));
         }
         first.countDown();
         Thread.sleep(intervalSeconds * 1000L);
@@ -179,11 +182,13 @@ final class DaemonWatch implements AutoCloseable {
     if (history.size() > HISTORY) {
       history.removeFirst();
     }
-    OptionalDouble energyJ = OptionalDouble.empty();
-    if (counterJ.isPresent()) {
-      firstJ.putIfAbsent(title, counterJ.getAsDouble());
-      energyJ = OptionalDouble.of(counterJ.getAsDouble() - firstJ.get(title));
-    }
+    OptionalDouble energyJ =
+        counterJ.isPresent()
+            ? OptionalDouble.of(
+                energies
+                    .computeIfAbsent(title, any -> new EnergySince(counterJ.getAsDouble()))
+                    .until(counterJ.getAsDouble()))
+            : OptionalDouble.empty();
     return new Device(
         state.daemon(),
         kind,
@@ -197,6 +202,22 @@ final class DaemonWatch implements AutoCloseable {
         telemetry.map(GpuTelemetry::gpuUtilizationPct).orElse(OptionalInt.empty()),
         holder,
         history.stream().mapToDouble(Double::doubleValue).toArray());
+  }
+
+  /** What a counter has counted since it was seen first, resets left out. */
+  static final class EnergySince {
+    private double lastJ;
+    private double sumJ;
+
+    EnergySince(double firstJ) {
+      lastJ = firstJ;
+    }
+
+    double until(double counterJ) {
+      sumJ += Math.max(0, counterJ - lastJ);
+      lastJ = counterJ;
+      return sumJ;
+    }
   }
 
   private static OptionalDouble scaled(Long value, double by) {

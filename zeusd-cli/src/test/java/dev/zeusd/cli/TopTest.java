@@ -110,6 +110,15 @@ class TopTest {
     assertTrue(said.err().contains("use --once or --json"), said.err());
   }
 
+  /** As after a reload of the driver, or another start of the machine behind an address. */
+  @Test
+  void energyDoesNotFallWhenACounterBeginsAnew() {
+    DaemonWatch.EnergySince energy = new DaemonWatch.EnergySince(1000);
+    assertEquals(50, energy.until(1050));
+    assertEquals(50, energy.until(3));
+    assertEquals(57, energy.until(10));
+  }
+
   /** In a real terminal, by tmux: drawn, sorted, resized, and left as it was. */
   @Test
   void aTerminalIsDrawnAndGivenBack() throws Exception {
