@@ -119,6 +119,11 @@ final class Http implements AutoCloseable {
     return connection;
   }
 
+  /** Whether nothing can be asked any more. */
+  synchronized boolean isClosed() {
+    return closed;
+  }
+
   void release(HttpConnection connection, boolean keep) {
     synchronized (this) {
       busy.remove(connection);

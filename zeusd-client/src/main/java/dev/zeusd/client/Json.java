@@ -90,7 +90,7 @@ final class Json {
   static <T> T understood(Supplier<T> read) {
     try {
       return read.get();
-    } catch (NullPointerException | ClassCastException e) {
+    } catch (NullPointerException | ClassCastException | NumberFormatException e) {
       throw ZeusdException.unreachable("the answer of zeusd is not understood", e);
     }
   }

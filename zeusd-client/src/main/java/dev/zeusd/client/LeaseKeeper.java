@@ -86,7 +86,7 @@ final class LeaseKeeper implements AutoCloseable {
   }
 
   private synchronized boolean isOver() {
-    return closed || lost;
+    return closed || lost || http.isClosed();
   }
 
   private synchronized void lose() {

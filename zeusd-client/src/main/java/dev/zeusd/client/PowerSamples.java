@@ -98,7 +98,7 @@ public final class PowerSamples<T> implements Iterable<T>, AutoCloseable {
   }
 
   private synchronized boolean isClosed() {
-    return closed;
+    return closed || http.isClosed();
   }
 
   private synchronized void disconnected() {
@@ -141,7 +141,7 @@ public final class PowerSamples<T> implements Iterable<T>, AutoCloseable {
     return !closed;
   }
 
-  /** Ends the iteration. */
+  /** Ends the iteration, as closing the client does. */
   @Override
   public synchronized void close() {
     closed = true;

@@ -45,6 +45,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterEach;
@@ -311,19 +312,31 @@ class ClientTest {
     }
   }
 
+  /** Also if it is the client that is closed, or the daemon is gone meanwhile. */
   @Test
   void closingEndsAnIterationThatWaits(@TempDir Path dir) throws Exception {
     for (Transport each : Transport.values()) {
       ZeusdClient client = start(each, rapl(dir));
-      PowerSamples<GpuPowerSample> samples = client.streamGpuPower(0);
-      CompletableFuture<Long> counted =
-          CompletableFuture.supplyAsync(
-              () -> StreamSupport.stream(samples.spliterator(), false).count());
-      // Power does not change: after the first sample, it waits.
-      Thread.sleep(200);
-      samples.close();
-      assertTrue(counted.get(20, TimeUnit.SECONDS) <= 1);
+      endsWith(client.streamGpuPower(0), PowerSamples::close);
+      endsWith(client.streamGpuPower(0), samples -> client.close());
     }
+    ZeusdClient client = start(Transport.UDS, rapl(dir));
+    PowerSamples<GpuPowerSample> samples = client.streamGpuPower(0);
+    open.remove(server);
+    server.close();
+    endsWith(samples, gone -> client.close());
+  }
+
+  private static void endsWith(
+      PowerSamples<GpuPowerSample> samples, Consumer<PowerSamples<GpuPowerSample>> end)
+      throws Exception {
+    CompletableFuture<Long> counted =
+        CompletableFuture.supplyAsync(
+            () -> StreamSupport.stream(samples.spliterator(), false).count());
+    // Power does not change: after the first sample, it waits.
+    Thread.sleep(200);
+    end.accept(samples);
+    assertTrue(counted.get(20, TimeUnit.SECONDS) <= 1);
   }
 
   @Test
