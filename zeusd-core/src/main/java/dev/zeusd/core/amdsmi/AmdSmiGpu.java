@@ -19,6 +19,7 @@ import dev.zeusd.ffm.amdsmi.AmdSmiSensors;
 import dev.zeusd.ffm.amdsmi.AmdSmiSensors.Sensor;
 import dev.zeusd.ffm.driver.DriverException;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /** A GPU behind AMD SMI. It has no persistence mode. */
 final class AmdSmiGpu extends DriverGpu {
@@ -98,12 +99,12 @@ final class AmdSmiGpu extends DriverGpu {
 
   @Override
   public long powerLimitMw() {
-    return get(() -> device.powerCap().limitMw());
+    return get(() -> told(device.powerCap().limitMw()));
   }
 
   @Override
   public long defaultPowerLimitMw() {
-    return get(() -> device.powerCap().defaultMw());
+    return get(() -> told(device.powerCap().defaultMw()));
   }
 
   @Override
@@ -113,7 +114,14 @@ final class AmdSmiGpu extends DriverGpu {
 
   private Refusal.Range powerRange() throws AmdSmiException {
     AmdSmiDevice.PowerCap cap = device.powerCap();
-    return new Refusal.Range(cap.minMw(), cap.maxMw());
+    return new Refusal.Range(told(cap.minMw()), told(cap.maxMw()));
+  }
+
+  private static long told(OptionalLong limitMw) throws AmdSmiException {
+    if (limitMw.isEmpty()) {
+      throw AmdSmiException.notSupported("reading power limits: the driver does not tell this one");
+    }
+    return limitMw.getAsLong();
   }
 
   @Override
@@ -138,8 +146,10 @@ final class AmdSmiGpu extends DriverGpu {
     memory.ifPresent(it -> gpu.put(Reading.MEMORY_USED_BYTES, it.usedBytes()));
     memory.ifPresent(it -> gpu.put(Reading.MEMORY_TOTAL_BYTES, it.totalBytes()));
     Optional<AmdSmiDevice.PowerCap> cap = gpu.ask(device::powerCap);
-    cap.ifPresent(it -> gpu.put(Reading.POWER_LIMIT_MW, it.limitMw()));
-    cap.ifPresent(it -> gpu.put(Reading.DEFAULT_POWER_LIMIT_MW, it.defaultMw()));
+    if (cap.isPresent()) {
+      gpu.put(Reading.POWER_LIMIT_MW, () -> told(cap.get().limitMw()));
+      gpu.put(Reading.DEFAULT_POWER_LIMIT_MW, () -> told(cap.get().defaultMw()));
+    }
     return gpu.answers(Optional.empty(), Optional.empty());
   }
 

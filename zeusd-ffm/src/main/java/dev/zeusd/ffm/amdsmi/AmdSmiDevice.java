@@ -9,6 +9,7 @@ import dev.zeusd.ffm.amdsmi.raw.amdsmi_clk_info_t;
 import dev.zeusd.ffm.amdsmi.raw.amdsmi_power_cap_info_t;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.OptionalLong;
 
 /**
  * One GPU, by its place on the PCI bus.
@@ -126,26 +127,34 @@ public final class AmdSmiDevice {
     return count * unitUj;
   }
 
-  /** Power limits, in mW: the one in force, the driver's own, and the ends of the range. */
-  public record PowerCap(long limitMw, long defaultMw, long minMw, long maxMw) {}
+  /**
+   * Power limits, in mW: the one in force, the driver's own, and the ends of the range. The library
+   * leaves 0 where it could not ask for one of them; it is empty here.
+   */
+  public record PowerCap(
+      OptionalLong limitMw, OptionalLong defaultMw, OptionalLong minMw, OptionalLong maxMw) {}
 
-  /** The limits of its power. */
+  /** The limits of its power, of which it tells one at least. */
   public PowerCap powerCap() throws AmdSmiException {
     AmdSmiFunction function = AmdSmiFunction.GET_POWER_CAP;
     answer.fill((byte) -1);
     handle.run(function, (calls, gpu) -> calls.call(function, gpu, SENSOR, answer));
-    return new PowerCap(
-        capMw(amdsmi_power_cap_info_t.power_cap(answer)),
-        capMw(amdsmi_power_cap_info_t.default_power_cap(answer)),
-        capMw(amdsmi_power_cap_info_t.min_power_cap(answer)),
-        capMw(amdsmi_power_cap_info_t.max_power_cap(answer)));
+    OptionalLong limitMw = capMw(amdsmi_power_cap_info_t.power_cap(answer));
+    OptionalLong defaultMw = capMw(amdsmi_power_cap_info_t.default_power_cap(answer));
+    OptionalLong maxMw = capMw(amdsmi_power_cap_info_t.max_power_cap(answer));
+    long minUw = amdsmi_power_cap_info_t.min_power_cap(answer);
+    // Of a range that is known, 0 is a lower end as good as any.
+    OptionalLong minMw = minUw == 0 && maxMw.isPresent() ? OptionalLong.of(0) : capMw(minUw);
+    if (limitMw.isEmpty() && defaultMw.isEmpty() && maxMw.isEmpty()) {
+      throw new AmdSmiException(function, AmdSmiStatus.NOT_SUPPORTED.code());
+    }
+    return new PowerCap(limitMw, defaultMw, minMw, maxMw);
   }
 
-  private static long capMw(long uw) throws AmdSmiException {
-    if (uw < 0 || uw / UW_PER_MW > NONE_32) {
-      throw new AmdSmiException(AmdSmiFunction.GET_POWER_CAP, Long.toUnsignedString(uw) + " uW");
-    }
-    return uw / UW_PER_MW;
+  private static OptionalLong capMw(long uw) {
+    return uw <= 0 || uw / UW_PER_MW > NONE_32
+        ? OptionalLong.empty()
+        : OptionalLong.of(uw / UW_PER_MW);
   }
 
   /** Sets the power limit, in mW. Needs root. */

@@ -15,6 +15,7 @@ import dev.zeusd.testkit.nvml.FakeNvml.Clocks;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -49,7 +50,7 @@ class AmdSmiDeviceTest {
       assertEquals(170_000, gpu.powerMw(), "averaged where it has no other");
       fake.gpu(1).powerW(-1, -1);
       assertEquals(Kind.NOT_SUPPORTED, assertThrows(AmdSmiException.class, gpu::powerMw).kind());
-      assertEquals(new AmdSmiDevice.PowerCap(750_000, 750_000, 100_000, 750_000), gpu.powerCap());
+      assertEquals(caps(750_000, 750_000, 100_000, 750_000), gpu.powerCap());
       gpu.setPowerLimitMw(500_000);
       assertEquals(500_000, fake.gpu(1).powerCapMw());
       assertEquals(1900, gpu.clock(ClockKind.GPU).mhz());
@@ -68,6 +69,32 @@ class AmdSmiDeviceTest {
       assertTrue(energyUj > 0 && energyUj < 60 * 1e12, "" + energyUj);
     }
     assertEquals(1, fake.calls(Call.SHUT_DOWN));
+  }
+
+  /** Zero: it is not told. */
+  private static AmdSmiDevice.PowerCap caps(long limit, long byDefault, long min, long max) {
+    return new AmdSmiDevice.PowerCap(told(limit), told(byDefault), told(min), told(max));
+  }
+
+  private static OptionalLong told(long mw) {
+    return mw == 0 ? OptionalLong.empty() : OptionalLong.of(mw);
+  }
+
+  /** The library answers zeros for those limits that it could not ask for. */
+  @Test
+  void aPowerLimitThatIsNotToldCostsItself() throws AmdSmiException {
+    FakeAmdSmi fake = FakeAmdSmi.inProcess(26).reset();
+    try (AmdSmiLibrary library = open(fake)) {
+      AmdSmiDevice gpu = devices(library).getFirst();
+      fake.gpu(0).powerCapsMw(750_000, 0, 0, 0);
+      assertEquals(caps(750_000, 0, 0, 0), gpu.powerCap());
+      fake.gpu(0).powerCapsMw(0, 750_000, 100_000, 750_000);
+      assertEquals(caps(0, 750_000, 100_000, 750_000), gpu.powerCap());
+      fake.gpu(0).powerCapsMw(750_000, 750_000, 0, 750_000);
+      assertEquals(OptionalLong.of(0), gpu.powerCap().minMw(), "the lower end of a range");
+      fake.gpu(0).powerCapsMw(0, 0, 0, 0);
+      assertEquals(Kind.NOT_SUPPORTED, assertThrows(AmdSmiException.class, gpu::powerCap).kind());
+    }
   }
 
   @Test

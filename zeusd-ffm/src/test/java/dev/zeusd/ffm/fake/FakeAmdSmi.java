@@ -251,7 +251,8 @@ public final class FakeAmdSmi {
       return this;
     }
 
-    Gpu powerCapsMw(long cap, long byDefault, long min, long max) {
+    /** The limit, the driver's own, and the ends of the range. */
+    public Gpu powerCapsMw(long cap, long byDefault, long min, long max) {
       file.setLong(slot + 184, cap * 1000);
       file.setLong(slot + 192, byDefault * 1000);
       file.setLong(slot + 200, min * 1000);
