@@ -1,5 +1,6 @@
 package dev.zeusd.core.hwmon;
 
+import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.EnergyCounter;
 import dev.zeusd.core.device.EnergyReading;
 import dev.zeusd.core.rapl.BootClock;
@@ -15,6 +16,9 @@ final class PowerMeter implements EnergyCounter, AutoCloseable {
   private static final long MAX_SILENCE_NANOS = 1_000_000_000L;
   private static final long MAX_GAP_NANOS = 10_000_000_000L;
   private static final double NANOS_PER_SECOND = 1e9;
+
+  /** 100 kW, which no CPU draws, nor a module: a sensor that tells more tells nothing. */
+  private static final long IMPOSSIBLE_UW = 100_000_000_000L;
 
   private final NumberFile microwatts;
   private final BootClock clock;
@@ -33,6 +37,9 @@ final class PowerMeter implements EnergyCounter, AutoCloseable {
   @Override
   public EnergyReading read() {
     long powerUw = microwatts.readAfter(lastPowerUw);
+    if (powerUw >= IMPOSSIBLE_UW) {
+      throw new DeviceException.Failed(microwatts + " holds " + powerUw + " uW, which cannot be");
+    }
     lastPowerUw = powerUw;
     long now = clock.nanos();
     if (hasRead) {

@@ -111,6 +111,19 @@ class HwmonTest {
   }
 
   @Test
+  void whatNothingDrawsIsNotTakenForPower() throws IOException {
+    grace(0, "CPU Power Socket 0", 100_000_000);
+    EnergyCounter counter = cpus(false).getFirst().cpuCounter();
+    counter.read();
+    grace(0, "CPU Power Socket 0", Long.MAX_VALUE);
+    nanos.addAndGet(SECOND);
+    assertThrows(DeviceException.Failed.class, counter::read);
+    grace(0, "CPU Power Socket 0", 100_000_000);
+    nanos.addAndGet(SECOND);
+    assertEquals(200_000_000, counter.read().energyUj(), 1000);
+  }
+
+  @Test
   void amdIsReadWhereThereIsNoRaplAndByTheBetterOfTwoSensors() throws IOException {
     chip(0, "name", "amd_hsmp_hwmon", "power1_input", "90000000");
     chip(1, "name", "amd_hsmp_hwmon", "power1_input", "95000000");
