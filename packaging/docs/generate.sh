@@ -32,10 +32,20 @@ java="$dist/lib/runtime/bin/java"
 # `help` needs no page; what the command cannot know about itself is in more.adoc.
 rm "$work"/adoc/zeusd*-help.adoc
 sed -i 's/^xref:zeusd\(-[a-z]*\)\{0,1\}-help\.adoc\[\(.*\)\]::/\2::/' "$work"/adoc/*.adoc
+# picocli breaks lines within _<ID>[,<ID>...]_, and asciidoctor takes a bracket before an underscore for a role
+# of what follows.
+sed -zi 's/,_\n *_ *</,</g; s/\[,\(<[A-Z]*>\)\.\.\.\]_/{startsb},\1...{endsb}_/g' "$work"/adoc/*.adoc
 cat "$here/more.adoc" >>"$work/adoc/zeusd.adoc"
 rm -rf "$out/man1" "$out/completions"
 mkdir "$out/man1" "$out/completions"
 asciidoctor --failure-level WARN -b manpage -D "$out/man1" "$work"/adoc/*.adoc
+# An underscore that emphasises nothing: the synopsis is mangled.
+for page in "$out"/man1/*.1; do
+  if sed -n '/^\.SH "SYNOPSIS"/,/^\.SH "DESC/p' "$page" | grep _; then
+    echo "generate.sh: the synopsis of $page is mangled, see above" >&2
+    exit 1
+  fi
+done
 
 "$java" -cp "$dist/lib/app/zeusd.jar" picocli.AutoComplete -f -n zeusd \
   -o "$work/completion" dev.zeusd.cli.Zeusd

@@ -9,6 +9,8 @@ import contextlib
 import http.server
 import json
 import pathlib
+import socket
+import socketserver
 import subprocess
 import tempfile
 import threading
@@ -39,7 +41,7 @@ def shown_in(page: Chromium, device: str, selector: str) -> str:
 def check_values(page: Chromium, base: str) -> None:
     """Right after a value was shown, the daemon has to have told it, to what is shown of it."""
     wait_until("all devices", lambda: page.run(CARDS) == 6)
-    wait_until("live", lambda: page.run(STATUS) == "Live")
+    wait_until("live", lambda: page.run(STATUS) == "Live" and shown_in(page, "gpu 0", ".power").endswith(" W"))
     for _ in range(20):
         told = set()
         stream = urllib.request.urlopen(base + "gpu/stream_power?gpu_ids=0")
@@ -103,23 +105,65 @@ def drawn(page: Chromium, device: str) -> list:
     return list(zip(x, y, strict=True))
 
 
-def check_past(page: Chromium, base: str) -> None:
+class Network(socketserver.ThreadingTCPServer):
+    """A way to a daemon, which can be cut."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int):
+        super().__init__(("127.0.0.1", 0), Connection)
+        self.port = port
+        self.is_cut = False
+        self.open = set()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for each in list(self.open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        self.is_cut = False
+
+
+class Connection(socketserver.BaseRequestHandler):
+    def handle(self):
+        if self.server.is_cut:
+            return
+        with socket.create_connection(("127.0.0.1", self.server.port)) as daemon:
+            ends = {self.request, daemon}
+            self.server.open |= ends
+            back = threading.Thread(target=self.pass_on, args=(daemon, self.request), daemon=True)
+            back.start()
+            self.pass_on(self.request, daemon)
+            back.join()
+            self.server.open -= ends
+
+    def pass_on(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+
+def check_past(page: Chromium, base: str, network: Network) -> None:
     """The plots begin with what the daemon has kept, and have no hole where the network had one."""
     wait_until("some history", lambda: len(history(base, "step_ms=100")["mean"]) > 50)
     opened_s = time.time()
-    page.visit(base)
+    page.visit(f"http://127.0.0.1:{network.server_address[1]}/")
     wait_until("live", lambda: page.run(STATUS) == "Live" and drawn(page, "gpu 0"))
     points = drawn(page, "gpu 0")
     check(points[0][0] < opened_s - 3, f"the page was opened at {opened_s}, and its plot begins with {points[:3]}")
     for seconds, watts in points[1:10]:
         kept = history(base, f"from_ms={int(seconds * 1000) - 125}&to_ms={int(seconds * 1000) + 125}&step_ms=250")
         check(abs(kept["mean"][0] / 1000 - watts) < 5, f"at {seconds}, {watts} W are drawn, and kept is {kept}")
-    conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    page.call("Network.emulateNetworkConditions", offline=True, **conditions)
+    network.cut()
     wait_until("the loss", lambda: "again" in page.run(STATUS))
     lost_s = time.time()
     time.sleep(2)
-    page.call("Network.emulateNetworkConditions", offline=False, **conditions)
+    network.mend()
     wait_until("the return", lambda: page.run(STATUS) == "Live" and drawn(page, "gpu 0")[-1][0] > lost_s + 2)
     times = [seconds for seconds, _ in drawn(page, "gpu 0") if seconds > lost_s - 1]
     hole = max(after - before for before, after in zip(times, times[1:]))
@@ -152,7 +196,10 @@ def check_page(image: str, folder: pathlib.Path, state: str, wait_s: float) -> N
         page.look_like(1280, 860, True)
         with Daemon(image, *options):
             wait_until("zeusd listens", answers(base + "time"))
-            check_past(page, base)
+            with Network(port) as network:
+                check_past(page, base, network)
+                network.shutdown()
+            page.visit(base)
             check_values(page, base)
             check_changes(page, base)
             check_rules(page, base)
@@ -277,7 +324,8 @@ def check_many(image: str, seconds: float, state: str, folder: pathlib.Path) -> 
         time.sleep(max(0, seconds - WARM_S))
         after, *elements_after = size()
         check(after - before < MAY_GROW_BYTES, f"{before} bytes before, and {after} after {seconds} s")
-        grown = any(after > before for before, after in zip(elements_before, elements_after))
+        # Texts that were exchanged a moment ago are counted, too: a few for each GPU, not hundreds.
+        grown = any(after > before + 4 * MANY for before, after in zip(elements_before, elements_after))
         check(not grown, f"{elements_before} nodes and listeners, then {elements_after}")
         page.screenshot(folder / "page-many.png")
         check(not page.complaints(), page.complaints())

@@ -284,6 +284,7 @@ async function stream(kind, run) {
     try {
       await follow(`${kind}/stream_power?format=sample`, sample => {
         if (run !== current) throw new Error('another run');
+        if (!live[kind]) say('live', 'Live');
         live[kind] = true;
         pauseMs = 250;
         devices.get(`${kind} ${sample[key]}`)
@@ -361,7 +362,7 @@ async function begin() {
   $('token-problem').textContent = '';
   build(discovery, groups);
   const kinds = ['gpu', 'cpu'].filter(kind => groups.includes(`${kind}-read`) && discovery[`${kind}s`].length);
-  say(kinds.length ? 'live' : 'waiting', kinds.length ? 'Live' : 'Nothing here that this token may read');
+  if (!kinds.length) say('waiting', 'Nothing here that this token may read');
   if (discovery.power_history_s) await fillPast(kinds, discovery.power_history_s);
   if (run !== current) return;
   kinds.forEach(kind => stream(kind, run));
