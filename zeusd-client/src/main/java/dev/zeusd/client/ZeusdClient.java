@@ -73,12 +73,7 @@ public final class ZeusdClient implements AutoCloseable {
     return gpuPower(gpus("/gpu/get_power", gpuIds));
   }
 
-  /** The same of the GPUs alone, or of the modules that carry them, whichever others read. */
-  public GpuPowers gpuPowerOf(PowerScope scope, int... gpuIds) {
-    return gpuPower(gpus("/gpu/get_power", gpuIds).with("scope", scope.wireName()));
-  }
-
-  private GpuPowers gpuPower(Target target) {
+  GpuPowers gpuPower(Target target) {
     Http.Text answer = http.get(target);
     JsonObject power = answer.json().getJsonObject("power_mw");
     PerDevice<Long> powerMw =
@@ -97,15 +92,23 @@ public final class ZeusdClient implements AutoCloseable {
 
   /** The power limits of GPUs, in mW. */
   public PerDevice<Long> powerLimitMw(int... gpuIds) {
-    return gpus(
-        "/gpu/get_power_limit", gpuIds, json -> json.getJsonNumber("power_limit_mw").longValue());
+    return powerLimitMw(gpus("/gpu/get_power_limit", gpuIds));
+  }
+
+  PerDevice<Long> powerLimitMw(Target target) {
+    return Json.perDevice(
+        http.get(target), "GPU", json -> json.getJsonNumber("power_limit_mw").longValue());
   }
 
   /** Which power limits GPUs take. */
   public PerDevice<PowerLimitRange> powerLimitRange(int... gpuIds) {
-    return gpus(
-        "/gpu/get_power_limit_constraints",
-        gpuIds,
+    return powerLimitRange(gpus("/gpu/get_power_limit_constraints", gpuIds));
+  }
+
+  PerDevice<PowerLimitRange> powerLimitRange(Target target) {
+    return Json.perDevice(
+        http.get(target),
+        "GPU",
         json ->
             new PowerLimitRange(
                 json.getJsonNumber("min_power_limit_mw").longValue(),
@@ -157,8 +160,16 @@ public final class ZeusdClient implements AutoCloseable {
 
   /** Power of GPUs as it is measured; connects at once. */
   public PowerSamples<GpuPowerSample> streamGpuPower(int... gpuIds) {
-    Target target = gpus("/gpu/stream_power", gpuIds).with("format", "sample");
-    return new PowerSamples<>(http, target, SampleReader::gpus);
+    return streamGpuPower(gpus("/gpu/stream_power", gpuIds));
+  }
+
+  PowerSamples<GpuPowerSample> streamGpuPower(Target target) {
+    return new PowerSamples<>(http, target.with("format", "sample"), SampleReader::gpus);
+  }
+
+  /** Power and its limits of the GPUs alone, or of the modules that carry them. */
+  public ScopedGpus gpusOf(PowerScope scope) {
+    return new ScopedGpus(this, scope);
   }
 
   /** Power of CPUs as it is measured; connects at once. */
@@ -270,7 +281,7 @@ public final class ZeusdClient implements AutoCloseable {
     return Json.perDevice(http.get(gpus(path, gpuIds)), "GPU", read);
   }
 
-  private static Target gpus(String path, int... gpuIds) {
+  static Target gpus(String path, int... gpuIds) {
     return Target.of(path).withIds("gpu_ids", list(gpuIds));
   }
 

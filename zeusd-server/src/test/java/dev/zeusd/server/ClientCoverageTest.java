@@ -17,6 +17,7 @@ import dev.zeusd.client.PowerHistory;
 import dev.zeusd.client.PowerSamples;
 import dev.zeusd.client.PowerScope;
 import dev.zeusd.client.PowerStep;
+import dev.zeusd.client.ScopedGpus;
 import dev.zeusd.client.SettingKey;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
@@ -82,8 +83,10 @@ class ClientCoverageTest {
     client.cpuPower(0);
     client.cpuEnergy(0);
     try (PowerSamples<GpuPowerSample> gpus = client.streamGpuPower(0);
+        PowerSamples<GpuPowerSample> alone = client.gpusOf(PowerScope.GPU).streamPower(0);
         PowerSamples<CpuPowerSample> cpus = client.streamCpuPower(0)) {
       assertEquals(0, gpus.iterator().next().gpuId());
+      assertEquals(0, alone.iterator().next().gpuId());
       assertEquals(0, cpus.iterator().next().cpuId());
     }
     readThePast(client);
@@ -94,7 +97,10 @@ class ClientCoverageTest {
 
   private static void readGpus(ZeusdClient client) {
     client.gpuPower(0);
-    client.gpuPowerOf(PowerScope.GPU, 0);
+    ScopedGpus alone = client.gpusOf(PowerScope.GPU);
+    assertEquals(Set.of(0), alone.power(0).powerMw().values().keySet());
+    alone.powerLimitMw(0);
+    alone.powerLimitRange(0);
     client.gpuEnergyMj(0);
     client.powerLimitMw(0);
     client.powerLimitRange(0);
