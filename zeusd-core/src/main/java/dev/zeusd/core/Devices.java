@@ -21,6 +21,10 @@ import java.util.function.Function;
 final class Devices<D, S extends PowerSample> {
   private static final Duration LOOK_INTERVAL = Duration.ofSeconds(5);
   private static final Duration LOOK_WAIT = Duration.ofSeconds(2);
+
+  /** A driver takes up to 20 s for many GPUs that nobody uses. */
+  private static final Duration OPEN_WAIT = Duration.ofSeconds(30);
+
   private static final System.Logger LOG = System.getLogger(Node.class.getName());
 
   private final String kind;
@@ -152,12 +156,28 @@ final class Devices<D, S extends PowerSample> {
     }
     if (known.devices.isEmpty()) {
       // Without any, whoever asks cannot do anything else.
-      try {
-        look.join(LOOK_WAIT.minusNanos(Math.min(sinceNanos, LOOK_WAIT.toNanos())));
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-      }
+      await(look, LOOK_WAIT.minusNanos(Math.min(sinceNanos, LOOK_WAIT.toNanos())));
     }
+  }
+
+  private static void await(Thread look, Duration atMost) {
+    try {
+      look.join(atMost);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Those of now; where there are none, and a driver is just being opened, once that is done. */
+  DeviceSet<D, S> onceOpened() {
+    Thread look;
+    synchronized (this) {
+      look = looking;
+    }
+    if (look != null && known.devices.isEmpty()) {
+      await(look, OPEN_WAIT);
+    }
+    return now();
   }
 
   private void look() {

@@ -276,9 +276,12 @@ public final class Node implements AutoCloseable {
     return gpus.now();
   }
 
-  /** The {@link #gpus} of now, for those who want to know nothing of threads. */
+  /**
+   * The {@link #gpus} of now, for those who want to know nothing of threads. Where there are none
+   * and the driver is still being opened, this waits for it, 30 s at most.
+   */
   public List<NodeGpu> eachGpu() {
-    return gpus().stream().map(gpu -> new NodeGpu(this, gpu)).toList();
+    return gpus.onceOpened().devices().stream().map(gpu -> new NodeGpu(this, gpu)).toList();
   }
 
   /**
@@ -448,6 +451,7 @@ public final class Node implements AutoCloseable {
    * passed on.
    */
   public <E extends Exception> WindowEnergy energyOf(Work<E> work) throws E {
+    gpus.onceOpened();
     return energyOf(energy().begin(), work);
   }
 

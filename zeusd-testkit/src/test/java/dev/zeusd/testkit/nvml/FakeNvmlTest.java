@@ -12,6 +12,7 @@ import dev.zeusd.core.NodeException;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -68,6 +69,17 @@ class FakeNvmlTest {
       assertEquals(50_000, powerMw(other, 0));
       assertEquals(1, first.gpu(0).powerReads());
       assertEquals(1, second.gpu(0).powerReads());
+    }
+  }
+
+  /** Many GPUs that nobody uses take up to 20 s. */
+  @Test
+  void whoAsksForGpusWaitsForADriverThatTakesItsTime() {
+    FakeNvml nvml = FakeNvml.load().delay(Call.INIT, Duration.ofSeconds(4));
+    NodeConfig config =
+        NodeConfig.defaults().withDriverDir(nvml.directory()).withCpuBackend(CpuBackend.NONE);
+    try (Node node = Node.open(config)) {
+      assertEquals(75_000, node.gpu(0).powerMw());
     }
   }
 
