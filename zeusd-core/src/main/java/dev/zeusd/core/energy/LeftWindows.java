@@ -52,7 +52,11 @@ final class LeftWindows implements SavedWindows.Recovery {
 
   @Override
   public void span(String key, int id, int place, Optional<Tally.State> start) {
-    spans.getLast().add(new Span(device(key, id), place, start));
+    MeteredDevice device = device(key, id);
+    // Without what was measured since, as where its file was damaged, it begins anew, which is
+    // told.
+    boolean goesOn = device.states().stream().skip(place).findFirst().flatMap(at -> at).isPresent();
+    spans.getLast().add(new Span(device, place, start.filter(known -> goesOn)));
   }
 
   @Override

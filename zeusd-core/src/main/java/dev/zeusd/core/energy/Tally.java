@@ -108,8 +108,12 @@ final class Tally {
      * @throws IndexOutOfBoundsException the same
      */
     static State parse(List<String> words) {
+      double energyUj = Double.parseDouble(words.get(0));
+      if (!Double.isFinite(energyUj)) {
+        throw new IllegalArgumentException(words.get(0) + " uJ");
+      }
       return new State(
-          Double.parseDouble(words.get(0)),
+          energyUj,
           Long.parseLong(words.get(1)),
           Long.parseLong(words.get(2)),
           Long.parseLong(words.get(3)),

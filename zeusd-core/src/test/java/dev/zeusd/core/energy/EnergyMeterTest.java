@@ -444,6 +444,29 @@ class EnergyMeterTest {
     assertTrue(Files.exists(dir.resolve("energy-windows.damaged")));
   }
 
+  /** Gone, or set aside since it was damaged: nobody takes that for no energy. */
+  @Test
+  void whereWhatWasMeasuredIsLostThatIsTold() throws IOException {
+    EnergyMeter first = meter(Optional.of(dir));
+    String id = first.begin(request(Duration.ofHours(1))).id();
+    pass(Duration.ofSeconds(20));
+    models.get(0).energyMj += 5000;
+    first.step();
+    Files.delete(dir.resolve("energy-tallies"));
+    EnergyWindow window = meter(Optional.of(dir)).find(id);
+    pass(Duration.ofSeconds(10));
+    window.soFar();
+    pass(Duration.ofSeconds(10));
+    models.get(0).energyMj += 40;
+    packageUj.energyUj += 7;
+    WindowEnergy energy = window.end();
+    assertEquals(
+        new WindowEnergy.OfGpu(40, Method.COUNTER, 30_000, 30_000, PowerScope.GPU),
+        energy.gpus().get(0));
+    assertEquals(7, energy.cpus().get(0).cpuEnergyUj());
+    assertEquals(30_000, energy.cpus().get(0).missingMs());
+  }
+
   @Test
   void aFileWhoseWindowIsMissingIsSetAside() throws IOException {
     meter(Optional.of(dir)).begin(request(Duration.ofHours(1)));

@@ -1,6 +1,7 @@
 package dev.zeusd.core.energy;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.zeusd.core.energy.Tally.Kind;
 import dev.zeusd.core.energy.Tally.State;
@@ -9,6 +10,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What one reading after another adds. */
 class TallyTest {
@@ -108,6 +110,13 @@ class TallyTest {
     tally.add(900, 2 * SECOND, true);
     tally.add(1000, 3 * SECOND, true);
     assertEquals(new State(0, 0, 0, 3 * SECOND, 1000), after(tally));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"NaN", "Infinity", "1e400", "x"})
+  void whatIsNoEnergyIsNotTakenForOne(String energy) {
+    List<String> words = List.of(energy, "0", "0", "1", "1");
+    assertThrows(IllegalArgumentException.class, () -> State.parse(words));
   }
 
   /** The next process has the counter, but not the power of the time in between. */
