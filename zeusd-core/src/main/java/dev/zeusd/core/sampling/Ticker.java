@@ -36,8 +36,6 @@ final class Ticker {
   /** Who ticked last, or null. */
   private Lead latest;
 
-  private long epochNanos;
-
   /** A pass is wanted at once, whatever the schedule says. */
   private volatile boolean isPassWanted;
 
@@ -67,9 +65,9 @@ final class Ticker {
   /** Starts the schedule with a first pass now, if it stands still. */
   synchronized void start() {
     if (lead == null) {
-      epochNanos = clock.nanoTime();
+      TickSchedule schedule = new TickSchedule(clock.nanoTime(), periodNanos);
       isPassWanted = true;
-      lead = new Lead(epochNanos + periodNanos);
+      lead = new Lead(schedule, schedule.first());
       latest = lead;
       // A platform thread: a call into the driver pins its carrier, and it is to be on time.
       lead.thread = Thread.ofPlatform().daemon().name(name).unstarted(lead::tick);
@@ -157,7 +155,7 @@ final class Ticker {
         return;
       }
       stuck.isOver = true;
-      mine = new Lead(stuck.dueNanos);
+      mine = new Lead(stuck.schedule, stuck.dueNanos);
       mine.thread = Thread.currentThread();
       lead = mine;
       latest = mine;
@@ -172,6 +170,7 @@ final class Ticker {
   final class Lead {
     private static final long NO_CALL = Long.MIN_VALUE;
 
+    private final TickSchedule schedule;
     private Thread thread;
     private volatile boolean isOver;
 
@@ -184,7 +183,8 @@ final class Ticker {
     /** The tick that is next or under way. */
     private volatile long dueNanos;
 
-    private Lead(long dueNanos) {
+    private Lead(TickSchedule schedule, long dueNanos) {
+      this.schedule = schedule;
       this.dueNanos = dueNanos;
     }
 
@@ -220,7 +220,7 @@ final class Ticker {
           isPassWanted = false;
           runPass(onSchedule);
           if (onSchedule) {
-            dueNanos = dueAfter(now);
+            dueNanos = schedule.next(now, clock.nanoTime());
             putOffAlarm();
           }
         } else {
@@ -246,16 +246,6 @@ final class Ticker {
           LOG.log(System.Logger.Level.ERROR, "{0}: unexpected exception", name, e);
         }
       }
-    }
-
-    /** The tick after that of {@code nanos}, or the newest one due by now: late, not lost. */
-    private long dueAfter(long nanos) {
-      long next = Math.max(tickAt(nanos) + 1, tickAt(clock.nanoTime()));
-      return epochNanos + next * periodNanos;
-    }
-
-    private long tickAt(long nanos) {
-      return Math.floorDiv(nanos - epochNanos, periodNanos);
     }
   }
 }
