@@ -6,11 +6,9 @@ import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.SortedMap;
-import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -26,8 +24,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
   private final long epoch;
   private final LeaseRequest request;
 
-  /** Replaced as a whole, under the table's lock. */
-  private volatile List<Setting> settings;
+  private final LeasedSettings settings;
 
   /** Guarded by the table's lock. */
   private final LeaseTerm term;
@@ -40,7 +37,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
     this.epoch = epoch;
     this.request = request;
     this.term = new LeaseTerm(request.ttl());
-    this.settings = settings.stream().sorted(Comparator.naturalOrder()).toList();
+    this.settings = new LeasedSettings(table, settings);
   }
 
   /** What nobody else can guess. */
@@ -75,7 +72,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
 
   /** What it holds, by GPU and in the order in which it is put back. */
   public List<Setting> settings() {
-    return settings;
+    return settings.all();
   }
 
   // ---- How long it lasts ----
@@ -158,13 +155,11 @@ public final class Lease implements SettingAccess, AutoCloseable {
    * @throws LeaseException.Ended if it is over
    */
   public SortedMap<Setting, SettingValue> saved() {
-    SortedMap<Setting, SettingValue> values = new TreeMap<>();
-    table.locked(
+    return table.locked(
         () -> {
           requireActive();
-          settings.forEach(each -> values.put(each, table.states.get(each).found.orElseThrow()));
+          return settings.found();
         });
-    return values;
   }
 
   @Override
@@ -177,7 +172,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
   }
 
   private void requireCovered(Setting setting) {
-    if (!settings.contains(setting)) {
+    if (!settings.all().contains(setting)) {
       Optional<Lease> other = table.known(setting).flatMap(state -> state.holder);
       if (other.isPresent()) {
         throw other.get().held(setting);
@@ -189,18 +184,14 @@ public final class Lease implements SettingAccess, AutoCloseable {
 
   /** That it holds a setting that somebody else wants. */
   LeaseException.Held held(Setting setting) {
-    long expiresInMs = expiresInMs();
-    String until =
-        process().isPresent() && term.isKept()
-            ? "until that ends"
-            : "for %d s %s"
-                .formatted(
-                    Math.ceilDiv(expiresInMs, 1000),
-                    term.isKept() ? "after its holder lets go" : "unless it is renewed");
     return new LeaseException.Held(
-        "%s is held by %s, %s".formatted(leases.parts().describe(List.of(setting)), this, until),
+        "%s is held by %s, %s"
+            .formatted(
+                leases.parts().describe(List.of(setting)),
+                this,
+                term.untilWhen(process().isPresent(), now())),
         holder(),
-        expiresInMs);
+        expiresInMs());
   }
 
   private void requireActive() {
@@ -222,10 +213,10 @@ public final class Lease implements SettingAccess, AutoCloseable {
    */
   public void set(SettingValue value) {
     List<CompletableFuture<Boolean>> running = new ArrayList<>();
-    check(settings.stream().map(each -> new Setting(each.gpuUuid(), value.key())).toList());
+    check(settings().stream().map(each -> new Setting(each.gpuUuid(), value.key())).toList());
     for (DeviceWorker<Gpu> gpu : leases.parts().gpus()) {
       Optional<String> uuid = gpu.device().info().uuid();
-      if (uuid.isPresent() && settings.contains(new Setting(uuid.get(), value.key()))) {
+      if (uuid.isPresent() && settings().contains(new Setting(uuid.get(), value.key()))) {
         running.add(
             gpu.submit(
                 device -> {
@@ -272,13 +263,8 @@ public final class Lease implements SettingAccess, AutoCloseable {
 
   /** Does without one of its settings from now on, and ends with the last of them. */
   void letGoOf(Setting setting) {
-    settings = settings.stream().filter(each -> !each.equals(setting)).toList();
-    table
-        .known(setting)
-        .filter(state -> state.holder.equals(Optional.of(this)))
-        .ifPresent(SettingState::letGo);
-    table.changed(List.of(setting));
-    if (settings.isEmpty() && isActive()) {
+    settings.letGoOf(setting, this);
+    if (settings().isEmpty() && isActive()) {
       release();
     }
   }
@@ -287,20 +273,14 @@ public final class Lease implements SettingAccess, AutoCloseable {
   void release() {
     term.end();
     table.leases.remove(id);
-    for (Setting setting : settings) {
-      table.states.get(setting).letGo();
-    }
-    table.changed(settings);
+    settings.letGo();
   }
 
   /** Ends it, for the caller to put back what is left to be. */
   void finish() {
     requireActive();
     if (onEnd() == LeaseRequest.OnEnd.KEEP) {
-      settings.stream()
-          .map(table.states::get)
-          .filter(state -> state.change.flatMap(Change::by).equals(Optional.of(this)))
-          .forEach(SettingState::settled);
+      settings.settle(this);
     }
     release();
   }

@@ -102,6 +102,21 @@ final class LeaseTerm {
     return isRunningOut() ? Math.max(0, (expiresNanos - nowNanos) / 1_000_000) : ttl.toMillis();
   }
 
+  /**
+   * The same in words, of what others would like to have.
+   *
+   * @param endsWithProcess whether its holder keeps it as long as a process lives
+   */
+  String untilWhen(boolean endsWithProcess, long nowNanos) {
+    if (endsWithProcess && isKept()) {
+      return "until that ends";
+    }
+    return "for %d s %s"
+        .formatted(
+            Math.ceilDiv(expiresInMs(nowNanos), 1000),
+            isKept() ? "after its holder lets go" : "unless it is renewed");
+  }
+
   LeaseState state() {
     if (isKept()) {
       return LeaseState.KEPT;
