@@ -3,6 +3,7 @@ package dev.zeusd.core;
 import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -31,6 +32,7 @@ final class Devices<D, S extends PowerSample> {
   private final List<Backend<D>> backends;
   private final Function<List<D>, List<DeviceWorker<D>>> starter;
   private final Function<List<DeviceWorker<D>>, PowerSampler<D, S>> samplers;
+  private final NanoClock clock;
 
   /** Replaced as a whole. */
   private volatile Known<D, S> known;
@@ -57,18 +59,20 @@ final class Devices<D, S extends PowerSample> {
       String kind,
       List<Backend<D>> backends,
       Function<List<D>, List<DeviceWorker<D>>> starter,
-      Function<List<DeviceWorker<D>>, PowerSampler<D, S>> samplers) {
+      Function<List<DeviceWorker<D>>, PowerSampler<D, S>> samplers,
+      NanoClock clock) {
     this.kind = kind;
     this.backends = List.copyOf(backends);
     this.starter = starter;
     this.samplers = samplers;
+    this.clock = clock;
     boolean isOpening = backends.stream().anyMatch(Backend::isOpening);
     if (!isOpening) {
       logNew(problems());
     }
     List<D> devices = newOnes(List.of());
     known = known(devices, List.of(), starter.apply(devices));
-    lookedNanos = System.nanoTime();
+    lookedNanos = clock.nanoTime();
     if (isOpening) {
       startLooking();
     }
@@ -137,7 +141,7 @@ final class Devices<D, S extends PowerSample> {
   /** Looks again now, for who knows that it takes time; those who ask meanwhile wait a bit. */
   synchronized void startLooking() {
     if (!closed && looking == null) {
-      lookedNanos = System.nanoTime();
+      lookedNanos = clock.nanoTime();
       looking = Thread.ofPlatform().daemon().name("look for " + kind + "s").start(this::look);
     }
   }
@@ -146,13 +150,13 @@ final class Devices<D, S extends PowerSample> {
     Thread look;
     long sinceNanos;
     synchronized (this) {
-      long now = System.nanoTime();
+      long now = clock.nanoTime();
       if (closed || looking == null && now - lookedNanos < LOOK_INTERVAL.toNanos()) {
         return;
       }
       startLooking();
       look = looking;
-      sinceNanos = System.nanoTime() - lookedNanos;
+      sinceNanos = clock.nanoTime() - lookedNanos;
     }
     if (known.devices.isEmpty()) {
       // Without any, whoever asks cannot do anything else.

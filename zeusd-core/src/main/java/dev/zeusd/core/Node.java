@@ -1,20 +1,14 @@
 package dev.zeusd.core;
 
-import dev.zeusd.core.amdsmi.AmdSmiBackend;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.energy.EnergyMeter;
 import dev.zeusd.core.energy.EnergyWindow;
 import dev.zeusd.core.energy.WindowEnergy;
 import dev.zeusd.core.energy.WindowRequest;
 import dev.zeusd.core.history.PowerHistory;
-import dev.zeusd.core.nvml.NvmlBackend;
-import dev.zeusd.core.rapl.BootClock;
-import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
-import dev.zeusd.core.sampling.GuardedCpu;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.sampling.SamplePublisher;
 import dev.zeusd.core.settings.Lease;
@@ -23,8 +17,6 @@ import dev.zeusd.core.settings.LeaseObserver;
 import dev.zeusd.core.settings.LeaseRequest;
 import dev.zeusd.core.settings.Leases;
 import dev.zeusd.core.settings.SettingKey;
-import dev.zeusd.core.simulated.SimulatedCpu;
-import dev.zeusd.core.simulated.SimulatedGpu;
 import dev.zeusd.core.worker.Carriers;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.NanoClock;
@@ -32,16 +24,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Flow;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 
 /**
  * The devices of this machine: what an embedder opens.
@@ -51,11 +37,6 @@ import java.util.concurrent.TimeoutException;
  * devices when they are found.
  */
 public final class Node implements AutoCloseable {
-  private static final System.Logger LOG = System.getLogger(Node.class.getName());
-
-  /** How long the opening waits for GPUs to say what they are. */
-  private static final long IDENTIFY_WAIT_NANOS = TimeUnit.SECONDS.toNanos(2);
-
   /** How long a lease of this process lasts when the process has died and come back. */
   private static final Duration EMBEDDED_TTL = Duration.ofSeconds(10);
 
@@ -86,21 +67,22 @@ public final class Node implements AutoCloseable {
       NanoClock clock) {
     this.config = config;
     this.clock = clock;
-    Carriers carriers = new Carriers(config.carriers());
+    DeviceThreads threads = new DeviceThreads(new Carriers(config.carriers()), clock);
     try {
       gpus =
           new Devices<>(
               "GPU",
               gpuBackends,
-              found -> startGpus(found, carriers, clock),
-              workers -> PowerSampler.ofGpus(workers, config.gpuPowerPollHz(), clock));
+              threads::ofGpus,
+              workers -> PowerSampler.ofGpus(workers, config.gpuPowerPollHz(), clock),
+              clock);
       cpus =
           new Devices<>(
               "CPU",
               cpuBackends,
-              found ->
-                  found.stream().map(cpu -> GuardedCpu.startWorker(cpu, carriers, clock)).toList(),
-              workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz(), clock));
+              threads::ofCpus,
+              workers -> PowerSampler.ofCpus(workers, config.cpuPowerPollHz(), clock),
+              clock);
       gpuBackends.forEach(each -> each.keepOpenWhile(() -> hasSettings() || measuresGpus()));
     } catch (RuntimeException | Error e) {
       gpuBackends.forEach(Backend::close);
@@ -121,49 +103,6 @@ public final class Node implements AutoCloseable {
             : Optional.of(
                 PowerHistory.ofCpus(
                     this::cpuSet, config.cpuPowerHistory().get(), config.cpuPowerPollHz()));
-  }
-
-  private static List<DeviceWorker<Gpu>> startGpus(
-      List<Gpu> gpus, Carriers carriers, NanoClock clock) {
-    List<DeviceWorker<Gpu>> workers =
-        gpus.stream().map(gpu -> startWorker(gpu, carriers, clock)).toList();
-    identify(workers);
-    return workers;
-  }
-
-  /**
-   * Asks the GPUs side by side, each on its thread: one that hangs keeps neither the others nor the
-   * node.
-   */
-  private static void identify(List<DeviceWorker<Gpu>> gpus) {
-    long deadline = System.nanoTime() + IDENTIFY_WAIT_NANOS;
-    Map<Integer, CompletableFuture<Boolean>> answers = new TreeMap<>();
-    for (DeviceWorker<Gpu> gpu : gpus) {
-      answers.put(
-          gpu.id(),
-          gpu.submit(
-              device -> {
-                device.identify();
-                return true;
-              }));
-    }
-    answers.forEach(
-        (id, answer) -> {
-          try {
-            answer.get(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
-          } catch (TimeoutException e) {
-            LOG.log(System.Logger.Level.WARNING, "GPU {0} does not answer yet: going on", id);
-          } catch (ExecutionException e) {
-            LOG.log(System.Logger.Level.WARNING, "GPU {0} cannot be asked: {1}", id, e.getCause());
-          } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-          }
-        });
-  }
-
-  private static DeviceWorker<Gpu> startWorker(Gpu gpu, Carriers carriers, NanoClock clock) {
-    int id = gpu.info().id();
-    return new DeviceWorker<>(id, "GPU " + id, gpu, carriers, clock);
   }
 
   /** Opens the real devices of this machine, as {@link NodeConfig#defaults} has them. */
@@ -194,8 +133,8 @@ public final class Node implements AutoCloseable {
   private static Node open(NodeConfig config, Optional<Runnable> afterDriverUpgrade) {
     return new Node(
         config,
-        List.of(gpuBackend(config, afterDriverUpgrade)),
-        List.of(cpuBackend(config)),
+        List.of(NodeBackends.gpus(config, afterDriverUpgrade)),
+        List.of(NodeBackends.cpus(config)),
         NanoClock.SYSTEM);
   }
 
@@ -222,41 +161,9 @@ public final class Node implements AutoCloseable {
       NanoClock clock) {
     List<Backend<Gpu>> gpus = new ArrayList<>(gpuBackends);
     List<Backend<Cpu>> cpus = new ArrayList<>(cpuBackends);
-    gpus.add(gpuBackend(config, Optional.empty()));
-    cpus.add(cpuBackend(config));
+    gpus.add(NodeBackends.gpus(config, Optional.empty()));
+    cpus.add(NodeBackends.cpus(config));
     return new Node(config, gpus, cpus, clock);
-  }
-
-  private static Backend<Gpu> gpuBackend(NodeConfig config, Optional<Runnable> afterUpgrade) {
-    return config
-        .gpuCommands()
-        .over(
-            switch (config.gpuBackend()) {
-              case NONE -> Backend.of(List.of());
-              case SIMULATED -> Backend.of(SimulatedGpu.typicalNode());
-              case AUTO -> GpusOfAllVendors.open(config, afterUpgrade);
-              case NVML -> NvmlBackend.open(config, afterUpgrade, new GpuIds());
-              case AMDSMI -> AmdSmiBackend.open(config, new GpuIds());
-            });
-  }
-
-  private static Backend<Cpu> cpuBackend(NodeConfig config) {
-    return switch (config.cpuBackend()) {
-      case NONE -> Backend.of(List.of());
-      case SIMULATED -> Backend.of(SimulatedCpu.typicalNode());
-      case RAPL -> {
-        BootClock clock = BootClock.system();
-        RaplCpus rapl = RaplCpus.open(config.raplDirs(), clock, () -> openState(config));
-        yield new CpusOfAllKinds(rapl, config.hwmonDirs(), clock);
-      }
-    };
-  }
-
-  private static Optional<StateDirectory> openState(NodeConfig config) {
-    return config
-        .stateDir()
-        .flatMap(
-            dir -> StateDirectory.open(dir, "CPU energy begins anew when the daemon is restarted"));
   }
 
   /**

@@ -2,18 +2,27 @@ package dev.zeusd.core;
 
 import static org.junit.jupiter.api.Assertions.fail;
 
-import java.util.function.BooleanSupplier;
-import java.util.function.LongSupplier;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadInfo;
+import java.util.Arrays;
 
 /** Waiting for what must happen, with a limit that only a failure reaches. */
 public final class Await {
   private static final long LIMIT_NANOS = 20_000_000_000L;
 
+  /** One that just begins is seen in the next one. */
+  private static final int LOOKS_FOR_REST = 2;
+
   private Await() {}
 
-  public static void until(String what, BooleanSupplier condition) throws InterruptedException {
+  /** What is waited for; an exception fails the test. */
+  public interface Condition {
+    boolean holds() throws Exception;
+  }
+
+  public static void until(String what, Condition condition) throws InterruptedException {
     long start = System.nanoTime();
-    while (!condition.getAsBoolean()) {
+    while (!holds(what, condition)) {
       if (System.nanoTime() - start > LIMIT_NANOS) {
         fail("never: " + what);
       }
@@ -21,20 +30,52 @@ public final class Await {
     }
   }
 
-  /** Waits until a counter has stood still for a while. */
-  public static void quiet(String what, LongSupplier counter) throws InterruptedException {
-    long start = System.nanoTime();
-    long last = counter.getAsLong();
-    for (int still = 0; still < 30; still++) {
-      Thread.sleep(10);
-      long now = counter.getAsLong();
-      if (now != last) {
-        last = now;
-        still = 0;
-      }
-      if (System.nanoTime() - start > LIMIT_NANOS) {
-        fail("never quiet: " + what);
+  private static boolean holds(String what, Condition condition) {
+    try {
+      return condition.holds();
+    } catch (Exception e) {
+      throw new AssertionError(what + ": " + e, e);
+    }
+  }
+
+  /**
+   * Waits until no device will be called unless somebody asks: each thread that is in code of
+   * zeusd's core waits, and for no time. So nobody need wait to see that nothing happens.
+   */
+  public static void rest() throws InterruptedException {
+    int[] looks = {0};
+    until(
+        "all threads are at rest",
+        () -> {
+          looks[0] = isAtRest() ? looks[0] + 1 : 0;
+          return looks[0] >= LOOKS_FOR_REST;
+        });
+  }
+
+  /** How many threads have this name, as a {@code GPU power} while power is sampled. */
+  public static long threads(String name) {
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> thread.getName().equals(name))
+        .count();
+  }
+
+  /** Whether {@link #rest} would return at once. */
+  public static boolean isAtRest() {
+    long own = Thread.currentThread().threadId();
+    for (ThreadInfo thread : ManagementFactory.getThreadMXBean().dumpAllThreads(false, false)) {
+      boolean isRelevant =
+          thread.getThreadId() != own && !thread.getThreadName().equals(Metronome.THREAD_NAME);
+      if (isRelevant
+          && thread.getThreadState() != Thread.State.WAITING
+          && Arrays.stream(thread.getStackTrace()).anyMatch(Await::isOfDevices)) {
+        return false;
       }
     }
+    return true;
+  }
+
+  private static boolean isOfDevices(StackTraceElement frame) {
+    String name = frame.getClassName();
+    return name.startsWith("dev.zeusd.core.") || name.startsWith("dev.zeusd.ffm.");
   }
 }

@@ -286,10 +286,10 @@ class GpuContractTest {
         power.poll(LONG);
         assertEquals(Node.Release.STREAMED, node.releaseGpus());
       }
-      Await.quiet("calls", rig::calls);
+      Await.rest();
       assertEquals(Node.Release.DONE, node.releaseGpus());
       assertTrue(works(node.gpus().get(1)), "it is opened again");
     }
-    Await.quiet("calls", rig::calls);
+    Await.rest();
   }
 }

@@ -31,9 +31,7 @@ class NodeLeaseTest {
     try (Node node = Node.open(config)) {
       DeviceWorker<Gpu> gpu = node.gpus().getFirst();
       node.leases();
-      while (gpu.call(Gpu::powerLimitMw) != 500_000) {
-        Thread.sleep(5);
-      }
+      Await.until("it is set", () -> gpu.call(Gpu::powerLimitMw) == 500_000);
       try (Lease lease = node.lease(List.of(0), Set.of(SettingKey.POWER_LIMIT))) {
         lease.setPowerLimit(300_000);
         assertEquals(300_000, gpu.call(Gpu::powerLimitMw));

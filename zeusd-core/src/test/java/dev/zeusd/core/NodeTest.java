@@ -18,11 +18,14 @@ import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.ManualClock;
 import dev.zeusd.ffm.fake.ChildJvm;
 import dev.zeusd.testkit.nvml.FakeGpu;
 import dev.zeusd.testkit.nvml.FakeNvml;
 import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import dev.zeusd.testkit.nvml.FakeNvml.Oddity;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -151,17 +154,20 @@ class NodeTest {
 
   @Test
   void aDriverThatHangsWhenItIsLookedForHoldsUpNobodyForLong() throws Exception {
+    ManualClock clock = new ManualClock();
     nvml.driverUnloaded(true);
-    Node node = Node.open(AUTO);
+    Node node = Node.of(AUTO, List.of(), List.of(), clock);
     nvml.driverUnloaded(false).delay(INIT, Duration.ofMinutes(1));
     try {
-      Await.until("it looks again", () -> node.gpus().isEmpty() && nvml.inFlight() == 1);
+      clock.advance(Duration.ofSeconds(5).toNanos());
       long start = System.nanoTime();
-      while (System.nanoTime() - start < 6_000_000_000L) {
+      assertEquals(List.of(), node.gpus(), "after the two seconds that one may wait");
+      Await.until("it looks again", () -> nvml.inFlight() == 1);
+      for (int i = 0; i < 100; i++) {
+        clock.advance(Duration.ofSeconds(3).toNanos());
         assertEquals(List.of(), node.gpus());
-        Thread.sleep(10);
       }
-      assertTrue(System.nanoTime() - start < 20_000_000_000L, "nobody waits for long");
+      assertTrue(System.nanoTime() - start < 60_000_000_000L, "each time is waited for it");
       assertEquals(1, nvml.inFlight(), "it is not called again");
       nvml.delay(INIT, Duration.ZERO);
       Await.until("GPUs are found", () -> node.gpus().size() == 4);
@@ -252,7 +258,7 @@ class NodeTest {
       long calls = nvml.totalCalls();
       assertEquals(4, node.gpus().size());
       assertEquals("NVIDIA Fake GPU", gpus.get(1).device().info().name());
-      Thread.sleep(300);
+      Await.rest();
       assertEquals(calls, nvml.totalCalls(), "it stays so");
       assertTrue(works(gpus.get(1)));
       assertEquals(2, nvml.calls(INIT));
@@ -279,7 +285,7 @@ class NodeTest {
       DeviceWorker<Gpu> gpu = node.gpus().get(1);
       try (Subscription<GpuPowerSample> power = node.gpuPower().subscribe(List.of(1))) {
         power.poll(Duration.ofSeconds(20));
-        Thread.sleep(2500);
+        awaitLooksOfTheWatcher(3);
         assertEquals(0, nvml.calls(SHUTDOWN), "it is not idle");
       }
       Await.until("it is let go of", () -> nvml.calls(SHUTDOWN) == 1);
@@ -291,13 +297,28 @@ class NodeTest {
         IllegalArgumentException.class, () -> NVML.withGpuIdleRelease(Duration.ofMillis(999)));
   }
 
+  /** One of its looks comes when a call is an idle time ago. */
+  private static void awaitLooksOfTheWatcher(int looks) throws InterruptedException {
+    ThreadMXBean threads = ManagementFactory.getThreadMXBean();
+    long watcher =
+        Thread.getAllStackTraces().keySet().stream()
+            .filter(thread -> thread.getName().equals("release idle NVML"))
+            .mapToLong(Thread::threadId)
+            .max()
+            .orElseThrow();
+    long before = threads.getThreadInfo(watcher).getWaitedCount();
+    Await.until(
+        "it looks whether the driver is idle",
+        () -> threads.getThreadInfo(watcher).getWaitedCount() >= before + looks);
+  }
+
   @Test
   void anIdleDriverIsKeptWhileALeaseHoldsASetting() throws Exception {
     try (Node node = Node.open(NVML.withGpuIdleRelease(Duration.ofSeconds(1)))) {
       long limitMw = node.gpus().get(0).call(Gpu::powerLimitMw);
       try (Lease lease = node.lease(List.of(0), Set.of(SettingKey.POWER_LIMIT))) {
         lease.setPowerLimit(limitMw - 50_000);
-        Thread.sleep(2500);
+        awaitLooksOfTheWatcher(3);
         assertEquals(0, nvml.calls(SHUTDOWN), "the driver might forget it");
         assertEquals(Node.Release.LEASED, node.releaseGpus());
       }
@@ -338,7 +359,7 @@ class NodeTest {
     try (Node node = Node.open(NVML)) {
       assertEquals(4, node.gpus().size());
       long calls = nvml.totalCalls();
-      Thread.sleep(1000);
+      Await.rest();
       assertEquals(calls, nvml.totalCalls());
       node.gpus().forEach(gpu -> gpu.device().info());
       assertEquals(calls, nvml.totalCalls());

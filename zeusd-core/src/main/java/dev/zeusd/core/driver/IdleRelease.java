@@ -1,9 +1,9 @@
 package dev.zeusd.core.driver;
 
+import dev.zeusd.core.worker.NanoClock;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongPredicate;
 import java.util.function.LongSupplier;
@@ -17,6 +17,12 @@ public final class IdleRelease implements AutoCloseable {
   private final LongSupplier quietNanos;
   private final BooleanSupplier isOpen;
   private final LongPredicate release;
+  private final NanoClock clock;
+
+  // Guarded by this.
+  /** Watches for idle times, or null. */
+  private Thread watcher;
+
   private volatile boolean closed;
 
   /**
@@ -29,7 +35,18 @@ public final class IdleRelease implements AutoCloseable {
    */
   public IdleRelease(
       String name, LongSupplier quietNanos, BooleanSupplier isOpen, LongPredicate release) {
+    this(name, quietNanos, isOpen, release, NanoClock.SYSTEM);
+  }
+
+  /** The same by another clock. */
+  IdleRelease(
+      String name,
+      LongSupplier quietNanos,
+      BooleanSupplier isOpen,
+      LongPredicate release,
+      NanoClock clock) {
     this.name = name;
+    this.clock = clock;
     this.quietNanos = quietNanos;
     this.isOpen = isOpen;
     this.release = release;
@@ -50,12 +67,13 @@ public final class IdleRelease implements AutoCloseable {
   }
 
   /** From now on, lets go of the driver whenever no call was made for this long, unless needed. */
-  public void whenIdleFor(Duration idle, BooleanSupplier isNeeded) {
+  public synchronized void whenIdleFor(Duration idle, BooleanSupplier isNeeded) {
     // It has to sleep through the idle time of a whole library, which no device's thread does.
-    Thread.ofPlatform()
-        .daemon()
-        .name("release idle " + name)
-        .start(() -> watch(idle.toNanos(), isNeeded));
+    watcher =
+        Thread.ofPlatform()
+            .daemon()
+            .name("release idle " + name)
+            .start(() -> watch(idle.toNanos(), isNeeded));
   }
 
   private void watch(long idleNanos, BooleanSupplier isNeeded) {
@@ -67,13 +85,16 @@ public final class IdleRelease implements AutoCloseable {
           && release.test(idleNanos)) {
         LOG.log(System.Logger.Level.INFO, "GPUs are idle: the driver is let go of");
       }
-      LockSupport.parkNanos(this, restNanos > 0 ? restNanos : idleNanos);
+      clock.parkUntil(clock.nanoTime() + (restNanos > 0 ? restNanos : idleNanos));
     }
   }
 
   /** It watches no longer. */
   @Override
-  public void close() {
+  public synchronized void close() {
     closed = true;
+    if (watcher != null) {
+      clock.unpark(watcher);
+    }
   }
 }

@@ -347,7 +347,7 @@ class EnergyMeterTest {
     assertTrue(gpu.joules() > 0.1 * 100 * seconds, () -> gpu + " in " + seconds);
     assertEquals(Method.COUNTER, energy.gpus().get(1).method());
     window.close();
-    Await.quiet("readings of power", models.get(0).powerReads::get);
+    Await.until("nobody reads power", () -> Await.threads("GPU power") == 0);
   }
 
   /** The next process has one GPU less, so that the other one has its id. */

@@ -29,7 +29,6 @@ import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.function.BooleanSupplier;
 import java.util.logging.Level;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -260,10 +259,12 @@ class RaplNodeTest {
         assertEquals(sample.cpuId() == 0, sample.dramMw().isPresent());
       }
       CpuEnergy first = node.cpus().getFirst().call(Cpu::energy);
-      Thread.sleep(50);
-      CpuEnergy second = node.cpus().getFirst().call(Cpu::energy);
-      assertTrue(second.cpuEnergyUj() > first.cpuEnergyUj());
-      assertTrue(second.dramEnergyUj().getAsLong() > first.dramEnergyUj().getAsLong());
+      await(
+          () -> {
+            CpuEnergy second = node.cpus().getFirst().call(Cpu::energy);
+            return second.cpuEnergyUj() > first.cpuEnergyUj()
+                && second.dramEnergyUj().getAsLong() > first.dramEnergyUj().getAsLong();
+          });
     }
   }
 
@@ -275,11 +276,7 @@ class RaplNodeTest {
     return samples.stream().map(CpuPowerSample::cpuId).toList();
   }
 
-  private static void await(BooleanSupplier condition) throws InterruptedException {
-    long deadline = System.nanoTime() + LONG.toNanos();
-    while (!condition.getAsBoolean()) {
-      assertTrue(System.nanoTime() < deadline, "waited in vain");
-      Thread.sleep(5);
-    }
+  private static void await(Await.Condition condition) throws InterruptedException {
+    Await.until("what was waited for", condition);
   }
 }

@@ -22,6 +22,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.logging.Level;
 import java.util.stream.IntStream;
@@ -71,6 +72,11 @@ class GpuSamplingTest {
 
   private long reads(int gpu) {
     return nvml.gpu(gpu).powerReads();
+  }
+
+  private void awaitReads(int gpu, int more) throws InterruptedException {
+    long before = reads(gpu);
+    Await.until("GPU " + gpu + " is read", () -> reads(gpu) >= before + more);
   }
 
   private long allReads() {
@@ -155,15 +161,16 @@ class GpuSamplingTest {
     one.close();
     one.close();
     // GPU 1 is still wanted: its second subscriber was not counted out three times.
-    Await.quiet("GPU 0", () -> reads(0));
-    long reads = reads(1);
-    Await.until("GPU 1 is read on", () -> reads(1) >= reads + 20);
+    awaitReads(1, 5);
+    long reads = reads(0);
+    awaitReads(1, 20);
+    assertEquals(reads, reads(0), "nobody wants it");
     other.close();
-    Await.quiet("the library", nvml::totalCalls);
+    Await.rest();
     try (Subscription<GpuPowerSample> again = sampler.subscribe(ALL)) {
       firstOfEach(again, 4);
     }
-    Await.quiet("the library", nvml::totalCalls);
+    Await.rest();
   }
 
   @Test
@@ -194,7 +201,7 @@ class GpuSamplingTest {
     assertThrows(IllegalArgumentException.class, () -> sampler.subscribe(List.of(0, 4)));
     assertThrows(IllegalArgumentException.class, () -> sampler.subscribe(List.of(-1)));
     assertThrows(IllegalArgumentException.class, () -> sampler.read(4));
-    Await.quiet("the library", nvml::totalCalls);
+    Await.rest();
     assertEquals(0, allReads());
   }
 
@@ -206,7 +213,7 @@ class GpuSamplingTest {
     assertEquals(new GpuPowerSample(sample.timestampMs(), 2, 95_000), sample);
     assertTrue(sample.timestampMs() >= before);
     assertTrue(sample.timestampMs() <= System.currentTimeMillis());
-    Await.quiet("the library", nvml::totalCalls);
+    Await.rest();
     assertEquals(1, allReads());
   }
 
@@ -346,8 +353,10 @@ class GpuSamplingTest {
     PowerSampler<Gpu, GpuPowerSample> sampler = open(1000);
     AtomicReference<String> wrong = new AtomicReference<>();
     AtomicBoolean stop = new AtomicBoolean();
+    AtomicIntegerArray polls = new AtomicIntegerArray(8);
     List<Thread> threads = new ArrayList<>();
     for (int t = 0; t < 8; t++) {
+      int subscriber = t;
       List<Integer> ids = t % 2 == 0 ? ALL : List.of(t % 4, (t + 1) % 4);
       boolean stays = t < 2;
       threads.add(
@@ -359,6 +368,7 @@ class GpuSamplingTest {
                     long[] lastMw = new long[4];
                     for (int i = 0; !stop.get() && (stays || i < 10); i++) {
                       List<Integer> order = new ArrayList<>();
+                      polls.incrementAndGet(subscriber);
                       for (GpuPowerSample sample : power.poll(LONG)) {
                         int gpu = sample.gpuId();
                         order.add(gpu);
@@ -380,13 +390,15 @@ class GpuSamplingTest {
                 }
               }));
     }
-    Thread.sleep(1500);
+    Await.until(
+        "each has polled often",
+        () -> IntStream.range(0, 8).allMatch(subscriber -> polls.get(subscriber) >= 500));
     stop.set(true);
     for (Thread thread : threads) {
       assertTrue(thread.join(LONG), "a subscriber hangs");
     }
     assertEquals(null, wrong.get());
-    Await.quiet("the library", nvml::totalCalls);
+    Await.rest();
     for (int gpu : ALL) {
       assertEquals(1, nvml.gpu(gpu).maxInFlight(), "one call at a time on GPU " + gpu);
     }
@@ -450,22 +462,6 @@ class GpuSamplingTest {
     List<Long> callsMs = new ArrayList<>();
     int[] samples = new int[4];
     PowerSampler<Gpu, GpuPowerSample> sampler = open(20);
-    AtomicBoolean stop = new AtomicBoolean();
-    Thread caller =
-        Thread.ofPlatform()
-            .start(
-                () -> {
-                  while (!stop.get()) {
-                    long start = System.nanoTime();
-                    node.gpus().get(callsMs.size() % 3).call(Gpu::powerLimitMw);
-                    callsMs.add((System.nanoTime() - start) / 1_000_000);
-                    try {
-                      Thread.sleep(7);
-                    } catch (InterruptedException e) {
-                      return;
-                    }
-                  }
-                });
     try (Subscription<GpuPowerSample> power = sampler.subscribe(ALL)) {
       firstOfEach(power, 4);
       long start = System.nanoTime();
@@ -477,10 +473,12 @@ class GpuSamplingTest {
           gapsMs.add((now - last) / 1_000_000);
           last = now;
         }
+        for (int gpu = 0; gpu < 3; gpu++) {
+          long callStart = System.nanoTime();
+          node.gpus().get(gpu).call(Gpu::powerLimitMw);
+          callsMs.add((System.nanoTime() - callStart) / 1_000_000);
+        }
       }
-    } finally {
-      stop.set(true);
-      caller.join();
     }
     // Nominally 40 and 6 samples, 50 ms, and well below 1 ms.
     for (int gpu = 0; gpu < 3; gpu++) {
@@ -523,12 +521,6 @@ class GpuSamplingTest {
     }
   }
 
-  private static long threadsNamed(String name) {
-    return Thread.getAllStackTraces().keySet().stream()
-        .filter(thread -> thread.getName().equals(name))
-        .count();
-  }
-
   /** Ten of eleven, one after the other, each in the middle of a tick; HungGpuTest tells when. */
   @Test
   void gpusThatHangOneAfterTheOtherLeaveTheRest() throws Exception {
@@ -550,9 +542,9 @@ class GpuSamplingTest {
       }
       ids.forEach(gpu -> nvml.gpu(gpu).delay(GET_FIELD_VALUES, Duration.ZERO));
       firstOfEach(power, gpus);
-      Await.until("no thread stays behind", () -> threadsNamed("GPU power") == 2);
+      Await.until("no thread stays behind", () -> Await.threads("GPU power") == 2);
     }
-    Await.until("nor after the last close", () -> threadsNamed("GPU power") == 0);
+    Await.until("nor after the last close", () -> Await.threads("GPU power") == 0);
   }
 
   @Test
@@ -633,7 +625,7 @@ class GpuSamplingTest {
       error.close();
       assertEquals(2, log.lines(Level.SEVERE).size(), "each is logged once");
     }
-    Await.quiet("nobody is left", nvml::totalCalls);
+    Await.rest();
   }
 
   @Test

@@ -103,9 +103,7 @@ class HungGpuTest {
   }
 
   private static long threads() {
-    return Thread.getAllStackTraces().keySet().stream()
-        .filter(thread -> thread.getName().equals("GPU power"))
-        .count();
+    return Await.threads("GPU power");
   }
 
   @Test

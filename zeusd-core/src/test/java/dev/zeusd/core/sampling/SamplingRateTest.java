@@ -3,8 +3,10 @@ package dev.zeusd.core.sampling;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.core.CpuBackend;
 import dev.zeusd.core.GpuBackend;
+import dev.zeusd.core.Metronome;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.core.device.Gpu;
@@ -86,13 +88,15 @@ class SamplingRateTest {
                   throw new AssertionError(e);
                 }
               });
-      Thread.sleep(500); // the code warms up
+      awaitBeats(metronome, 500); // the code warms up
       long start = System.nanoTime();
       long firstTicks = metronome.beats();
       long[] first = reads();
-      Thread.sleep(1000);
+      awaitBeats(metronome, 1000);
       double early = phaseMicros(nvml.history());
-      Thread.sleep((SECONDS - 1) * 1000);
+      for (int second = 1; second < SECONDS; second++) {
+        awaitBeats(metronome, 1000);
+      }
       long[] last = reads();
       double ticks = (System.nanoTime() - start) / 1e6;
       double machineError = Math.max(0, 1 - (metronome.beats() - firstTicks) / ticks);
@@ -107,6 +111,12 @@ class SamplingRateTest {
       double late = phaseMicros(end);
       return new Rates(worst, machineError, shareNear(end, late), shift(late, early));
     }
+  }
+
+  /** So many ms, or more on a machine that is too busy for each. */
+  private static void awaitBeats(Metronome metronome, long beats) throws InterruptedException {
+    long before = metronome.beats();
+    Await.until("the time passes", () -> metronome.beats() - before >= beats);
   }
 
   private long[] reads() {

@@ -60,9 +60,7 @@ class TickerTest {
   }
 
   private static long threads() {
-    return Thread.getAllStackTraces().keySet().stream()
-        .filter(thread -> thread.getName().equals("ticker under test"))
-        .count();
+    return Await.threads("ticker under test");
   }
 
   private void startAndWait() throws InterruptedException {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.core.StateDirectory;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
@@ -16,6 +17,7 @@ import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.NanoClock;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadInfo;
 import java.nio.file.Files;
@@ -355,6 +357,7 @@ class LeasesTest {
       Lease lease = take(leases, LIMIT, 0);
       long before = models.get(0).limitMw;
       write(lease, 0, limit(150_000));
+      int waiting = leases.waiting();
       CompletableFuture<Long> found =
           CompletableFuture.supplyAsync(
               () -> {
@@ -363,8 +366,7 @@ class LeasesTest {
                 next.end();
                 return limitMw;
               });
-      // Most are in the line by then; for the others it says the same.
-      Thread.sleep(5);
+      Await.until("it is in the line", () -> leases.waiting() == waiting + 1);
       assertEquals(Outcome.RESTORED, lease.end().get(setting(0, SettingKey.POWER_LIMIT)).outcome());
       assertEquals(before, found.get());
     }
@@ -383,15 +385,20 @@ class LeasesTest {
       for (int i = 0; i < 10_000; i++) {
         write(lease, 0, limit(100_000 + i));
       }
-      long bytes = Long.MAX_VALUE;
-      while (bytes > 1 << 17) {
-        Thread.sleep(10);
-        bytes = 0;
-        for (Path file : logs()) {
-          bytes += Files.exists(file) ? Files.size(file) : 0;
-        }
-      }
+      Await.until("the log is short", () -> bytesOfLogs() <= 1 << 17);
     }
+  }
+
+  private long bytesOfLogs() {
+    long bytes = 0;
+    try {
+      for (Path file : logs()) {
+        bytes += Files.exists(file) ? Files.size(file) : 0;
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return bytes;
   }
 
   private List<Path> logs() throws IOException {

@@ -1,4 +1,4 @@
-package dev.zeusd.core.sampling;
+package dev.zeusd.core;
 
 import java.util.concurrent.locks.LockSupport;
 
@@ -6,13 +6,15 @@ import java.util.concurrent.locks.LockSupport;
  * Sleeps from one ms to the next, as the sampler's threads do, and counts: a clock that runs slower
  * where the machine is too busy to wake a thread in time.
  */
-final class Metronome implements AutoCloseable {
-  private final Thread thread = Thread.ofPlatform().daemon().start(this::run);
+public final class Metronome implements AutoCloseable {
+  static final String THREAD_NAME = "metronome";
+
+  private final Thread thread = Thread.ofPlatform().daemon().name(THREAD_NAME).start(this::run);
   private volatile long beats;
   private volatile boolean closed;
 
   /** How many milliseconds it was awake in. */
-  long beats() {
+  public long beats() {
     return beats;
   }
 
