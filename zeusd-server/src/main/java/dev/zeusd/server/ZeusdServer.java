@@ -149,7 +149,12 @@ public final class ZeusdServer implements AutoCloseable {
     tls.set(credentials);
     return registry.endUnless(
         connection ->
-            connection.tls().map(TlsChannel::clientChain).map(credentials::letsIn).orElse(true));
+            connection
+                .client()
+                .tls()
+                .map(TlsChannel::clientChain)
+                .map(credentials::letsIn)
+                .orElse(true));
   }
 
   /** The TCP port it listens at, as the system gave it; -1 for a Unix socket. */

@@ -1,17 +1,9 @@
 package dev.zeusd.server.connection;
 
-import dev.zeusd.ffm.posix.Descriptors;
-import dev.zeusd.ffm.posix.PeerProcess;
-import dev.zeusd.ffm.posix.TcpPatience;
 import dev.zeusd.server.Limits;
 import io.helidon.webserver.CloseConnectionException;
-import java.io.IOException;
-import java.net.InetSocketAddress;
-import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
-import java.security.cert.X509Certificate;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
@@ -29,30 +21,18 @@ public final class Connection {
   /** Less than a client takes to read an answer and to ask again. */
   private static final long NO_PAUSE_NANOS = 20_000;
 
-  /** As long as a client may be stuck that is there. */
-  private static final Duration HOST_PATIENCE = Duration.ofSeconds(10);
-
   private static final BooleanSupplier ALWAYS = () -> true;
 
   /** What Helidon calls it. */
   final String id;
 
-  private final SocketChannel channel;
+  private final Client client;
   private final long openedNanos = System.nanoTime();
   private final AtomicReference<ConnectionState> state =
       new AtomicReference<>(new ConnectionState.AwaitingRequest(openedNanos, true));
 
   /** Whose share it takes from, as far as that had to be known; kept by {@link Shares}. */
   volatile Optional<Account> account = Optional.empty();
-
-  /** Empty on a Unix socket and on plain TCP, and during the handshake. */
-  private volatile Optional<TlsChannel> tls = Optional.empty();
-
-  /** Null before it had to be known; then empty for a TCP connection. */
-  private volatile Optional<PeerProcess> peerProcess;
-
-  /** Null before it had to be known: for a user's name, the system may ask a server. */
-  private volatile String peerName;
 
   /** Whether the answer to its request is still allowed; asked when rules change. */
   private volatile BooleanSupplier isAllowed = ALWAYS;
@@ -96,22 +76,12 @@ public final class Connection {
 
   Connection(String id, SocketChannel channel) {
     this.id = id;
-    this.channel = channel;
+    this.client = new Client(channel);
   }
 
-  /** Its bytes; with {@link #tls}, as they are on the way. */
-  public SocketChannel channel() {
-    return channel;
-  }
-
-  /** Where plain bytes go, if not to the {@link #channel}. */
-  public Optional<TlsChannel> tls() {
-    return tls;
-  }
-
-  /** It is encrypted from here on. */
-  public void secure(TlsChannel tls) {
-    this.tls = Optional.of(tls);
+  /** Who is at the other end, and the way there. */
+  public Client client() {
+    return client;
   }
 
   long openedNanos() {
@@ -124,59 +94,7 @@ public final class Connection {
   }
 
   boolean isOpen() {
-    return channel.isOpen();
-  }
-
-  // ---- Whose it is ----
-
-  /**
-   * The process at the other end, as it was when it connected; empty for a TCP connection.
-   *
-   * @throws CloseConnectionException if the connection is closed
-   */
-  public Optional<PeerProcess> peerProcess() {
-    Optional<PeerProcess> known = peerProcess;
-    if (known == null) {
-      try {
-        known = Peer.process(channel);
-        peerProcess = known;
-      } catch (IOException e) {
-        throw new CloseConnectionException("closed meanwhile", e);
-      }
-    }
-    return known;
-  }
-
-  /** The client's certificate, if it was asked for one. */
-  public Optional<X509Certificate> certificate() {
-    return tls.map(TlsChannel::clientChain).filter(chain -> !chain.isEmpty()).map(List::getFirst);
-  }
-
-  /**
-   * Who is at the other end, in words: the user of a Unix socket's client, whom a certificate
-   * names, or a TCP address.
-   */
-  public String peerName() {
-    String known = peerName;
-    if (known == null) {
-      known = findPeerName();
-      peerName = known;
-    }
-    return known;
-  }
-
-  private String findPeerName() {
-    Optional<X509Certificate> certificate = certificate();
-    if (certificate.isPresent()) {
-      return new Peer.CertificateHolder(certificate.get().getSubjectX500Principal()).toString();
-    }
-    try {
-      return channel.getRemoteAddress() instanceof InetSocketAddress address
-          ? address.getAddress().getHostAddress()
-          : Peer.of(channel).toString();
-    } catch (IOException e) {
-      return "unknown";
-    }
+    return client.isOpen();
   }
 
   // ---- Its requests: for the handler's thread ----
@@ -250,19 +168,8 @@ public final class Connection {
 
   /** The answer is {@code stream}, and may last for ever. */
   public void beginStream(Stream stream) {
-    noticeVanishedHost();
+    client.noticeVanishedHost();
     state.set(new ConnectionState.Streaming(System.nanoTime(), stream));
-  }
-
-  /** By itself, the kernel waits for a quarter of an hour for a host that does not answer. */
-  private void noticeVanishedHost() {
-    try {
-      if (Descriptors.areKnown() && channel.getRemoteAddress() instanceof InetSocketAddress) {
-        TcpPatience.set(channel, HOST_PATIENCE);
-      }
-    } catch (IOException e) {
-      // It is closed, as whoever writes to it finds out.
-    }
   }
 
   /** The answer has been written, or cannot be. */
@@ -290,14 +197,7 @@ public final class Connection {
   /** Sends a whole answer, in place of the handler, and ends it. */
   void answerAndClose(byte[] response) {
     try {
-      if (tls.isPresent()) {
-        tls.get().write(ByteBuffer.wrap(response));
-        tls.get().close();
-      } else {
-        channel.write(ByteBuffer.wrap(response));
-      }
-    } catch (IOException e) {
-      // The client has left.
+      client.sendLast(response);
     } finally {
       close();
     }
@@ -306,17 +206,13 @@ public final class Connection {
   /** The daemon stops: says so to the client, if it is between requests and can be told. */
   void sayGoodbye() {
     if (state() instanceof ConnectionState.AwaitingRequest && isOpen()) {
-      tls.ifPresent(TlsChannel::close);
+      client.sayGoodbye();
     }
   }
 
   /** Ends it, whatever it is doing; unless it waits, its next use of the channel tells it. */
   void close() {
-    try {
-      channel.close();
-    } catch (IOException e) {
-      // It is closed even so.
-    }
+    client.close();
     ConnectionState before = state();
     if (before instanceof ConnectionState.Streaming streaming) {
       streaming.stream().end();

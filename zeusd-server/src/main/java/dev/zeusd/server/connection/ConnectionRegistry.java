@@ -117,7 +117,7 @@ public final class ConnectionRegistry {
   public void sayGoodbye() {
     List<Thread> telling = new ArrayList<>();
     for (Connection connection : open.values()) {
-      if (connection.tls().isPresent()) {
+      if (connection.client().tls().isPresent()) {
         // A client that takes nothing would keep all others waiting.
         telling.add(Thread.ofVirtual().start(connection::sayGoodbye));
       }

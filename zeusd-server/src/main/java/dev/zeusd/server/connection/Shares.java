@@ -57,7 +57,7 @@ public final class Shares {
 
   private Optional<Account> identify(Connection connection) {
     try {
-      Peer peer = Peer.of(connection.channel());
+      Peer peer = Peer.of(connection.client().channel());
       synchronized (this) {
         if (connection.account.isEmpty() && connection.isOpen()) {
           open(connection, peer);

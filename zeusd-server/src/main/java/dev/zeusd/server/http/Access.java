@@ -105,7 +105,7 @@ public final class Access {
     Optional<String> token = now.tokens.map(tokens -> token(request));
     Optional<Claims> claims = now.tokens.map(tokens -> verify(tokens, token.get()));
     Connection connection = registry.get(request.socketId());
-    connection.certificate().ifPresent(Access::requireValid);
+    connection.client().certificate().ifPresent(Access::requireValid);
     claims.ifPresent(good -> belongsTo(connection, good));
     Optional<AuditedRequest> audited = audit.isOn() ? AuditedRequest.of(request) : Optional.empty();
     audited.ifPresent(known -> claims.ifPresent(known::by));
@@ -135,19 +135,21 @@ public final class Access {
     if (policy.isOpen()) {
       return Rights.UNLIMITED;
     }
-    Optional<PeerProcess> peer = connection.peerProcess();
+    Optional<PeerProcess> peer = connection.client().process();
     Caller caller =
         new Caller(
             peer.map(known -> OptionalInt.of(known.uid())).orElse(OptionalInt.empty()),
             peer.map(PeerProcess::gids).orElse(Set.of()),
             claims.map(Claims::sub),
-            connection.certificate().map(X509Certificate::getSubjectX500Principal));
+            connection.client().certificate().map(X509Certificate::getSubjectX500Principal));
     return policy.of(caller, name(connection, claims));
   }
 
   /** Who it is, for people. */
   static String name(Connection connection, Optional<Claims> claims) {
-    return claims.map(known -> "user '" + known.sub() + "'").orElseGet(connection::peerName);
+    return claims
+        .map(known -> "user '" + known.sub() + "'")
+        .orElseGet(() -> connection.client().name());
   }
 
   /** What a request's sender may do by now; empty if the token is not taken any more. */

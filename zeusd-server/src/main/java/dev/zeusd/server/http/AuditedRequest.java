@@ -220,11 +220,11 @@ final class AuditedRequest {
   private JsonObjectBuilder peerFacts() {
     JsonObjectBuilder peer = AuditEvent.provider().createObjectBuilder();
     try {
-      if (connection.channel().getRemoteAddress() instanceof InetSocketAddress address) {
+      if (connection.client().channel().getRemoteAddress() instanceof InetSocketAddress address) {
         return peer.add("address", address.getAddress().getHostAddress())
             .add("port", address.getPort());
       }
-      connection.peerProcess().ifPresent(known -> add(peer, known));
+      connection.client().process().ifPresent(known -> add(peer, known));
     } catch (IOException | CloseConnectionException e) {
       // It has gone, and so has what the kernel knew.
     }
@@ -250,6 +250,7 @@ final class AuditedRequest {
           known.jti().ifPresent(jti -> facts.add("jti", jti));
         });
     connection
+        .client()
         .certificate()
         .ifPresent(known -> facts.add("certificate", known.getSubjectX500Principal().getName()));
     facts.add("method", method).add("path", path);

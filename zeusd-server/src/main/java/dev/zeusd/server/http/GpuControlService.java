@@ -1,26 +1,17 @@
 package dev.zeusd.server.http;
 
-import static dev.zeusd.core.settings.SettingKey.GPU_CLOCKS;
-import static dev.zeusd.core.settings.SettingKey.MEM_CLOCKS;
-import static dev.zeusd.core.settings.SettingKey.PERSISTENCE_MODE;
-import static dev.zeusd.core.settings.SettingKey.POWER_LIMIT;
 import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
 
 import dev.zeusd.core.Node;
-import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.SettingAccess;
-import dev.zeusd.core.settings.SettingKey;
-import dev.zeusd.core.settings.SettingValue;
-import dev.zeusd.core.settings.SettingValue.ClockRange;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.server.connection.QueuePlaces;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.TryLater;
-import io.helidon.http.BadRequestException;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
@@ -29,11 +20,8 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Consumer;
-import java.util.function.Function;
 import java.util.function.Supplier;
 
 /** The group gpu-control. */
@@ -41,8 +29,6 @@ public final class GpuControlService {
   private static final System.Logger LOG = System.getLogger(GpuControlService.class.getName());
   private static final String GPU_IDS = "gpu_ids";
   private static final String BLOCK = "block";
-  private static final String MIN_CLOCK_MHZ = "min_clock_mhz";
-  private static final String MAX_CLOCK_MHZ = "max_clock_mhz";
 
   private final Node node;
   private final Shares shares;
@@ -61,72 +47,9 @@ public final class GpuControlService {
     this.gpus = DevicesById.gpus(node);
   }
 
-  /**
-   * A setting that is to be changed.
-   *
-   * @param value to what; empty for what the driver sets by itself
-   */
-  private record Write(SettingKey key, Optional<SettingValue> value) {
-    static Write of(SettingValue value) {
-      return new Write(value.key(), Optional.of(value));
-    }
-
-    /** To what; on the GPU's thread, since it may have to ask the GPU. */
-    SettingValue valueFor(Gpu gpu) {
-      return value.orElseGet(() -> SettingValue.driverDefault(key, gpu));
-    }
-  }
-
-  /** Reads from a query what is to be set. */
-  private interface Command {
-    List<Write> from(Query query);
-  }
-
   /** Registers the endpoints. */
   public void addTo(Routes routes) {
-    add(
-        routes,
-        "set_power_limit",
-        Set.of(POWER_LIMIT),
-        Set.of("power_limit_mw"),
-        query -> {
-          long limitMw = query.u32("power_limit_mw");
-          return List.of(Write.of(new SettingValue.PowerLimit(limitMw)));
-        });
-    Write limitReset = new Write(POWER_LIMIT, Optional.empty());
-    add(routes, "reset_power_limit", Set.of(POWER_LIMIT), Set.of(), query -> List.of(limitReset));
-    add(
-        routes,
-        "set_persistence_mode",
-        Set.of(PERSISTENCE_MODE),
-        Set.of("enabled"),
-        query -> {
-          boolean enabled = query.bool("enabled");
-          return List.of(Write.of(new SettingValue.PersistenceMode(enabled)));
-        });
-    Set<String> range = Set.of(MIN_CLOCK_MHZ, MAX_CLOCK_MHZ);
-    add(routes, "set_gpu_locked_clocks", Set.of(GPU_CLOCKS), range, this::gpuClocks);
-    add(routes, "set_mem_locked_clocks", Set.of(MEM_CLOCKS), range, this::memClocks);
-    Write gpuReset = Write.of(new SettingValue.GpuClocks(Optional.empty()));
-    Write memReset = Write.of(new SettingValue.MemClocks(Optional.empty()));
-    add(
-        routes,
-        "reset_gpu_locked_clocks",
-        Set.of(GPU_CLOCKS),
-        Set.of(),
-        query -> List.of(gpuReset));
-    add(
-        routes,
-        "reset_mem_locked_clocks",
-        Set.of(MEM_CLOCKS),
-        Set.of(),
-        query -> List.of(memReset));
-    add(
-        routes,
-        "reset_locked_clocks",
-        Set.of(GPU_CLOCKS, MEM_CLOCKS),
-        Set.of(),
-        query -> List.of(gpuReset, memReset));
+    SettingCommand.ALL.forEach(command -> add(routes, command));
     routes.post(GPU_CONTROL, "/gpu/release", this::release);
   }
 
@@ -175,84 +98,12 @@ public final class GpuControlService {
     }
   }
 
-  private List<Write> gpuClocks(Query query) {
-    return List.of(Write.of(new SettingValue.GpuClocks(Optional.of(clockRange(query)))));
-  }
-
-  private List<Write> memClocks(Query query) {
-    return List.of(Write.of(new SettingValue.MemClocks(Optional.of(clockRange(query)))));
-  }
-
-  private static ClockRange clockRange(Query query) {
-    ClockRange range = new ClockRange(query.u32(MIN_CLOCK_MHZ), query.u32(MAX_CLOCK_MHZ));
-    if (range.minClockMhz() > range.maxClockMhz()) {
-      throw new BadRequestException(
-          "parameter '%s': %d is above '%s', %d"
-              .formatted(MIN_CLOCK_MHZ, range.minClockMhz(), MAX_CLOCK_MHZ, range.maxClockMhz()));
-    }
-    return range;
-  }
-
-  /** All are tried; the first failure is the one reported. */
-  private void writeAll(SettingAccess access, Requester requester, List<Write> writes, Gpu gpu) {
-    Optional<DeviceException> first = Optional.empty();
-    for (Write write : writes) {
-      try {
-        SettingValue value = write.valueFor(gpu);
-        requester
-            .rights()
-            .refusalOf(gpu.info(), value)
-            .ifPresent(
-                why -> {
-                  throw new DeviceException.NoPermission(why, Access.forbidden(why));
-                });
-        if (requester.audited().isPresent()) {
-          writeAudited(access, requester.audited().get(), gpu, value);
-        } else {
-          access.write(gpu, value);
-        }
-      } catch (DeviceException e) {
-        first.ifPresent(earlier -> earlier.addSuppressed(e));
-        first = first.or(() -> Optional.of(e));
-      }
-    }
-    if (first.isPresent()) {
-      throw first.get();
-    }
-  }
-
-  private void writeAudited(
-      SettingAccess access, AuditedRequest audited, Gpu gpu, SettingValue value) {
-    Optional<SettingValue> before = valueBefore(gpu, value.key());
-    try {
-      access.write(gpu, value);
-      audited.wrote(gpu.info(), before, value, Optional.empty());
-    } catch (DeviceException e) {
-      audited.wrote(gpu.info(), before, value, Optional.of(e));
-      throw e;
-    }
-  }
-
-  private Optional<SettingValue> valueBefore(Gpu gpu, SettingKey key) {
-    try {
-      return Optional.of(node.leases().valueOf(key, gpu));
-    } catch (DeviceException e) {
-      return Optional.empty();
-    }
-  }
-
-  /**
-   * Registers an endpoint that changes settings.
-   *
-   * @param keys all that {@code command} may write
-   */
-  private void add(
-      Routes routes, String name, Set<SettingKey> keys, Set<String> parameters, Command command) {
-    Set<String> known = new HashSet<>(parameters);
+  private void add(Routes routes, SettingCommand command) {
+    Set<String> known = new HashSet<>(command.parameters());
     known.addAll(List.of(GPU_IDS, BLOCK));
     routes.post(
         GPU_CONTROL,
-        "/gpu/" + name,
+        "/gpu/" + command.name(),
         (request, response, requester) -> {
           long startNanos = System.nanoTime();
           // Everything is read before anything is done: a refused request touches no device.
@@ -260,16 +111,18 @@ public final class GpuControlService {
           Collection<Integer> ids = query.ids(GPU_IDS, gpus.ids());
           requester.audited().ifPresent(audited -> audited.about(ids));
           boolean block = query.bool(BLOCK);
-          List<Write> writes = command.from(query);
+          List<SettingCommand.Write> writes = command.writes().apply(query);
           requireRight(requester, ids, writes);
           String user = requester.name();
-          SettingAccess access = rights.of(request, requester, node.leases(), ids, keys);
+          SettingAccess access = rights.of(request, requester, node.leases(), ids, command.keys());
           if (access instanceof Lease lease) {
             requester.audited().ifPresent(audited -> audited.about(lease));
           }
-          Consumer<Gpu> action = gpu -> writeAll(access, requester, writes, gpu);
+          CheckedWrites action = new CheckedWrites(requester, access, node.leases(), writes);
           Supplier<String> what =
-              () -> "%s %s on GPUs %s by %s".formatted(name, query.values(parameters), ids, user);
+              () ->
+                  "%s %s on GPUs %s by %s"
+                      .formatted(command.name(), query.values(command.parameters()), ids, user);
           QueuePlaces.Held places = shares.enterQueues(requester.connection(), ids);
           if (block) {
             runAll(request, requester, ids, action, places, what, startNanos);
@@ -283,15 +136,18 @@ public final class GpuControlService {
         });
   }
 
-  private void requireRight(Requester requester, Collection<Integer> ids, List<Write> writes) {
+  private void requireRight(
+      Requester requester, Collection<Integer> ids, List<SettingCommand.Write> writes) {
     if (requester.rights().isUnlimited()) {
       return;
     }
     List<GpuInfo> infos = gpus.gpuInfos(ids);
-    for (Write write : writes) {
-      write.value.ifPresentOrElse(
-          value -> requester.requireValue(infos, value),
-          () -> requester.requireSettings(infos, Set.of(write.key)));
+    for (SettingCommand.Write write : writes) {
+      write
+          .value()
+          .ifPresentOrElse(
+              value -> requester.requireValue(infos, value),
+              () -> requester.requireSettings(infos, Set.of(write.key())));
     }
   }
 
@@ -299,7 +155,7 @@ public final class GpuControlService {
       ServerRequest request,
       Requester requester,
       Collection<Integer> ids,
-      Consumer<Gpu> action,
+      CheckedWrites action,
       QueuePlaces.Held places,
       Supplier<String> what,
       long startNanos) {
@@ -313,9 +169,7 @@ public final class GpuControlService {
               return in(
                   places,
                   id,
-                  id == last
-                      ? () -> gpu.runOrSubmit(doing(action))
-                      : () -> gpu.submit(doing(action)));
+                  id == last ? () -> gpu.runOrSubmit(action) : () -> gpu.submit(action));
             });
     all.answer(request, requester, outcome -> requireSuccess(outcome, what, startNanos));
   }
@@ -340,13 +194,6 @@ public final class GpuControlService {
     }
   }
 
-  private static Function<Gpu, Boolean> doing(Consumer<Gpu> action) {
-    return gpu -> {
-      action.accept(gpu);
-      return true;
-    };
-  }
-
   /** Starts a command that has a place, which it leaves when it is over. */
   private static CompletableFuture<Boolean> in(
       QueuePlaces.Held places, int id, Supplier<CompletableFuture<Boolean>> start) {
@@ -363,11 +210,11 @@ public final class GpuControlService {
   /** Done as soon as the command is queued; what becomes of it is only logged. */
   private CompletableFuture<Boolean> queue(
       int id,
-      Consumer<Gpu> action,
+      CheckedWrites action,
       QueuePlaces.Held places,
       Supplier<String> what,
       long startNanos) {
-    in(places, id, () -> gpus.get(id).submit(doing(action)))
+    in(places, id, () -> gpus.get(id).submit(action))
         .whenComplete(
             (done, failure) -> {
               if (failure == null) {

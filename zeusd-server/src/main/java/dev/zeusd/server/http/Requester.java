@@ -53,6 +53,7 @@ public final class Requester {
   /** Whom the client's certificate names, if it was asked for one. */
   Optional<String> certificateSubject() {
     return connection
+        .client()
         .certificate()
         .map(certificate -> certificate.getSubjectX500Principal().getName());
   }
@@ -81,6 +82,7 @@ public final class Requester {
   public Instant acceptedUntil() {
     Instant byToken = claims.map(Tokens::acceptedUntil).orElse(Instant.MAX);
     return connection
+        .client()
         .certificate()
         .map(certificate -> certificate.getNotAfter().toInstant())
         .filter(byToken::isAfter)
@@ -150,7 +152,7 @@ public final class Requester {
   /** Whether everybody's leases are this one's business; those of root on the socket are. */
   boolean isLeaseAdmin() {
     return isGrantedLeaseAdmin()
-        || connection.peerProcess().filter(process -> process.uid() == 0).isPresent();
+        || connection.client().process().filter(process -> process.uid() == 0).isPresent();
   }
 
   /**

@@ -52,7 +52,7 @@ public final class SettingRights {
       lease.check(leases.settings(ids, keys));
       return lease;
     }
-    if (restoresOnProcessExit && requester.connection().peerProcess().isPresent()) {
+    if (restoresOnProcessExit && requester.connection().client().process().isPresent()) {
       return leases.ofProcess(process(requester.connection()), requester.name(), ids, keys);
     }
     if (leases.isInUse()) {
@@ -72,7 +72,7 @@ public final class SettingRights {
 
   private static ClientProcess process(Connection connection) {
     try {
-      return ClientProcess.of(connection.channel(), connection.age());
+      return ClientProcess.of(connection.client().channel(), connection.age());
     } catch (IOException e) {
       throw new HttpException(
           "settings are put back when the process that has set them ends, and this one cannot be"

@@ -1,5 +1,6 @@
 package dev.zeusd.server.http;
 
+import dev.zeusd.server.connection.Client;
 import dev.zeusd.server.connection.Connection;
 import dev.zeusd.server.connection.ConnectionRegistry;
 import dev.zeusd.server.connection.Peer;
@@ -100,12 +101,13 @@ public final class TlsSelector implements ServerConnectionSelector {
     public void handle(Limit limit) throws InterruptedException {
       handler = Thread.currentThread();
       Connection connection = registry.get(context.childSocketId());
+      Client client = connection.client();
       TlsCredentials own = credentials.get();
       TlsChannel tls =
-          new TlsChannel(connection.channel(), own.newEngine(), () -> next(context.dataReader()));
+          new TlsChannel(client.channel(), own.newEngine(), () -> next(context.dataReader()));
       shakeHands(tls, step -> shares.stepOfHandshake(connection, step));
-      connection.secure(tls);
-      connection
+      client.secure(tls);
+      client
           .certificate()
           .map(certificate -> new Peer.CertificateHolder(certificate.getSubjectX500Principal()))
           .ifPresent(holder -> shares.belongsTo(connection, holder));

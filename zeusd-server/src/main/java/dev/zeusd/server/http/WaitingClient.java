@@ -1,5 +1,6 @@
 package dev.zeusd.server.http;
 
+import dev.zeusd.server.connection.Client;
 import dev.zeusd.server.connection.Connection;
 import dev.zeusd.server.connection.TlsChannel;
 import io.helidon.webserver.CloseConnectionException;
@@ -69,12 +70,13 @@ final class WaitingClient implements Connection.Stream {
   }
 
   private void awaitEnd(Connection connection) {
+    Client client = connection.client();
     try {
       // Nothing that it may send now has a meaning.
-      if (connection.tls().isPresent()) {
-        dropAll(connection.tls().get());
+      if (client.tls().isPresent()) {
+        dropAll(client.tls().get());
       } else {
-        dropAll(connection.channel());
+        dropAll(client.channel());
       }
     } catch (IOException | RuntimeException e) {
       // Closed by either side.

@@ -158,7 +158,7 @@ final class SseStream implements Connection.Stream {
 
   private void writeWithHead(ByteBuffer bytes) {
     try {
-      socket = StreamSocket.of(connection);
+      socket = StreamSocket.of(connection.client());
       writeOrKeep(ByteBuffer.allocate(head.length + bytes.remaining()).put(head).put(bytes).flip());
       head = null;
     } catch (IOException e) {

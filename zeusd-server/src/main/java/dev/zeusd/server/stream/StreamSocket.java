@@ -1,6 +1,6 @@
 package dev.zeusd.server.stream;
 
-import dev.zeusd.server.connection.Connection;
+import dev.zeusd.server.connection.Client;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 
@@ -12,10 +12,10 @@ import java.nio.ByteBuffer;
  */
 interface StreamSocket {
   /** That of a connection whose handler writes no more to it. */
-  static StreamSocket of(Connection connection) throws IOException {
-    return connection.tls().isPresent()
-        ? new TlsSocket(connection.channel(), connection.tls().get())
-        : new PlainSocket(connection.channel());
+  static StreamSocket of(Client client) throws IOException {
+    return client.tls().isPresent()
+        ? new TlsSocket(client.channel(), client.tls().get())
+        : new PlainSocket(client.channel());
   }
 
   /**
