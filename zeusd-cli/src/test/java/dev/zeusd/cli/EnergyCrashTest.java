@@ -3,6 +3,7 @@ package dev.zeusd.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import dev.zeusd.testkit.nvml.FakeNvml;
@@ -102,6 +103,11 @@ class EnergyCrashTest {
     }
   }
 
+  private int energyMj(String id) throws IOException {
+    JsonObject soFar = ask("GET", "/energy/window?window_id=" + id, 200);
+    return soFar.getJsonObject("gpus").getJsonObject("0").getInt("energy_mj");
+  }
+
   @Test
   void aDaemonThatIsStoppedKeepsWhatItHasSummedUp() throws Exception {
     FakeNvml nvml = FakeNvml.create(dir.resolve("fake")).deviceCount(1);
@@ -110,10 +116,8 @@ class EnergyCrashTest {
     int beforeMj;
     try (ZeusdProcess daemon = start(nvml)) {
       id = ask("POST", "/energy/begin", 201).getString("window_id");
-      Thread.sleep(500);
-      JsonObject soFar = ask("GET", "/energy/window?window_id=" + id, 200);
-      beforeMj = soFar.getJsonObject("gpus").getJsonObject("0").getInt("energy_mj");
-      assertTrue(beforeMj > 0, soFar::toString);
+      Await.until("some energy is summed up", () -> energyMj(id) > 0);
+      beforeMj = energyMj(id);
       daemon.signal("TERM");
       assertEquals(0, daemon.awaitExit());
     }

@@ -10,6 +10,7 @@ import dev.zeusd.client.GpuPowerSample;
 import dev.zeusd.client.PowerSamples;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
+import dev.zeusd.core.Await;
 import jakarta.json.Json;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonReader;
@@ -20,6 +21,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
@@ -165,18 +167,18 @@ class RunTest {
   @Test
   void itAgreesWithTheStream() throws Exception {
     Path json = dir.resolve("report.json");
-    List<GpuPowerSample> samples = new ArrayList<>();
+    List<GpuPowerSample> samples = new CopyOnWriteArrayList<>();
     PowerSamples<GpuPowerSample> stream = client.streamGpuPower(1);
     Thread reader = Thread.ofPlatform().start(() -> stream.forEach(samples::add));
     try (ZeusdProcess run = run("--json", json.toString(), "--", "sleep", "2")) {
       assertEquals(0, run.awaitExit(), run::toString);
     }
-    Thread.sleep(300);
-    stream.close();
-    reader.join();
     JsonObject report = read(json);
     double fromMs = report.getJsonNumber("started_ms").doubleValue();
     double toMs = fromMs + report.getJsonNumber("measured_seconds").doubleValue() * 1000;
+    Await.until("all of it is streamed", () -> samples.getLast().timestampMs() >= toMs);
+    stream.close();
+    reader.join();
     double streamedMj = 0;
     for (int i = 1; i < samples.size(); i++) {
       GpuPowerSample last = samples.get(i - 1);

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.fail;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadInfo;
 import java.util.Arrays;
+import java.util.function.LongSupplier;
 
 /** Waiting for what must happen, with a limit that only a failure reaches. */
 public final class Await {
@@ -36,6 +37,20 @@ public final class Await {
     } catch (Exception e) {
       throw new AssertionError(what + ": " + e, e);
     }
+  }
+
+  /** Waits until one counter has stood still while another one made so many steps. */
+  public static void still(String what, LongSupplier still, int steps, LongSupplier other)
+      throws InterruptedException {
+    long[] last = {still.getAsLong(), other.getAsLong()};
+    until(
+        what,
+        () -> {
+          long now = still.getAsLong();
+          last[1] = now == last[0] ? last[1] : other.getAsLong();
+          last[0] = now;
+          return other.getAsLong() >= last[1] + steps;
+        });
   }
 
   /**

@@ -18,8 +18,8 @@ import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.SettingKey;
 import dev.zeusd.core.worker.DeviceWorker;
-import dev.zeusd.core.worker.ManualClock;
 import dev.zeusd.ffm.fake.ChildJvm;
+import dev.zeusd.testkit.TestClock;
 import dev.zeusd.testkit.nvml.FakeGpu;
 import dev.zeusd.testkit.nvml.FakeNvml;
 import dev.zeusd.testkit.nvml.FakeNvml.Call;
@@ -154,17 +154,17 @@ class NodeTest {
 
   @Test
   void aDriverThatHangsWhenItIsLookedForHoldsUpNobodyForLong() throws Exception {
-    ManualClock clock = new ManualClock();
+    TestClock clock = new TestClock();
     nvml.driverUnloaded(true);
     Node node = Node.of(AUTO, List.of(), List.of(), clock);
     nvml.driverUnloaded(false).delay(INIT, Duration.ofMinutes(1));
     try {
-      clock.advance(Duration.ofSeconds(5).toNanos());
+      clock.jump(Duration.ofSeconds(5).toNanos());
       long start = System.nanoTime();
       assertEquals(List.of(), node.gpus(), "after the two seconds that one may wait");
       Await.until("it looks again", () -> nvml.inFlight() == 1);
       for (int i = 0; i < 100; i++) {
-        clock.advance(Duration.ofSeconds(3).toNanos());
+        clock.jump(Duration.ofSeconds(3).toNanos());
         assertEquals(List.of(), node.gpus());
       }
       assertTrue(System.nanoTime() - start < 60_000_000_000L, "each time is waited for it");

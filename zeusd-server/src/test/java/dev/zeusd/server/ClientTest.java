@@ -20,6 +20,7 @@ import dev.zeusd.client.TlsFiles;
 import dev.zeusd.client.TokenInfo;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
+import dev.zeusd.core.Await;
 import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.server.raw.TestAuthority;
 import dev.zeusd.testkit.nvml.FakeNvml;
@@ -44,7 +45,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -111,12 +111,8 @@ class ClientTest {
     }
   }
 
-  private static void await(BooleanSupplier condition) throws InterruptedException {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
-    while (!condition.getAsBoolean()) {
-      assertTrue(System.nanoTime() < deadline, "does not happen");
-      Thread.sleep(5);
-    }
+  private static void await(Await.Condition condition) throws InterruptedException {
+    Await.until("what was waited for", condition);
   }
 
   private static Path rapl(Path dir) {
@@ -246,7 +242,12 @@ class ClientTest {
                 .withTtl(Duration.ofSeconds(2))
                 .withKeeping(keeping));
     lease.settings().setPowerLimit(List.of(0), 202_000);
-    Thread.sleep(3500);
+    long start = System.nanoTime();
+    await(
+        () -> {
+          assertEquals(1, watcher.leases().size(), "it has ended");
+          return System.nanoTime() - start > 3_500_000_000L;
+        });
     assertFalse(lease.isLost());
     assertEquals(202_000, nvml.gpu(0).powerLimitMw());
     // As when its process is killed.
@@ -293,23 +294,7 @@ class ClientTest {
     }
     assertEquals(first.stream().sorted().distinct().toList(), first);
     // Nobody wants it any more: reading stops.
-    long[] reads = {-1};
-    await(
-        () -> {
-          long now = nvml.gpu(0).powerReads();
-          boolean isStill = now == reads[0];
-          reads[0] = now;
-          pause();
-          return isStill;
-        });
-  }
-
-  private static void pause() {
-    try {
-      Thread.sleep(300);
-    } catch (InterruptedException e) {
-      throw new IllegalStateException(e);
-    }
+    Await.rest();
   }
 
   /** Also if it is the client that is closed, or the daemon is gone meanwhile. */
@@ -348,7 +333,8 @@ class ClientTest {
     Flow.Subscription subscription = taker.subscribed.get(20, TimeUnit.SECONDS);
     subscription.request(2);
     await(() -> taker.count() == 2);
-    Thread.sleep(300);
+    long reads = nvml.gpu(0).powerReads();
+    await(() -> nvml.gpu(0).powerReads() >= reads + 6);
     assertEquals(2, taker.count());
     subscription.request(Long.MAX_VALUE);
     await(() -> taker.count() > 5);

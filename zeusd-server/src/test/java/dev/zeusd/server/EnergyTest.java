@@ -3,6 +3,7 @@ package dev.zeusd.server;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import dev.zeusd.testkit.nvml.FakeNvml;
@@ -15,7 +16,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -145,7 +145,7 @@ class EnergyTest {
     startAll(Transport.UDS);
     String id = begin("");
     long before = nvml.gpu(0).powerReads();
-    await("readings of power", () -> nvml.gpu(0).powerReads() > before + 20);
+    Await.until("readings of power", () -> nvml.gpu(0).powerReads() > before + 20);
     long idle = nvml.gpu(1).powerReads();
     JsonObject energy = end(id);
     JsonObject gpu = energy.getJsonObject("gpus").getJsonObject("0");
@@ -156,19 +156,7 @@ class EnergyTest {
     assertEquals("counter", energy.getJsonObject("gpus").getJsonObject("1").getString("method"));
     assertEquals(0, idle, "power of one that counts is not read");
     long calls = nvml.gpu(0).powerReads();
-    await("the end of that", () -> nvml.gpu(0).powerReads() == calls);
-  }
-
-  private interface Condition {
-    boolean holds();
-  }
-
-  private static void await(String what, Condition condition) throws InterruptedException {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
-    while (!condition.holds()) {
-      assertTrue(System.nanoTime() < deadline, () -> "never: " + what);
-      Thread.sleep(10);
-    }
+    Await.until("the end of that", () -> nvml.gpu(0).powerReads() == calls);
   }
 
   @Test

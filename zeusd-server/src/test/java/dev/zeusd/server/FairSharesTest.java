@@ -181,7 +181,10 @@ class FairSharesTest {
       Await.until("it asks", () -> other.opened() == many);
       own.send(request("GET", energy));
       power.send(request("GET", "/cpu/get_power"));
-      Thread.sleep(1000);
+      // What came before these waits for the CPU by then.
+      for (int i = 0; i < 100; i++) {
+        assertEquals(200, server.get("/time").status());
+      }
       cpu.goesOn.countDown();
       own.readResponse().assertOk("{\"0\":{\"cpu_energy_uj\":7000000,\"dram_energy_uj\":null}}");
       power.readResponse().assertOkMatching(".*\"cpu_mw\":\\d+.*");

@@ -68,7 +68,7 @@ class FuzzTest {
       for (int round = 0; round < 100; round++) {
         client.round(round);
       }
-      Await.quiet("calls of the driver", nvml::totalCalls);
+      Await.until("streams end", () -> Await.threads("GPU power") == 0);
       long files = Usage.openFiles();
       int threads = Usage.threads().size();
       for (int round = 100; round < ROUNDS; round++) {
@@ -76,7 +76,7 @@ class FuzzTest {
         healthy.get("/time").assertOkMatching(TIME);
         assertQuiet(log, seed, round);
       }
-      Await.quiet("calls of the driver", nvml::totalCalls);
+      Await.until("streams end", () -> Await.threads("GPU power") == 0);
       Await.until("files are closed", () -> Usage.openFiles() <= files + 5);
       Await.until("threads end", () -> Usage.threads().size() <= threads + 5);
     }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.zeusd.core.Await;
+import dev.zeusd.core.Metronome;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import dev.zeusd.testkit.nvml.FakeNvml;
@@ -99,7 +100,8 @@ class HungDriverTest {
     assumeTrue(carriers > 1, "nobody asks by itself on one carrier");
     Limits shortLimits = new Limits(100, Duration.ofSeconds(30), Duration.ofMillis(300));
     AtomicBoolean over = new AtomicBoolean();
-    try (TestServer server = TestServer.start(Transport.UDS, shortLimits);
+    try (Metronome metronome = new Metronome();
+        TestServer server = TestServer.start(Transport.UDS, shortLimits);
         RawConnection warm = server.connect()) {
       for (int i = 0; i < 200; i++) {
         warm.get(LIMIT + 1);
@@ -113,7 +115,8 @@ class HungDriverTest {
           // Virtual threads wait for a second to run: so does the one that answers for the handler,
           // which itself is pinned to its carrier and answers as soon as the driver does.
           List<Thread> crowd = keepCarriersBusy(over);
-          Thread.sleep(1200);
+          long given = metronome.beats();
+          Await.until("it is given up", () -> metronome.beats() >= given + 1200);
           nvml.gpu(1).delay(Call.GET_POWER_LIMIT, Duration.ZERO);
           inTheCall.endOutput();
           // The first answer comes in spite of the crowd, which has to go then: carriers that are

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
+import dev.zeusd.core.settings.LeaseLines;
 import dev.zeusd.server.auth.Claims;
 import dev.zeusd.server.auth.Tokens;
 import dev.zeusd.server.raw.EventStream;
@@ -22,7 +24,6 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
@@ -86,12 +87,8 @@ class LeaseTest {
     assertEquals(status, response.status(), response::toString);
   }
 
-  private static void await(BooleanSupplier condition) throws InterruptedException {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
-    while (!condition.getAsBoolean()) {
-      assertTrue(System.nanoTime() < deadline, "does not happen");
-      Thread.sleep(5);
-    }
+  private static void await(Await.Condition condition) throws InterruptedException {
+    Await.until("what was waited for", condition);
   }
 
   @ParameterizedTest
@@ -308,11 +305,11 @@ class LeaseTest {
       for (int i = 0; i < 6; i++) {
         streams.add(server.stream("/lease/hold?lease_id=" + lease.id));
       }
-      while (!server.get("/metrics").body().contains("zeusd_streams_open 4.0")) {
-        Thread.sleep(20);
+      await(() -> server.get("/metrics").body().contains("zeusd_streams_open 4.0"));
+      // One comes each second, so its TTL would be over after the second one.
+      for (int comments = 0; comments < 2; ) {
+        comments += EventStream.isComment(streams.getLast().next(RawConnection.PATIENCE)) ? 1 : 0;
       }
-      // Its TTL would be over by then.
-      Thread.sleep(1500);
       assertTrue(server.get("/leases").body().contains("\"state\":\"kept\""));
     } finally {
       for (EventStream stream : streams) {
@@ -345,8 +342,7 @@ class LeaseTest {
     String wait =
         RawConnection.request("POST", "/lease?gpu_ids=0&keys=power_limit&ttl_s=60&wait_s=30");
     RawConnection leaves = server.connect().send(wait);
-    // Most likely second in the line.
-    Thread.sleep(200);
+    await(() -> LeaseLines.waiting(server.node().leases()) == 1);
     try (RawConnection stays = server.connect().send(wait)) {
       leaves.close();
       RawResponse taken = stays.readResponse();

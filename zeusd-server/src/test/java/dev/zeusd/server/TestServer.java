@@ -287,6 +287,11 @@ final class TestServer implements AutoCloseable {
     return server.endpoints();
   }
 
+  /** Its devices. */
+  Node node() {
+    return node;
+  }
+
   RawConnection connect() throws IOException {
     return RawConnection.open(address);
   }

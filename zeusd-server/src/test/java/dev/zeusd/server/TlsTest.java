@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.server.auth.Grant;
 import dev.zeusd.server.auth.Policy;
 import dev.zeusd.server.auth.Who;
@@ -122,7 +123,8 @@ class TlsTest {
         ask(socket);
         created = socket.getSession().getCreationTime();
       }
-      Thread.sleep(5);
+      Await.until(
+          "a new session would have another time", () -> System.currentTimeMillis() > created);
       try (SSLSocket socket = connect(server, context)) {
         ask(socket);
         assertEquals(created, socket.getSession().getCreationTime(), "a new session");

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.Usage;
@@ -91,15 +92,13 @@ class VanishingClientsTest {
   void comingAndGoingLeavesNothingBehind(Transport transport) throws Exception {
     try (TestServer server = TestServer.start(transport)) {
       comeAndGo(server, 100);
-      waitForQuiet();
+      Await.rest();
       long files = Usage.openFiles();
       long threads = Usage.threads().size();
       comeAndGo(server, 300);
-      waitForQuiet();
-      long filesAfter = Usage.openFiles();
-      assertTrue(filesAfter <= files + 5, () -> filesAfter + " open files, were " + files);
-      long threadsAfter = Usage.threads().size();
-      assertTrue(threadsAfter <= threads + 5, () -> threadsAfter + " threads, were " + threads);
+      Await.rest();
+      Await.until("files are closed, but for " + files, () -> Usage.openFiles() <= files + 5);
+      Await.until("threads end, but for " + threads, () -> Usage.threads().size() <= threads + 5);
     }
   }
 
@@ -116,19 +115,6 @@ class VanishingClientsTest {
       }
       connection.close();
     }
-  }
-
-  /** Until what closed clients have left is noticed. */
-  private void waitForQuiet() throws InterruptedException {
-    // A busy machine takes longer; what is not noticed at all is read for ever.
-    long deadline = System.nanoTime() + 20_000_000_000L;
-    long calls;
-    do {
-      assertTrue(System.nanoTime() < deadline, "hardware is still read");
-      calls = nvml.totalCalls();
-      Thread.sleep(300);
-    } while (calls != nvml.totalCalls());
-    Thread.sleep(500);
   }
 
   @ParameterizedTest
@@ -148,7 +134,8 @@ class VanishingClientsTest {
         steady.add(stream);
       }
       // On a Unix socket the stuck one blocks its writer by then.
-      Thread.sleep(2500);
+      long reads = nvml.gpu(3).powerReads();
+      Await.until("many events", () -> nvml.gpu(3).powerReads() >= reads + 2500);
       long start = System.nanoTime();
       server.stopServer();
       long tookMs = (System.nanoTime() - start) / 1_000_000;
@@ -179,8 +166,8 @@ class VanishingClientsTest {
       List<EventStream> busy = new ArrayList<>();
       for (int i = 0; i < 20; i++) {
         busy.add(server.stream(STREAM + "?gpu_ids=0"));
+        busy.getLast().nextSample();
       }
-      Thread.sleep(200);
       server.stopServer();
       for (EventStream stream : busy) {
         stream.assertEndsProperly();

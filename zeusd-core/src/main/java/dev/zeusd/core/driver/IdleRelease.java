@@ -73,7 +73,9 @@ public final class IdleRelease implements AutoCloseable {
         Thread.ofPlatform()
             .daemon()
             .name("release idle " + name)
-            .start(() -> watch(idle.toNanos(), isNeeded));
+            .unstarted(() -> watch(idle.toNanos(), isNeeded));
+    clock.starting(watcher);
+    watcher.start();
   }
 
   private void watch(long idleNanos, BooleanSupplier isNeeded) {

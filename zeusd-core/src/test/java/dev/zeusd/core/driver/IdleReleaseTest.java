@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
-import dev.zeusd.core.worker.ManualClock;
+import dev.zeusd.testkit.TestClock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -19,7 +19,7 @@ class IdleReleaseTest {
   private static final long SECOND = 1_000_000_000L;
   private static final Duration IDLE = Duration.ofSeconds(60);
 
-  private final ManualClock clock = new ManualClock();
+  private final TestClock clock = new TestClock();
   private final List<Long> releasedS = Collections.synchronizedList(new ArrayList<>());
   private volatile long calledNanos;
   private volatile boolean isOpen = true;
@@ -54,7 +54,7 @@ class IdleReleaseTest {
   private void pass(int seconds) throws InterruptedException {
     for (int second = 0; second < seconds; second++) {
       clock.awaitWaiting(1);
-      clock.advance(SECOND);
+      clock.jump(SECOND);
     }
     clock.awaitWaiting(1);
   }

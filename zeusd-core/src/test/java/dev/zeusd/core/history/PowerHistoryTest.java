@@ -163,7 +163,7 @@ class PowerHistoryTest {
     assertTrue(gpus.power().isSubscribed());
     history.close();
     assertFalse(gpus.power().isSubscribed());
-    Await.quiet("reads", gpu.reads::get);
+    Await.rest();
     history.close();
   }
 

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNotSame;
 import dev.zeusd.core.Await;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.worker.DeviceWorker;
-import dev.zeusd.core.worker.ManualClock;
+import dev.zeusd.testkit.TestClock;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
@@ -18,13 +18,13 @@ class PowerSamplerTest {
 
   @Test
   void readingsTellHowQuickADeviceIs() throws Exception {
-    ManualClock clock = new ManualClock();
+    TestClock clock = new TestClock();
     AtomicInteger reads = new AtomicInteger();
     DeviceWorker<Gpu> gpu =
         PublicationOrderTest.worker(
             0,
             () -> {
-              clock.advance(5 * MS);
+              clock.jump(5 * MS);
               return reads.incrementAndGet();
             },
             clock);
@@ -33,14 +33,14 @@ class PowerSamplerTest {
       Await.until(
           "it is read",
           () -> {
-            clock.advance(7 * MS);
+            clock.jump(7 * MS);
             return reads.get() >= 5;
           });
       // It is idle in between.
       for (int i = 0; i < 20; i++) {
         assertNotSame(
             Thread.currentThread(), gpu.runOrSubmit(device -> Thread.currentThread()).join());
-        clock.advance(7 * MS);
+        clock.jump(7 * MS);
       }
       power.pollNow();
     } finally {

@@ -136,7 +136,7 @@ class SharesTest {
   void oneThatWasClosedMeanwhileTakesNoTime() throws Exception {
     Shares shares = new Shares(LIMITS, false, () -> false);
     Connection connection = connection(shares, HOST);
-    connection.channel().close();
+    connection.client().channel().close();
     AtomicInteger steps = new AtomicInteger();
     assertThrows(
         CloseConnectionException.class,
