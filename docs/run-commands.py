@@ -80,11 +80,11 @@ def benchmark(command, _):
 
 # (page, the beginning of the command, what is done instead, its argument, why)
 OTHERWISE = [
-    ("README.md", "mvn verify", in_ci, "mvn -B -Pdist verify", "the first step of CI, 10 minutes"),
+    ("README.md", "mvn verify", in_ci, "mvn -B -Pdist,artifacts verify", "the first step of CI, 10 minutes"),
     ("docs/reliability.md", "mvn verify -Psoak", maven, None, "an hour; every build has it in short form"),
     ("README.md", "zeusd-bench/run", benchmark, None, "minutes, on a machine that does nothing else"),
     ("docs/performance.md", "zeusd-bench/run", benchmark, None, "minutes, on a machine that does nothing else"),
-    ("packaging/README.md", "mvn -Pdist package", in_ci, "mvn -B -Pdist verify", "CI's, and README's without tests"),
+    ("packaging/README.md", "mvn -Pdist package", in_ci, "mvn -B -Pdist,artifacts verify", "CI's, and README's without tests"),
     ("packaging/README.md", "apt-get install", packages, None, "is installed already"),
     ("packaging/README.md", "packaging/sbom-check.py", in_ci, None, "a step of CI"),
     ("packaging/README.md", "packaging/reproducible.sh", in_ci, None, "a step of CI, minutes"),

@@ -1,0 +1,4 @@
+module example {
+  requires dev.zeusd.core;
+  requires dev.zeusd.server;
+}
