@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.fail;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadInfo;
 import java.util.Arrays;
+import java.util.Set;
 import java.util.function.LongSupplier;
+import java.util.stream.Stream;
 
 /** Waiting for what must happen, with a limit that only a failure reaches. */
 public final class Await {
@@ -13,6 +15,9 @@ public final class Await {
 
   /** One that just begins is seen in the next one. */
   private static final int LOOKS_FOR_REST = 2;
+
+  /** Threads that play the hardware, or time. */
+  private static final Set<String> OF_TESTS = Set.of(Metronome.THREAD_NAME, FakeHwmon.THREAD_NAME);
 
   private Await() {}
 
@@ -59,12 +64,16 @@ public final class Await {
    */
   public static void rest() throws InterruptedException {
     int[] looks = {0};
-    until(
-        "all threads are at rest",
-        () -> {
-          looks[0] = isAtRest() ? looks[0] + 1 : 0;
-          return looks[0] >= LOOKS_FOR_REST;
-        });
+    try {
+      until(
+          "all threads are at rest",
+          () -> {
+            looks[0] = isAtRest() ? looks[0] + 1 : 0;
+            return looks[0] >= LOOKS_FOR_REST;
+          });
+    } catch (AssertionError e) {
+      throw new AssertionError(e.getMessage() + ", but " + busy().toList(), e);
+    }
   }
 
   /** How many threads have this name, as a {@code GPU power} while power is sampled. */
@@ -76,17 +85,18 @@ public final class Await {
 
   /** Whether {@link #rest} would return at once. */
   public static boolean isAtRest() {
+    return busy().findAny().isEmpty();
+  }
+
+  private static Stream<ThreadInfo> busy() {
     long own = Thread.currentThread().threadId();
-    for (ThreadInfo thread : ManagementFactory.getThreadMXBean().dumpAllThreads(false, false)) {
-      boolean isRelevant =
-          thread.getThreadId() != own && !thread.getThreadName().equals(Metronome.THREAD_NAME);
-      if (isRelevant
-          && thread.getThreadState() != Thread.State.WAITING
-          && Arrays.stream(thread.getStackTrace()).anyMatch(Await::isOfDevices)) {
-        return false;
-      }
-    }
-    return true;
+    return Arrays.stream(ManagementFactory.getThreadMXBean().dumpAllThreads(false, false))
+        .filter(
+            thread ->
+                thread.getThreadId() != own
+                    && !OF_TESTS.contains(thread.getThreadName())
+                    && thread.getThreadState() != Thread.State.WAITING
+                    && Arrays.stream(thread.getStackTrace()).anyMatch(Await::isOfDevices));
   }
 
   private static boolean isOfDevices(StackTraceElement frame) {

@@ -24,6 +24,8 @@ import java.util.stream.Stream;
  * counters of energy that grow as the GPUs draw power, in real time.
  */
 final class FakeHwmon implements Backend<Gpu> {
+  static final String THREAD_NAME = "fake hwmon";
+
   /**
    * Puts a file in the place of another one, so that whoever opens it waits until this ends: it
    * holds a write lease of the file, as fcntl(2) has it. Nothing else makes a file hang that is as
@@ -66,7 +68,7 @@ final class FakeHwmon implements Backend<Gpu> {
               return System.nanoTime();
             });
     gpus = HwmonGpus.find(List.of(root.resolve("class/hwmon")), new GpuIds(), clock);
-    feeder = Thread.ofPlatform().daemon().name("fake hwmon").start(this::feed);
+    feeder = Thread.ofPlatform().daemon().name(THREAD_NAME).start(this::feed);
   }
 
   private final class Card {
