@@ -129,14 +129,9 @@ final class CommandsReader {
   /** Whoever may change the program may do what the daemon may. */
   private static void checkTrust(Path program) {
     try {
-      FileFacts facts = FileFacts.ofTarget(program);
-      if (!Strangers.isTrusted(facts.uid())) {
-        throw new IllegalArgumentException(
-            program + " belongs to " + Strangers.user(program) + "; only root's are run, and ours");
-      }
-      if (Strangers.mayWrite(facts)) {
-        throw new IllegalArgumentException(
-            program + " can be written by others; run: chmod go-w " + program);
+      Optional<String> writer = Strangers.whoWrites(program);
+      if (writer.isPresent()) {
+        throw new IllegalArgumentException(writer.get() + "; only root's are run, and ours");
       }
       Strangers.whoReplaces(program)
           .ifPresent(

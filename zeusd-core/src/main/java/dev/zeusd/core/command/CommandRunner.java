@@ -1,7 +1,9 @@
 package dev.zeusd.core.command;
 
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.ffm.posix.FileFacts;
 import dev.zeusd.ffm.posix.ProcessGroup;
+import dev.zeusd.ffm.posix.Strangers;
 import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.IOException;
@@ -66,11 +68,12 @@ final class CommandRunner {
    * Runs it.
    *
    * @param what it is for, for people
-   * @throws DeviceException.Failed if it does not start, does not end in time, ends with another
-   *     status than 0, or has {@code errorPattern} in its output
+   * @throws DeviceException.Failed if others may write to it by now; if it does not start, does not
+   *     end in time, ends with another status than 0, or has {@code errorPattern} in its output
    */
   static void run(
       String what, List<String> command, Optional<Pattern> errorPattern, Duration timeout) {
+    requireOurs(what, command.getFirst());
     Process process = start(what, command);
     Output output = new Output(process);
     String outcome;
@@ -112,6 +115,19 @@ final class CommandRunner {
               + "; the daemon's log has its output");
     }
     output.close();
+  }
+
+  /** It was when the configuration was read, maybe months ago. */
+  private static void requireOurs(String what, String program) {
+    String why;
+    try {
+      why = Strangers.whoWrites(Path.of(program)).orElse("");
+    } catch (IOException e) {
+      why = program + " cannot be looked at: " + FileFacts.reason(e);
+    }
+    if (!why.isEmpty()) {
+      throw new DeviceException.Failed(what + ": the command is not run: " + why);
+    }
   }
 
   private static Process start(String what, List<String> command) {

@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -111,10 +110,5 @@ public record GpuCommand(
               Long value = values.get(found.group(1));
               return value == null ? Matcher.quoteReplacement(found.group()) : Long.toString(value);
             });
-  }
-
-  /** The programs that are run. */
-  public Set<String> programs() {
-    return Set.copyOf(commands.stream().map(List::getFirst).toList());
   }
 }

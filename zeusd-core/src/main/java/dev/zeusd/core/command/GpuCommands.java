@@ -8,8 +8,6 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -42,13 +40,6 @@ public record GpuCommands(Map<GpuOperation, GpuCommand> byOperation) {
 
   Optional<GpuCommand> find(GpuOperation operation) {
     return Optional.ofNullable(byOperation.get(operation));
-  }
-
-  /** All programs that may be run. */
-  public Set<String> programs() {
-    Set<String> programs = new TreeSet<>();
-    byOperation.values().forEach(command -> programs.addAll(command.programs()));
-    return programs;
   }
 
   /** The same GPUs, with the operations that have commands done by these. */

@@ -124,7 +124,26 @@ class GpuCommandsTest {
     gpu("echo fine", "", pattern, LONG).setPowerLimit(250_500);
     Gpu gone = gpu("exit 0", "", Optional.empty(), LONG);
     Files.delete(folder.resolve("script"));
-    assertTrue(failure(gone).contains("status"), "setsid says that there is no such program");
+    assertTrue(failure(gone).contains("cannot be looked at"), failure(gone));
+  }
+
+  @Test
+  void aProgramThatOthersMayWriteToByNowIsNotRun() throws Exception {
+    Gpu gpu = gpu("touch " + folder + "/ran", "", Optional.empty(), LONG);
+    Path script = folder.resolve("script");
+    for (String mode : List.of("rwxrwxrwx", "rwxr-xrwx")) {
+      Files.setPosixFilePermissions(script, PosixFilePermissions.fromString(mode));
+      assertTrue(failure(gpu).contains("chmod go-w " + script), failure(gpu));
+    }
+    // The daemon's own path may lead to another file by now, too.
+    Files.move(script, folder.resolve("others"));
+    Files.createSymbolicLink(script, folder.resolve("others"));
+    assertTrue(failure(gpu).contains("can be written by others"), failure(gpu));
+    assertFalse(Files.exists(folder.resolve("ran")));
+    Files.setPosixFilePermissions(
+        folder.resolve("others"), PosixFilePermissions.fromString("rwxr-xr-x"));
+    gpu.setPowerLimit(250_500);
+    assertTrue(Files.exists(folder.resolve("ran")));
   }
 
   @Test

@@ -148,6 +148,22 @@ public final class Strangers {
     return Optional.empty();
   }
 
+  /**
+   * Says who could change what is in a file, as in "/opt/x belongs to user alice"; nobody else, if
+   * empty.
+   *
+   * @param file is followed if it is a link
+   */
+  public static Optional<String> whoWrites(Path file) throws IOException {
+    FileFacts facts = FileFacts.ofTarget(file);
+    if (!isTrusted(facts.uid())) {
+      return Optional.of(file + " belongs to " + user(file.toRealPath()));
+    }
+    return mayWrite(facts)
+        ? Optional.of(file + " can be written by others; run: chmod go-w " + file)
+        : Optional.empty();
+  }
+
   /** Whether a file's mode lets somebody write to it who is neither trusted nor its owner. */
   public static boolean mayWrite(FileFacts facts) {
     return facts.othersMayWrite() || facts.groupMayWrite() && !isTrustedGroup(facts.gid());
