@@ -20,6 +20,8 @@ import org.tomlj.TomlTable;
  * kind than asked for, is a problem of the file.
  */
 final class TomlSection {
+  private static final String BYTE_ORDER_MARK = "\uFEFF";
+
   private final TomlTable table;
   private final Place place;
   private final ConfigProblems problems;
@@ -33,7 +35,15 @@ final class TomlSection {
 
   /** The whole of a file; what the file itself violates is among the problems. */
   static TomlSection parse(String text, ConfigProblems problems) {
-    TomlParseResult parsed = Toml.parse(text);
+    TomlParseResult parsed;
+    try {
+      // Some editors begin each file with this.
+      parsed = Toml.parse(text.startsWith(BYTE_ORDER_MARK) ? text.substring(1) : text);
+    } catch (StackOverflowError e) {
+      // The parser calls itself for what is within something.
+      problems.add(new Place(1, 1), "arrays or tables are nested too deep");
+      parsed = Toml.parse("");
+    }
     parsed
         .errors()
         .forEach(error -> problems.add(place(error.position()), firstLine(error.getMessage())));

@@ -88,6 +88,22 @@ class ConfigFileTest {
         "[/etc/a,b, /etc/c]", "" + spec.findOption("--signing-key-path").<Object>getValue());
   }
 
+  @Test
+  void aByteOrderMarkIsNoText() throws Exception {
+    Said fine = check("\uFEFFmode = 'tcp'\n");
+    assertEquals(0, fine.status(), fine::toString);
+    Said said = check("\uFEFFmode = 'udp'\n");
+    assertTrue(said.err().contains(":1:1: mode: 'udp' is none of"), said::toString);
+  }
+
+  @Test
+  void whatIsNestedTooDeepIsRefusedAsSuch() throws Exception {
+    int depth = 50_000;
+    Said said = check("enable = " + "[".repeat(depth) + "]".repeat(depth));
+    assertEquals(2, said.status(), said::toString);
+    assertTrue(said.err().contains(":1:1: arrays or tables are nested too deep"), said::toString);
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
