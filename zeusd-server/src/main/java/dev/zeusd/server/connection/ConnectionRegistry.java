@@ -19,10 +19,17 @@ public final class ConnectionRegistry {
   private static final Duration GOODBYE = Duration.ofMillis(100);
   private static final long TIDY_INTERVAL_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
+  /** After so many newcomers, it is worth while to look which connections are closed by now. */
+  private static final int LOOK_AFTER = 32;
+
   private final Map<String, Connection> open = new ConcurrentHashMap<>();
   private final Limits limits;
   private final Shares shares;
   private final SlowConnections watch;
+
+  /** Of {@link #open}, when it was last looked which are closed. */
+  private volatile int openAtLastLook;
+
   private final AtomicLong tidiedNanos = new AtomicLong(System.nanoTime());
 
   /** None yet. */
@@ -56,11 +63,14 @@ public final class ConnectionRegistry {
    * @param recognize finds out whose request it is, before that matters
    */
   public void awaitTurn(Connection connection, Runnable recognize) {
-    int count = open.size();
-    if (count > Math.min(Limits.CROWD, limits.connections() / Limits.STUCK_PART)) {
+    if (open.size() > Math.min(Limits.CROWD, limits.connections() / Limits.STUCK_PART)) {
       tidyAtTimes();
     }
-    if (count > Limits.CROWD || connection.isInALongRow()) {
+    // A client with a new connection for each request has hundreds in a moment, but one at a time.
+    if (open.size() > Limits.CROWD && open.size() - openAtLastLook >= LOOK_AFTER) {
+      forgetClosed();
+    }
+    if (open.size() > Limits.CROWD || connection.isInALongRow()) {
       recognize.run();
       shares.awaitTurn(connection);
     }
@@ -170,6 +180,7 @@ public final class ConnectionRegistry {
         forget(connection);
       }
     }
+    openAtLastLook = open.size();
   }
 
   private void forget(Connection closed) {
