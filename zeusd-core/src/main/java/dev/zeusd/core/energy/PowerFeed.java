@@ -4,7 +4,6 @@ import dev.zeusd.core.DeviceSet;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.sampling.GpuPowerSample;
-import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.NanoClock;
@@ -71,43 +70,21 @@ final class PowerFeed {
     gpus = byId;
     Optional<Subscription<GpuPowerSample>> before = subscription;
     subscription =
-        byId.isEmpty() ? Optional.empty() : Optional.of(subscribe(now.power(), byId.keySet()));
+        byId.isEmpty()
+            ? Optional.empty()
+            : Optional.of(now.power().follow(byId.keySet(), this::addRead, onClose));
     // After the new one has begun, so that those who go on are not stopped in between.
     before.ifPresent(Subscription::close);
   }
 
-  private Subscription<GpuPowerSample> subscribe(
-      PowerSampler<Gpu, GpuPowerSample> sampler, Collection<Integer> ids) {
-    Reader reader = new Reader();
-    Subscription<GpuPowerSample> opened = sampler.subscribe(ids, reader);
-    opened.wantEveryRead(true);
-    reader.subscription = opened;
-    return opened;
-  }
-
-  /** Told of what was read. */
-  private final class Reader implements Runnable {
-    /** Null for a moment at first. */
-    private volatile Subscription<GpuPowerSample> subscription;
-
-    @Override
-    public void run() {
-      Subscription<GpuPowerSample> own = subscription;
-      if (own == null) {
-        return;
-      }
-      if (own.isClosed()) {
-        onClose.run();
-        return;
-      }
-      long bootAheadNanos = clock.nanos() - readClock.nanoTime();
-      own.forEachCurrent(
-          (sample, readNanos) -> {
-            for (MeteredGpu gpu : gpus.getOrDefault(sample.gpuId(), List.of())) {
-              gpu.addPower(sample.powerMw(), readNanos + bootAheadNanos);
-            }
-          });
-    }
+  private void addRead(Subscription<GpuPowerSample> own) {
+    long bootAheadNanos = clock.nanos() - readClock.nanoTime();
+    own.forEachCurrent(
+        (sample, readNanos) -> {
+          for (MeteredGpu gpu : gpus.getOrDefault(sample.gpuId(), List.of())) {
+            gpu.addPower(sample.powerMw(), readNanos + bootAheadNanos);
+          }
+        });
   }
 
   synchronized void close() {

@@ -73,8 +73,7 @@ public final class PowerHistory implements AutoCloseable {
   /** Keeps the power of GPUs that are read {@code pollHz} times a second. */
   public static PowerHistory ofGpus(
       Supplier<? extends DeviceSet<?, GpuPowerSample>> gpus, Duration length, int pollHz) {
-    return new PowerHistory(
-        "GPU", gpus, length, pollHz, PowerRing.FIRST_BYTES, heapPart(GPUS_PART_OF_HEAP));
+    return ofGpus(gpus, length, pollHz, heapPart(GPUS_PART_OF_HEAP));
   }
 
   /** Keeps the power of CPUs and their DRAM. */
@@ -134,7 +133,7 @@ public final class PowerHistory implements AutoCloseable {
       makeRoomFor(ids.stream().filter(id -> !rings.containsKey(id)).toList());
       Optional<Subscription<?>> before = subscription;
       followed = Optional.of(now.power());
-      subscription = Optional.of(subscribe(now.power(), ids));
+      subscription = Optional.of(record(now.power(), ids));
       before.ifPresent(Subscription::close);
     }
   }
@@ -178,31 +177,10 @@ public final class PowerHistory implements AutoCloseable {
     }
   }
 
-  private <S extends PowerSample> Subscription<S> subscribe(
+  private <S extends PowerSample> Subscription<S> record(
       PowerSampler<?, S> sampler, List<Integer> ids) {
-    Recorder<S> recorder = new Recorder<>();
-    Subscription<S> opened = sampler.subscribe(ids, recorder);
-    opened.wantEveryRead(true);
-    recorder.source = opened;
-    return opened;
-  }
-
-  /** Told of what was read. */
-  private final class Recorder<S extends PowerSample> implements Runnable {
-    private final Subscription.Visitor<S> adder = (sample, readNanos) -> add(sample);
-
-    /** Null for a moment at first. */
-    private volatile Subscription<S> source;
-
-    @Override
-    public void run() {
-      Subscription<S> own = source;
-      if (own != null && own.isClosed()) {
-        lookNow();
-      } else if (own != null) {
-        own.forEachCurrent(adder);
-      }
-    }
+    Subscription.Visitor<S> adder = (sample, readNanos) -> add(sample);
+    return sampler.follow(ids, own -> own.forEachCurrent(adder), this::lookNow);
   }
 
   private synchronized void lookNow() {

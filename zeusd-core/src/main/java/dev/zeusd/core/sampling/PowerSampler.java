@@ -16,6 +16,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -174,6 +175,19 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       subscription.close();
     }
     return subscription;
+  }
+
+  /**
+   * Subscribes somebody who is told of every reading, changed or not, by the thread that reads.
+   *
+   * @param onRead called after each tick with the subscription, which tells what is known now; must
+   *     not block
+   * @param onClose called instead once the subscription is closed, by whomever
+   */
+  public Subscription<S> follow(
+      Collection<Integer> ids, Consumer<Subscription<S>> onRead, Runnable onClose) {
+    Follower<S> follower = new Follower<>(onRead, onClose);
+    return follower.follow(subscribe(ids, follower));
   }
 
   private boolean add(Subscription<S> subscription) {
