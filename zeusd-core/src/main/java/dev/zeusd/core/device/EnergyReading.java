@@ -10,9 +10,21 @@ import java.util.OptionalLong;
  *     on while the machine sleeps
  * @param resets how often the counter changed as no use of energy explains; what was used around
  *     that moment is not in {@code energyUj}
+ * @param uncountedUj how much of {@code energyUj} nobody has counted, in uJ: it was added so that
+ *     energy does not fall, since a process that was killed may have told that much. It never falls
  */
-public record EnergyReading(long energyUj, long readNanos, int resets) {
+public record EnergyReading(long energyUj, long readNanos, int resets, long uncountedUj) {
   private static final double MW_PER_UJ_PER_NS = 1e6;
+
+  /** Of a counter all of whose energy was counted. */
+  public EnergyReading(long energyUj, long readNanos, int resets) {
+    this(energyUj, readNanos, resets, 0);
+  }
+
+  /** The energy that was counted, in uJ, for sums: what was used, and no more. */
+  public long countedUj() {
+    return energyUj - uncountedUj;
+  }
 
   /**
    * Mean power in mW since an earlier read of the same counter: the energy used over the time that

@@ -36,7 +36,8 @@ final class MeteredCpu extends MeteredDevice {
     synchronized void add(EnergyReading reading, long readNanos) {
       boolean isWhole = resets < 0 ? reading.resets() == 0 : resets == reading.resets();
       resets = reading.resets();
-      tally.add(reading.energyUj(), readNanos, isWhole);
+      // What was added so that energy does not fall was used by nobody.
+      tally.add(reading.countedUj(), readNanos, isWhole);
     }
   }
 

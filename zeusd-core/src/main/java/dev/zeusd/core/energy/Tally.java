@@ -29,7 +29,7 @@ final class Tally {
       }
     },
 
-    /** Energy of a {@link dev.zeusd.core.device.EnergyCounter}, in uJ, wraps included. */
+    /** What a {@link dev.zeusd.core.device.EnergyCounter} has counted, in uJ, wraps included. */
     CPU_COUNTER {
       @Override
       Step step(long before, long after, long nanos) {

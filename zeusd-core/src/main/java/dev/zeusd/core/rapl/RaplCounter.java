@@ -30,7 +30,8 @@ import java.util.Optional;
  * #UNSAVED_NANOS} at the highest power, since a counter that was not watched for as long as a wrap
  * takes, or that was reset meanwhile, could be anywhere. Then, and only then, {@link
  * #MAX_UNSAVED_NANOS} at that power is taken for what may have been told and not saved by a process
- * that was killed, so that energy rather leaps by that than goes back.
+ * that was killed, so that energy rather leaps by that than goes back. Such a leap is told as not
+ * counted, so that nobody takes it for energy that was used.
  *
  * <p>Where the range is unknown, or a value above it shows that it is wrong, a wrap counts as a
  * reset.
@@ -88,6 +89,10 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
   private long lastNanos;
   private long lastSleptNanos;
   private long energyUj;
+
+  /** How much of it was not counted, but may have been told by a process that was killed. */
+  private long uncountedUj;
+
   private int resets;
 
   /**
@@ -139,7 +144,7 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
   }
 
   private Saved toSave(long toldUj) {
-    return new Saved(energyUj, toldUj, lastRawUj, rangeUj, lastNanos, lastSleptNanos);
+    return new Saved(energyUj, toldUj, lastRawUj, rangeUj, lastNanos, lastSleptNanos, uncountedUj);
   }
 
   @Override
@@ -162,7 +167,7 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
       } else {
         count(rawUj, now, clock.sleptNanos());
       }
-      return new EnergyReading(energyUj, now, resets);
+      return new EnergyReading(energyUj, now, resets, uncountedUj);
     } catch (DeviceException e) {
       // Whatever comes back may be another driver's.
       rangeIsWanted = true;
@@ -202,6 +207,7 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
   /** The first read of this process. */
   private void goOn(Saved before, long rawUj, long now, long sleptNanos) {
     energyUj = before.energyUj();
+    uncountedUj = before.uncountedUj();
     lastRawUj = before.rawUj();
     lastNanos = before.bootNanos();
     lastSleptNanos = before.sleptNanos();
@@ -218,7 +224,9 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
       keep(rawUj, now, sleptNanos);
     }
     if (!watched || resets != resetsBefore) {
-      energyUj = Math.max(energyUj, before.toldUj());
+      long leapUj = Math.max(0, before.toldUj() - energyUj);
+      energyUj += leapUj;
+      uncountedUj += leapUj;
       // It may have gone around meanwhile, and nobody knows how often.
       resets = resetsBefore + 1;
     }

@@ -50,9 +50,16 @@ final class SavedCounters implements AutoCloseable {
    * @param rangeUj where the hardware wraps, negative if that is unknown
    * @param bootNanos when it was read, by a {@link BootClock}
    * @param sleptNanos how much of that the machine had slept
+   * @param uncountedUj how much of {@code energyUj} nobody has counted
    */
   record Saved(
-      long energyUj, long toldUj, long rawUj, long rangeUj, long bootNanos, long sleptNanos) {
+      long energyUj,
+      long toldUj,
+      long rawUj,
+      long rangeUj,
+      long bootNanos,
+      long sleptNanos,
+      long uncountedUj) {
     private String line(String zone) {
       return String.join(
           " ",
@@ -62,7 +69,8 @@ final class SavedCounters implements AutoCloseable {
           "" + rawUj,
           "" + rangeUj,
           "" + bootNanos,
-          "" + sleptNanos);
+          "" + sleptNanos,
+          "" + uncountedUj);
     }
   }
 
@@ -81,13 +89,20 @@ final class SavedCounters implements AutoCloseable {
     try {
       for (String line : lines) {
         String[] parts = line.split(" ");
-        long[] numbers = new long[6];
+        long[] numbers = new long[7];
         for (int i = 0; i < numbers.length; i++) {
           numbers[i] = Long.parseLong(parts[i + 1]);
         }
         counters.put(
             URLDecoder.decode(parts[0], StandardCharsets.UTF_8),
-            new Saved(numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]));
+            new Saved(
+                numbers[0],
+                numbers[1],
+                numbers[2],
+                numbers[3],
+                numbers[4],
+                numbers[5],
+                numbers[6]));
       }
     } catch (IllegalArgumentException | ArrayIndexOutOfBoundsException e) {
       counters.clear();

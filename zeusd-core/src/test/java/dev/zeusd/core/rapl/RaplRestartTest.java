@@ -132,6 +132,12 @@ class RaplRestartTest {
     long first = told(SECOND, 3 * JOULE);
     assertTrue(first >= last && first <= last + MOST_UNSAVED_UJ, first + " after " + last);
     assertEquals(first + 50 * JOULE, told(SECOND, 53 * JOULE));
+    // Of which those who sum up take nothing for energy that was used; nor do later processes.
+    assertEquals(100_050 * JOULE, counter.read().countedUj());
+    stop();
+    start();
+    assertEquals(first + 60 * JOULE, told(SECOND, 63 * JOULE));
+    assertEquals(100_060 * JOULE, counter.read().countedUj());
   }
 
   @Test
