@@ -270,7 +270,7 @@ class RunTest {
       assertEquals(1, run.err().lines().count(), run.err());
     }
     assertEquals(DEFAULT_LIMIT_MW, client.powerLimitMw(0).get(0));
-    assertFalse(Files.exists(dir.resolve("state/energy-windows")), "nobody ends it any more");
+    assertEquals(List.of(), client.energyWindows(), "nobody ends it any more");
   }
 
   @ParameterizedTest

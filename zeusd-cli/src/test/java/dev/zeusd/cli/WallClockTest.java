@@ -143,15 +143,29 @@ class WallClockTest {
     return ask(address, "POST", "/lease?gpu_ids=" + gpu + "&keys=power_limit&ttl_s=" + ttlSeconds);
   }
 
+  private static String string(String name, String json) {
+    Matcher matcher = Pattern.compile("\"" + name + "\":\"([^\"]+)\"").matcher(json);
+    assertTrue(matcher.find(), json);
+    return matcher.group(1);
+  }
+
   private static long number(String name, String json) {
     Matcher matcher = Pattern.compile("\"" + name + "\":(\\d+)").matcher(json);
     assertTrue(matcher.find(), json);
     return Long.parseLong(matcher.group(1));
   }
 
+  /** Of no more time than has passed, and with all of its energy. */
+  private static void assertIsOfThisTime(String energy, long startNanos) {
+    double seconds = Double.parseDouble(number("seconds", energy) + ".0");
+    assertTrue(seconds <= (System.nanoTime() - startNanos) / 1e9, energy);
+    assertEquals(0, number("gap_ms", energy), energy);
+    assertTrue(number("energy_mj", energy) <= 800_000 * (seconds + 1), energy);
+  }
+
   @Test
   @Timeout(60)
-  void leasesLastAsLongAsTheyShouldWhateverTheWallClockDoes() throws Exception {
+  void leasesAndEnergyWindowsLastAsLongAsTheyShouldWhateverTheWallClockDoes() throws Exception {
     assumeTrue(ZeusdProcess.IMAGE.isEmpty());
     Path socket = directory.resolve("zeusd.sock");
     UnixDomainSocketAddress address = UnixDomainSocketAddress.of(socket);
@@ -165,11 +179,16 @@ class WallClockTest {
             "--state-dir=" + directory.resolve("kept"))) {
       zeusd.awaitListening();
       String lasting = take(address, 0, 600);
+      long startNanos = System.nanoTime();
+      String window = ask(address, "POST", "/energy/begin?ttl_s=600");
+      String byId = "?window_id=" + string("window_id", window);
       setBy(48 * 3600);
       long leftMs = number("expires_in_ms", ask(address, "GET", "/leases"));
       assertTrue(leftMs > 0 && leftMs <= 600_000, "" + leftMs);
       String brief = take(address, 1, 2);
+      assertIsOfThisTime(ask(address, "GET", "/energy/window" + byId), startNanos);
       setBy(-48 * 3600);
+      assertIsOfThisTime(ask(address, "POST", "/energy/end" + byId), startNanos);
       // Epochs grow even so; and what is over soon is over soon.
       String after = take(address, 2, 600);
       assertTrue(number("epoch", brief) > number("epoch", lasting), brief);

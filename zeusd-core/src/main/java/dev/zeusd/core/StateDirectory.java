@@ -44,7 +44,7 @@ public final class StateDirectory {
       PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
 
   /** More than any of these files needs. */
-  private static final int MAX_BYTES = 1 << 23;
+  private static final int MAX_BYTES = 1 << 24;
 
   private final Path dir;
   private final Path realDir;

@@ -202,7 +202,7 @@ class StateDirectoryTest {
     StateDirectory state = open();
     state.write("state", List.of("x".repeat(2 << 20)));
     assertTrue(state.read("state").isPresent());
-    List<String> tooLong = List.of("x".repeat(9 << 20));
+    List<String> tooLong = List.of("x".repeat(17 << 20));
     assertThrows(IOException.class, () -> state.write("state", tooLong));
     assertTrue(state.read("state").isPresent());
   }

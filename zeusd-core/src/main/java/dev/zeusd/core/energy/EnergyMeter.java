@@ -3,14 +3,12 @@ package dev.zeusd.core.energy;
 import dev.zeusd.core.DeviceSet;
 import dev.zeusd.core.NodeException;
 import dev.zeusd.core.device.Cpu;
-import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.rapl.BootClock;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.core.worker.Answer;
-import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.NanoClock;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -33,17 +31,17 @@ import java.util.function.Supplier;
  * <p>Thread-safe.
  */
 public final class EnergyMeter implements AutoCloseable {
-  /** So many windows may be open; one owner may have as many as are free for others. */
+  /**
+   * So many windows may be open. One owner may have as many as are free for others, and is sure of
+   * an equal share.
+   */
   public static final int MAX_WINDOWS = 1024;
 
   private static final System.Logger LOG = System.getLogger(EnergyMeter.class.getName());
   private static final long PERIOD_NANOS = TimeUnit.SECONDS.toNanos(2);
 
-  private final Supplier<DeviceSet<Gpu, GpuPowerSample>> gpus;
-  private final Supplier<DeviceSet<Cpu, CpuPowerSample>> cpus;
   private final BootClock clock;
-  private final MeteredGpu.Questions gpuQuestions;
-  private final MeteredCpu.Questions cpuQuestions;
+  private final MeteredDevices devices;
   private final OpenWindows open;
   private final PowerFeed feed;
   private final SavedWindows saved;
@@ -75,18 +73,19 @@ public final class EnergyMeter implements AutoCloseable {
       NanoClock readClock,
       BootClock clock,
       long periodNanos) {
-    this.gpus = gpus;
-    this.cpus = cpus;
     this.clock = clock;
-    this.gpuQuestions = new MeteredGpu.Questions(clock);
-    this.cpuQuestions = new MeteredCpu.Questions(clock);
+    this.devices = new MeteredDevices(gpus, cpus, clock);
     this.open = new OpenWindows(clock::nanos, TimestampClock.of(readClock));
     this.watch = new EnergyWatch(this::step, periodNanos);
     this.feed = new PowerFeed(gpus, readClock, clock, watch::wake);
     this.saved =
         new SavedWindows(
-            stateDir, () -> new LeftWindows(this::newDevice, this::newWindow, this::takeOver));
+            stateDir, () -> new LeftWindows(devices::of, this::newWindow, this::takeOver));
     saved.recover();
+    if (hasLeftWindows(stateDir) && open.isEmpty()) {
+      // What the file has is of no use any more.
+      save();
+    }
   }
 
   /** Whether an earlier process has left windows in a state directory. */
@@ -94,8 +93,11 @@ public final class EnergyMeter implements AutoCloseable {
     return SavedWindows.areIn(stateDir);
   }
 
-  private void takeOver(Collection<MeteredDevice> devices, List<EnergyWindow> windows) {
-    if (!open.takeOver(devices, windows)) {
+  private void takeOver(
+      Collection<MeteredDevice> measured,
+      List<EnergyWindow> windows,
+      List<EndedWindows.Ended> ended) {
+    if (!open.takeOver(measured, windows, ended)) {
       // The directory could not be used at first, and what was measured since is of no use.
       LOG.log(System.Logger.Level.WARNING, "{0} energy windows are lost", windows.size());
       return;
@@ -103,12 +105,6 @@ public final class EnergyMeter implements AutoCloseable {
     isCrashSafe = true;
     LOG.log(System.Logger.Level.INFO, "energy windows go on: {0}", windows.size());
     watch.wake();
-  }
-
-  private MeteredDevice newDevice(String key, int id) {
-    return MeteredGpu.isKey(key)
-        ? new MeteredGpu(key, id, () -> gpus.get().devices(), gpuQuestions)
-        : new MeteredCpu(id, () -> cpus.get().devices(), cpuQuestions);
   }
 
   private EnergyWindow newWindow(EnergyWindow.Facts facts, List<Span> spans) {
@@ -124,7 +120,7 @@ public final class EnergyMeter implements AutoCloseable {
    * @throws NodeException if this is closed
    */
   public EnergyWindow begin(WindowRequest request) {
-    List<MeteredDevice> wanted = wanted(request);
+    List<MeteredDevice> wanted = devices.wanted(request);
     if (wanted.isEmpty()) {
       throw new WindowException.NoDevices("there is no device whose energy could be measured");
     }
@@ -140,30 +136,9 @@ public final class EnergyMeter implements AutoCloseable {
     return window;
   }
 
-  private List<MeteredDevice> wanted(WindowRequest request) {
-    List<MeteredDevice> wanted = new ArrayList<>();
-    for (DeviceWorker<Gpu> gpu : gpus.get().devices()) {
-      if (request.gpuIds().contains(gpu.id())) {
-        wanted.add(newDevice(MeteredGpu.keyOf(gpu), gpu.id()));
-      }
-    }
-    for (DeviceWorker<Cpu> cpu : cpus.get().devices()) {
-      if (request.cpuIds().contains(cpu.id())) {
-        wanted.add(newDevice(MeteredCpu.keyOf(cpu.id()), cpu.id()));
-      }
-    }
-    return wanted;
-  }
-
   /** Begins a window of all devices, for this process; a CPU that holds others is left out. */
   public EnergyWindow begin() {
-    return begin(
-        WindowRequest.of(
-            gpus.get().devices().stream().map(DeviceWorker::id).toList(),
-            cpus.get().devices().stream()
-                .filter(cpu -> cpu.device().info().domain() == CpuInfo.Domain.PACKAGE)
-                .map(DeviceWorker::id)
-                .toList()));
+    return begin(devices.all());
   }
 
   /**
@@ -186,7 +161,9 @@ public final class EnergyMeter implements AutoCloseable {
   }
 
   private static WindowException.Ended ended() {
-    return new WindowException.Ended("there is no such energy window, or it has ended");
+    return new WindowException.Ended(
+        "there is no such energy window: it has ended, its time was over, or it was its owner's"
+            + " oldest and had to make room");
   }
 
   /** Those that are open, the oldest first. */
@@ -228,17 +205,21 @@ public final class EnergyMeter implements AutoCloseable {
     }
   }
 
-  /** Ends a window, and tells its energy; the same again for who asks twice. */
+  /**
+   * Ends a window, and tells its energy when that is on the disk, if it can be; the same again for
+   * who asks twice.
+   */
   WindowEnergy end(EnergyWindow window) {
-    Optional<WindowEnergy> told = open.told(window);
-    if (told.isPresent()) {
-      return told.get();
+    if (open.find(window.id()).isPresent()) {
+      WindowEnergy energy = window.read();
+      if (remove(window, Optional.of(energy))) {
+        return energy;
+      }
     }
-    WindowEnergy energy = window.soFar();
-    return remove(window, Optional.of(energy))
-        ? energy
-        // Somebody else has ended it meanwhile.
-        : open.told(window).orElseThrow(EnergyMeter::ended);
+    // It has ended before, or meanwhile; and whoever has asked first may still wait for the disk.
+    WindowEnergy told = open.told(window).orElseThrow(EnergyMeter::ended);
+    save();
+    return told;
   }
 
   /** Ends a window, unless it has ended. */

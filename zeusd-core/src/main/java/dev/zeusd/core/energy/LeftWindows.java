@@ -17,9 +17,17 @@ final class LeftWindows implements SavedWindows.Recovery {
   private final List<EnergyWindow.Facts> facts = new ArrayList<>();
   private final List<List<Span>> spans = new ArrayList<>();
 
+  /** What the windows have told that have ended, and when, by their places above. */
+  private final Map<Integer, Told> told = new HashMap<>();
+
+  private record Told(WindowEnergy energy, long endedNanos) {}
+
   /** Takes all of it. */
   interface Target {
-    void take(Collection<MeteredDevice> devices, List<EnergyWindow> windows);
+    void take(
+        Collection<MeteredDevice> devices,
+        List<EnergyWindow> windows,
+        List<EndedWindows.Ended> ended);
   }
 
   /**
@@ -60,11 +68,23 @@ final class LeftWindows implements SavedWindows.Recovery {
   }
 
   @Override
+  public void ended(long endedNanos, List<String> energy) {
+    told.put(facts.size() - 1, new Told(EnergyText.parse(facts.getLast(), energy), endedNanos));
+  }
+
+  @Override
   public void finish() {
     List<EnergyWindow> windows = new ArrayList<>();
+    List<EndedWindows.Ended> ended = new ArrayList<>();
     for (int i = 0; i < facts.size(); i++) {
-      windows.add(maker.make(facts.get(i), spans.get(i)));
+      EnergyWindow window = maker.make(facts.get(i), spans.get(i));
+      Told end = told.get(i);
+      if (end == null) {
+        windows.add(window);
+      } else {
+        ended.add(new EndedWindows.Ended(window, end.energy, end.endedNanos));
+      }
     }
-    target.take(left.values(), windows);
+    target.take(left.values(), windows, ended);
   }
 }

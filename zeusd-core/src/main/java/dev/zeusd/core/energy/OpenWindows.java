@@ -10,13 +10,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 
 /**
- * The windows that are open, the devices that they measure, and, for a while, what those have told
- * that have ended: an answer may be lost, and is asked for again.
+ * The windows that are open, the devices that they measure, and what those have told that have
+ * ended a short time ago.
+ *
+ * <p>There may be {@link EnergyMeter#MAX_WINDOWS}. An owner may have as many as are left free for
+ * others, and is sure of an equal share: if need be, whoever has the most loses its oldest.
  *
  * <p>Thread-safe.
  */
@@ -24,21 +26,13 @@ final class OpenWindows {
   private static final System.Logger LOG = System.getLogger(EnergyMeter.class.getName());
   private static final int ID_BYTES = 16;
 
-  /** For so long, what an ended window has told can be had again. */
-  private static final long ENDED_NANOS = TimeUnit.MINUTES.toNanos(10);
-
-  /** So many of these are kept; each takes a few hundred bytes for each device. */
-  private static final int MAX_ENDED = 256;
-
   private final LongSupplier clock;
   private final TimestampClock timestamps;
+  private final EndedWindows ended;
 
   // Guarded by this.
   private final Map<String, EnergyWindow> windows = new LinkedHashMap<>();
   private final Map<String, MeteredDevice> devices = new HashMap<>();
-  private final Map<String, Ended> ended = new LinkedHashMap<>();
-
-  private record Ended(EnergyWindow window, WindowEnergy energy, long nanos) {}
 
   /**
    * None so far.
@@ -49,6 +43,7 @@ final class OpenWindows {
   OpenWindows(LongSupplier clock, TimestampClock timestamps) {
     this.clock = clock;
     this.timestamps = timestamps;
+    this.ended = new EndedWindows(clock);
   }
 
   /** Puts a window together of its facts and spans. */
@@ -63,7 +58,7 @@ final class OpenWindows {
    * @throws WindowException.TooMany if its owner has had its share
    */
   synchronized EnergyWindow add(WindowRequest request, List<MeteredDevice> wanted, Maker maker) {
-    requireRoom(request.owner());
+    makeRoom(request.owner());
     List<Span> spans =
         wanted.stream()
             .map(device -> devices.computeIfAbsent(device.key(), unknown -> device))
@@ -83,14 +78,37 @@ final class OpenWindows {
     return window;
   }
 
-  /** One owner may have as many as are left free for others. */
-  private void requireRoom(String owner) {
-    long own = windows.values().stream().filter(window -> window.owner().equals(owner)).count();
-    if (own >= EnergyMeter.MAX_WINDOWS - windows.size()) {
-      throw new WindowException.TooMany(
-          "%s has %d energy windows open, which is its share of the %d that may be; end some of them first"
-              .formatted(owner, own, EnergyMeter.MAX_WINDOWS));
+  private void makeRoom(String owner) {
+    int free = EnergyMeter.MAX_WINDOWS - windows.size();
+    Owners owners = Owners.of(windows.values());
+    int own = owners.of(owner);
+    if (own < free) {
+      return;
     }
+    if (own >= owners.share(EnergyMeter.MAX_WINDOWS, owner)) {
+      throw new WindowException.TooMany(
+          "%s has %d energy windows open, which is its share of the %d that may be (%s); end some of them first"
+              .formatted(owner, own, EnergyMeter.MAX_WINDOWS, owners));
+    }
+    if (free == 0) {
+      // Somebody has more than that share, since all shares together are less than there is.
+      giveWay(owners.withMost().orElseThrow(), owners);
+    }
+  }
+
+  private void giveWay(String owner, Owners owners) {
+    EnergyWindow oldest =
+        windows.values().stream()
+            .filter(window -> window.owner().equals(owner))
+            .findFirst()
+            .orElseThrow();
+    LOG.log(
+        System.Logger.Level.WARNING,
+        "{0} is forgotten, to make room: of {1} windows that may be, {2}",
+        oldest,
+        EnergyMeter.MAX_WINDOWS,
+        owners);
+    windows.remove(oldest.id());
   }
 
   /** Here, since few processes ever have a window. */
@@ -107,10 +125,13 @@ final class OpenWindows {
   /**
    * Takes over what an earlier process has left.
    *
-   * @return false, and nothing is done, if there are windows already
+   * @return false, and only what ended windows have told is taken, if there are windows already
    */
   synchronized boolean takeOver(
-      Collection<MeteredDevice> leftDevices, Collection<EnergyWindow> leftWindows) {
+      Collection<MeteredDevice> leftDevices,
+      Collection<EnergyWindow> leftWindows,
+      Collection<EndedWindows.Ended> leftEnded) {
+    leftEnded.forEach(ended::add);
     if (!windows.isEmpty()) {
       return false;
     }
@@ -151,19 +172,18 @@ final class OpenWindows {
   }
 
   /** The one with this id, if it has ended a short time ago. */
-  synchronized Optional<EnergyWindow> findEnded(String id) {
-    return recent(id).map(Ended::window);
+  Optional<EnergyWindow> findEnded(String id) {
+    return ended.find(id).map(EndedWindows.Ended::window);
   }
 
   /** What a window told when it ended, if that was a short time ago. */
-  synchronized Optional<WindowEnergy> told(EnergyWindow window) {
-    return recent(window.id()).map(Ended::energy);
+  Optional<WindowEnergy> told(EnergyWindow window) {
+    return ended.find(window.id()).map(EndedWindows.Ended::energy);
   }
 
-  private Optional<Ended> recent(String id) {
-    long now = clock.getAsLong();
-    ended.values().removeIf(each -> now - each.nanos > ENDED_NANOS);
-    return Optional.ofNullable(ended.get(id));
+  /** Whether there is nothing to be kept, of open windows and of ended ones. */
+  synchronized boolean isEmpty() {
+    return windows.isEmpty() && ended.isEmpty();
   }
 
   /**
@@ -176,13 +196,7 @@ final class OpenWindows {
     if (!windows.remove(window.id(), window)) {
       return false;
     }
-    told.ifPresent(
-        energy -> {
-          ended.put(window.id(), new Ended(window, energy, clock.getAsLong()));
-          if (ended.size() > MAX_ENDED) {
-            ended.remove(ended.keySet().iterator().next());
-          }
-        });
+    told.ifPresent(energy -> ended.add(window, energy));
     forgetUnused();
     return true;
   }
@@ -202,13 +216,14 @@ final class OpenWindows {
     return isChanged;
   }
 
-  /** For a file: all, whether they have expired or not. */
+  /** For a file: all, whether they have expired or not, and what others have told at their end. */
   void describe(List<String> lines) {
     List<EnergyWindow> all;
     synchronized (this) {
       all = List.copyOf(windows.values());
     }
     all.forEach(window -> window.describe(lines));
+    ended.describe(lines);
   }
 
   /** For another file: what was measured so far. */

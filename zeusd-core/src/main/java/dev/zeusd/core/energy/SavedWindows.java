@@ -9,7 +9,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -18,8 +20,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 
 /**
- * The windows that are open, and what was measured so far, in two files of the state directory: one
- * is written when a window begins or ends, the other one every few seconds.
+ * The windows that are open, or have ended a short time ago, and what was measured so far, in two
+ * files of the state directory: one is written when a window begins or ends, the other one every
+ * few seconds.
  *
  * <p>Thread-safe.
  */
@@ -49,6 +52,9 @@ final class SavedWindows {
   private boolean isSaved;
   private Optional<StateDirectory> directory = Optional.empty();
   private long triedNanos = System.nanoTime() - RETRY_NANOS;
+
+  /** The lines of the file of tallies, by device and place. */
+  private final Map<String, String> tallies = new LinkedHashMap<>();
 
   /** What the log was told last; empty if saving works. */
   private String problem = "";
@@ -112,14 +118,14 @@ final class SavedWindows {
    *
    * @return whether they are on the disk
    */
-  boolean save(Describer tallies, Describer windows) {
+  boolean save(Describer devices, Describer windows) {
     long wanted = changes.incrementAndGet();
     lock.lock();
     try {
       // One writing serves all who wait for it.
       if (savedChanges < wanted) {
         savedChanges = changes.get();
-        isSaved = write(TALLIES, tallies) && write(WINDOWS, windows);
+        isSaved = writeAll(devices, windows);
       }
       return isSaved;
     } finally {
@@ -127,22 +133,53 @@ final class SavedWindows {
     }
   }
 
-  /** The same of the tallies alone. */
-  void saveTallies(Describer tallies) {
+  private boolean writeAll(Describer devices, Describer windows) {
+    if (open().isEmpty()) {
+      return false;
+    }
+    Map<String, String> now = byPlace(devices);
+    tallies.putAll(now);
+    boolean isWritten = writeTallies() && write(WINDOWS, lines(windows));
+    if (isWritten) {
+      // Only now: until then, the file of windows has some that need the others.
+      tallies.keySet().retainAll(now.keySet());
+    }
+    return isWritten && (!tallies.isEmpty() || writeTallies());
+  }
+
+  /** Writes the tallies alone. */
+  void saveTallies(Describer devices) {
     lock.lock();
     try {
-      write(TALLIES, tallies);
+      if (open().isPresent()) {
+        tallies.putAll(byPlace(devices));
+        writeTallies();
+      }
     } finally {
       lock.unlock();
     }
   }
 
-  private boolean write(String file, Describer describer) {
-    if (open().isEmpty()) {
-      return false;
+  private boolean writeTallies() {
+    return write(TALLIES, List.copyOf(tallies.values()));
+  }
+
+  private static Map<String, String> byPlace(Describer devices) {
+    Map<String, String> lines = new LinkedHashMap<>();
+    for (String line : lines(devices)) {
+      String[] words = line.split(" ", 4);
+      lines.put(words[0] + " " + words[2], line);
     }
+    return lines;
+  }
+
+  private static List<String> lines(Describer describer) {
     List<String> lines = new ArrayList<>();
     describer.describe(lines);
+    return lines;
+  }
+
+  private boolean write(String file, List<String> lines) {
     try {
       if (lines.isEmpty()) {
         directory.get().remove(file);
@@ -169,6 +206,9 @@ final class SavedWindows {
 
     /** A span of the last window. */
     void span(String key, int id, int place, Optional<Tally.State> start);
+
+    /** The last window has ended; {@code energy} is what it has told. */
+    void ended(long endedNanos, List<String> energy);
 
     /** That was all, and it made sense. */
     void finish();
@@ -202,23 +242,26 @@ final class SavedWindows {
 
   private static void readWindow(String line, Recovery recovery) {
     List<String> words = List.of(line.split(" ", -1));
-    if (words.get(0).equals("window")) {
-      recovery.window(
-          new EnergyWindow.Facts(
+    switch (words.get(0)) {
+      case "window" ->
+          recovery.window(
+              new EnergyWindow.Facts(
+                  words.get(1),
+                  decode(words.get(3)),
+                  decode(words.get(2)),
+                  Long.parseLong(words.get(4)),
+                  Long.parseLong(words.get(5)),
+                  Long.parseLong(words.get(6))));
+      case "span" ->
+          recovery.span(
               words.get(1),
-              decode(words.get(3)),
-              decode(words.get(2)),
-              Long.parseLong(words.get(4)),
-              Long.parseLong(words.get(5)),
-              Long.parseLong(words.get(6))));
-    } else {
-      recovery.span(
-          words.get(1),
-          Integer.parseInt(words.get(2)),
-          Integer.parseInt(words.get(3)),
-          words.get(4).equals(NONE)
-              ? Optional.empty()
-              : Optional.of(Tally.State.parse(words.subList(4, words.size()))));
+              Integer.parseInt(words.get(2)),
+              Integer.parseInt(words.get(3)),
+              words.get(4).equals(NONE)
+                  ? Optional.empty()
+                  : Optional.of(Tally.State.parse(words.subList(4, words.size()))));
+      case "ended" -> recovery.ended(Long.parseLong(words.get(1)), words.subList(2, words.size()));
+      default -> throw new IllegalArgumentException(line);
     }
   }
 
@@ -226,7 +269,7 @@ final class SavedWindows {
     return URLEncoder.encode(text, StandardCharsets.UTF_8);
   }
 
-  private static String decode(String text) {
+  static String decode(String text) {
     return URLDecoder.decode(text, StandardCharsets.UTF_8);
   }
 }

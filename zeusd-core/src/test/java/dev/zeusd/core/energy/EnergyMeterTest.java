@@ -43,6 +43,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(60)
 class EnergyMeterTest {
   private static final long NEVER = TimeUnit.DAYS.toNanos(1);
+  private static final Duration HOUR = Duration.ofHours(1);
 
   private final List<CountingGpu> models =
       List.of(new CountingGpu(0, "GPU-a"), new CountingGpu(1, "GPU-b c"));
@@ -320,7 +321,51 @@ class EnergyMeterTest {
     assertEquals(5, energy.cpus().get(0).cpuEnergyUj());
     assertEquals(Duration.ofSeconds(41), energy.elapsed());
     assertEquals(List.of(), meter(Optional.of(dir)).list());
-    assertFalse(Files.exists(dir.resolve("energy-windows")));
+  }
+
+  /** Its answer may be lost with the process. */
+  @Test
+  void theNextProcessTellsAgainWhatHasEnded() {
+    gpus = gpuSet(List.of(models.get(0), new CountingGpu(1, "GPU-m", PowerScope.MODULE)));
+    models.get(0).fails = true;
+    EnergyMeter first = meter(Optional.of(dir));
+    EnergyWindow left = first.begin(request(Duration.ofHours(1)));
+    EnergyWindow window =
+        first.begin(new WindowRequest("a b,c", "d", HOUR, Set.of(0, 1), Set.of(0)));
+    pass(Duration.ofSeconds(10));
+    packageUj.energyUj += 1500;
+    dramUj.energyUj += 700;
+    WindowEnergy told = end(window);
+    assertEquals(Set.of(0), told.gpuProblems().keySet());
+    // It dies here. What the devices say later changes nothing.
+    packageUj.energyUj += 1_000_000;
+    pass(Duration.ofMinutes(5));
+    EnergyMeter second = meter(Optional.of(dir));
+    EnergyWindow again = second.findToEnd(window.id());
+    assertEquals(told, again.end());
+    assertEquals(Set.of(0, 1), again.gpuIds());
+    assertEquals("d", again.owner());
+    assertThrows(WindowException.Ended.class, () -> second.find(window.id()));
+    assertEquals(left.id(), second.list().getFirst().id());
+    second.find(left.id()).close();
+    pass(Duration.ofMinutes(6));
+    EnergyMeter third = meter(Optional.of(dir));
+    assertThrows(WindowException.Ended.class, () -> third.findToEnd(window.id()));
+    assertFalse(Files.exists(dir.resolve("energy-windows")), "nothing is left");
+  }
+
+  /** Ended by this or by that one, but never gone. */
+  @Test
+  void whatCannotBeSavedIsOpenInTheNextProcess() throws IOException {
+    EnergyMeter first = meter(Optional.of(dir));
+    EnergyWindow window = first.begin(request(Duration.ofHours(1)));
+    Files.createDirectories(dir.resolve(".energy-windows.new/in-the-way"));
+    pass(Duration.ofSeconds(1));
+    models.get(0).energyMj += 9;
+    assertEquals(9, window.end().gpus().get(0).energyMj());
+    models.get(0).energyMj += 1;
+    pass(Duration.ofSeconds(1));
+    assertEquals(10, meter(Optional.of(dir)).findToEnd(window.id()).end().gpus().get(0).energyMj());
   }
 
   @Test
@@ -402,22 +447,39 @@ class EnergyMeterTest {
   @Test
   void nobodyTakesAllTheRoom() {
     EnergyMeter meter = meter(Optional.empty());
-    for (int owner = 0; owner < 4; owner++) {
-      // Of what is left, each gets a half.
-      assertEquals(512 >> owner, beginAsManyAsPossible(meter, "user " + owner));
+    assertEquals(512, beginAsManyAsPossible(meter, "user 0"), "the half, of who is alone");
+    EnergyWindow oldest = meter.list().getFirst();
+    assertEquals(341, beginAsManyAsPossible(meter, "user 1"), "a third");
+    assertEquals(oldest, meter.find(oldest.id()), "there is room left");
+    for (int owner = 2; owner < 10; owner++) {
+      assertEquals(1024 / (owner + 2), beginAsManyAsPossible(meter, "user " + owner));
     }
-    // Which leaves enough for people with some jobs.
-    for (int owner = 10; owner < 30; owner++) {
-      meter.begin(small("user " + owner));
+    assertEquals(EnergyMeter.MAX_WINDOWS, meter.list().size());
+    assertThrows(WindowException.Ended.class, () -> meter.find(oldest.id()), "it had to make room");
+    EnergyWindow late = meter.begin(small("user 10"));
+    assertEquals(EnergyMeter.MAX_WINDOWS, meter.list().size());
+    assertEquals(late, meter.list().getLast());
+    for (int owner = 0; owner < 10; owner++) {
+      long own = windowsOf(meter, "user " + owner);
+      assertTrue(own >= 1024 / 12, "user " + owner + " has " + own);
     }
     String refusal =
         assertThrows(WindowException.TooMany.class, () -> meter.begin(small("user 0")))
             .getMessage();
-    assertTrue(refusal.startsWith("user 0 has 512 energy windows open"), refusal);
+    assertTrue(
+        refusal.matches(
+            "user 0 has \\d+ energy windows open, which is its share of the 1024 that may be"
+                + " \\((user \\d has \\d+, ){3}and 8 others fewer or as many\\); end some of them"
+                + " first"),
+        refusal);
     for (int i = 0; i < 500; i++) {
       meter.list().getFirst().close();
     }
     meter.begin(small("user 0"));
+  }
+
+  private static long windowsOf(EnergyMeter meter, String owner) {
+    return meter.list().stream().filter(window -> window.owner().equals(owner)).count();
   }
 
   private static WindowRequest small(String owner) {
