@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** A command as it would run without zeusd: same terminal, process group, folder, environment. */
 final class CommandProcess {
@@ -17,6 +18,13 @@ final class CommandProcess {
 
   private static final Pattern ERROR = Pattern.compile("\\berror[=:] ?(\\d+)\\b");
   private static final String LAUNCHED = "ZEUSD_LAUNCHED";
+
+  /** What the launcher's caller ignored, as the mask of /proc/PID/status. */
+  private static final String IGNORED = "ZEUSD_CALLER_IGNORES";
+
+  /** By their numbers: what the JVM or this program handles even where it is ignored. */
+  private static final Map<Integer, String> HANDLED_ANYWAY =
+      Map.of(3, "QUIT", 10, "USR1", 12, "USR2", 13, "PIPE");
 
   private CommandProcess() {}
 
@@ -37,7 +45,7 @@ final class CommandProcess {
   }
 
   static Process start(List<String> command) throws NotStarted {
-    ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
+    ProcessBuilder builder = new ProcessBuilder(ignoringAsTheCaller(command)).inheritIO();
     giveBack(builder.environment());
     try {
       return builder.start();
@@ -62,6 +70,7 @@ final class CommandProcess {
     if (environment.remove(LAUNCHED) == null) {
       return;
     }
+    environment.remove(IGNORED);
     CALLERS.forEach(
         (name, kept) -> {
           String callers = environment.remove(kept);
@@ -71,5 +80,24 @@ final class CommandProcess {
             environment.put(name, callers);
           }
         });
+  }
+
+  /**
+   * With the signals ignored that the caller ignores, as below nohup. It takes a shell, since Java
+   * resets SIGPIPE in every process that it starts, and would have to ignore the others itself.
+   */
+  private static List<String> ignoringAsTheCaller(List<String> command) {
+    String mask = System.getenv().getOrDefault(IGNORED, "");
+    long ignored = mask.matches("[0-9a-f]{1,16}") ? Long.parseUnsignedLong(mask, 16) : 0;
+    List<String> names =
+        HANDLED_ANYWAY.keySet().stream()
+            .filter(number -> (ignored >> (number - 1) & 1) != 0)
+            .map(HANDLED_ANYWAY::get)
+            .toList();
+    if (names.isEmpty()) {
+      return command;
+    }
+    String shell = "trap '' " + String.join(" ", names) + "; exec \"$@\"";
+    return Stream.concat(Stream.of("/bin/sh", "-c", shell, "sh"), command.stream()).toList();
   }
 }

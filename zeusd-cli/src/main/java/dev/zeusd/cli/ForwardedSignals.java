@@ -16,10 +16,9 @@ import java.util.OptionalInt;
 final class ForwardedSignals {
   /** By their names, with their numbers on Linux. */
   private static final Map<String, Integer> PASSED_ON =
-      Map.of("HUP", 1, "INT", 2, "USR1", 10, "TERM", 15);
+      Map.of("HUP", 1, "INT", 2, "USR1", 10, "USR2", 12, "TERM", 15);
 
   private static final int INT = 2;
-  private static final int QUIT = 3;
 
   // Guarded by this.
   private Optional<Process> command = Optional.empty();
@@ -43,9 +42,6 @@ final class ForwardedSignals {
   synchronized void to(Process process) {
     command = Optional.of(process);
     received.ifPresent(number -> Signals.send(process.pid(), number));
-    // The JVM would print its threads. Only now, since a command would inherit that it is ignored;
-    // and on another thread, since it is the first call of libc and takes its time.
-    Thread.ofPlatform().daemon().name("signals").start(() -> Signals.ignore(QUIT));
   }
 
   private synchronized void receive(int number) {

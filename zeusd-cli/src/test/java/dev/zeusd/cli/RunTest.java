@@ -38,6 +38,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RunTest {
   private static final long PATIENCE_SECONDS = 30;
   private static final long DEFAULT_LIMIT_MW = 700_000;
+  private static final long QUIT_USR1_USR2_PIPE = 0x1a04;
 
   @TempDir private Path dir;
   private Path socket;
@@ -274,7 +275,7 @@ class RunTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"TERM", "INT", "HUP", "USR1"})
+  @ValueSource(strings = {"TERM", "INT", "HUP", "USR1", "USR2"})
   void signalsReachTheCommand(String signal) throws Exception {
     Path started = dir.resolve("started");
     String script =
@@ -296,6 +297,40 @@ class RunTest {
       assertTrue(run.err().contains("in all"), run.err());
     }
     assertEquals(DEFAULT_LIMIT_MW, client.powerLimitMw(0).get(0));
+  }
+
+  /** As below nohup, or a program that handles broken pipes by itself. */
+  @Test
+  void whatTheCallerIgnoresTheCommandIgnores() throws Exception {
+    // The launcher's part: a java in the JVM's place shows what it is told.
+    Path bin = Files.createDirectories(dir.resolve("image/bin"));
+    Path java = Files.createDirectories(dir.resolve("image/lib/runtime/bin")).resolve("java");
+    Files.writeString(java, "#!/bin/sh\necho \"$ZEUSD_CALLER_IGNORES $*\"\n");
+    Files.copy(Path.of("src/dist/bin/zeusd"), bin.resolve("zeusd"));
+    String all = "trap '' QUIT USR1 USR2 PIPE; ";
+    String told =
+        output(all + "chmod +x " + java + "; exec sh " + bin.resolve("zeusd") + " run true");
+    long mask = Long.parseUnsignedLong(told.split(" ")[0], 16);
+    assertEquals(QUIT_USR1_USR2_PIPE, mask & QUIT_USR1_USR2_PIPE, told);
+    assertTrue(told.contains(" -XX:-DisplayVMOutput "), told);
+
+    List<String> launched =
+        List.of("env", "ZEUSD_LAUNCHED=1", "ZEUSD_CALLER_IGNORES=" + told.split(" ")[0]);
+    String show = "grep SigIgn /proc/self/status; env";
+    try (ZeusdProcess run = run(launched, "sh", "-c", show, "a b")) {
+      assertEquals(0, run.awaitExit(), run::toString);
+      String ignored = run.out().lines().findFirst().orElseThrow().split("\t")[1];
+      long both = Long.parseUnsignedLong(ignored, 16) & QUIT_USR1_USR2_PIPE;
+      assertEquals(QUIT_USR1_USR2_PIPE, both, run::toString);
+      assertFalse(run.out().contains("CALLER_IGNORES"), run.out());
+    }
+  }
+
+  private static String output(String script) throws IOException, InterruptedException {
+    Process shell = new ProcessBuilder("sh", "-c", script).redirectErrorStream(true).start();
+    String said = new String(shell.getInputStream().readAllBytes());
+    shell.waitFor();
+    return said;
   }
 
   @Test

@@ -1,11 +1,9 @@
 package dev.zeusd.ffm.posix;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.invoke.MethodType.methodType;
 
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
 import java.lang.invoke.LambdaMetafactory;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
@@ -15,12 +13,7 @@ public final class Signals {
   private static final class Calls {
     static final MethodHandle KILL =
         Libc.function("kill", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
-    static final MethodHandle SIGNAL =
-        Libc.function("signal", FunctionDescriptor.of(ADDRESS, JAVA_INT, ADDRESS));
   }
-
-  /** As the second argument of signal(2). */
-  private static final MemorySegment SIG_IGN = MemorySegment.ofAddress(1);
 
   private Signals() {}
 
@@ -33,18 +26,10 @@ public final class Signals {
     }
   }
 
-  /** From here on, this process and those that it starts ignore a signal, also one of the JVM's. */
-  public static void ignore(int number) {
-    try {
-      MemorySegment unused = (MemorySegment) Calls.SIGNAL.invokeExact(number, SIG_IGN);
-    } catch (Throwable e) {
-      throw Libc.unexpected(e);
-    }
-  }
-
   /**
    * Has {@code action} run, on a new thread, whenever the signal comes, instead of what the JVM
-   * would do; not if it was ignored when the process began, as a shell or nohup has it.
+   * would do; HUP, INT and TERM not if they were ignored when the process began, as a shell or
+   * nohup has it.
    *
    * @param name such as TERM
    */
