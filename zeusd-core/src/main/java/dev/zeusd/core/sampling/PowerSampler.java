@@ -6,19 +6,15 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.NanoClock;
-import java.util.ArrayList;
 import java.util.Collection;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
-import java.util.function.Function;
-import java.util.function.Supplier;
 
 /**
  * Reads the power of all devices of one kind, at a fixed rate, while somebody wants it.
@@ -32,98 +28,51 @@ import java.util.function.Supplier;
  * @param <S> its samples
  */
 public final class PowerSampler<D, S extends PowerSample> implements AutoCloseable {
+  private static final long NANOS_PER_S = 1_000_000_000L;
+
+  private final PowerKind<D, S> kind;
+  private final List<DeviceWorker<D>> workers;
   private final long periodNanos;
   private final NanoClock clock;
-
-  /** There where power is a difference of two reads. */
-  private final Optional<DifferenceReads<D, S>> differences;
-
   private final SampledDevices<D, S> devices;
-  private final Ticker ticker;
+  private final DifferenceReads<D, S> differences;
   private final ReentrantLock lock = new ReentrantLock();
 
   // Set with the lock held.
   private volatile Board<S> board;
   private volatile boolean closed;
-  private volatile int wantedDevices;
 
-  // Guarded by the lock.
-  private List<Subscription<S>> subscriptions = List.of();
+  /** Changed with the lock held. */
+  private final List<Subscription<S>> subscriptions = new CopyOnWriteArrayList<>();
 
   /** Of the same devices, by what they read; made when they are first asked for. */
-  private final Map<PowerScope, PowerSampler<D, S>> ofScopes = new EnumMap<>(PowerScope.class);
-
-  private final Function<PowerScope, PowerSampler<D, S>> makeOfScope;
+  private final Map<PowerScope, PowerSampler<D, S>> ofScopes = new ConcurrentHashMap<>();
 
   private PowerSampler(
-      String kind,
-      List<DeviceWorker<D>> workers,
-      int pollHz,
-      NanoClock clock,
-      Supplier<PowerReader<D, S>> readers,
-      boolean differences,
-      Function<PowerScope, PowerSampler<D, S>> makeOfScope) {
-    this.makeOfScope = makeOfScope;
-    this.periodNanos = 1_000_000_000L / pollHz;
+      PowerKind<D, S> kind, List<DeviceWorker<D>> workers, long periodNanos, NanoClock clock) {
+    this.kind = kind;
+    this.workers = workers;
+    this.periodNanos = periodNanos;
     this.clock = clock;
-    this.differences =
-        differences
-            ? Optional.of(new DifferenceReads<>(readers, periodNanos, clock))
-            : Optional.empty();
-    this.devices = new SampledDevices<>(kind, workers, readers, periodNanos, clock, this::publish);
+    this.devices = new SampledDevices<>(kind, workers, periodNanos, clock, this::publish);
+    this.differences = new DifferenceReads<>(kind.readers(), periodNanos, clock);
     this.board = Board.ofNothing(devices.count());
-    this.ticker = new Ticker(kind + " power", periodNanos, clock, devices);
   }
 
-  /** A sampler of GPUs that reads them {@code pollHz} times a second. */
-  public static PowerSampler<Gpu, GpuPowerSample> ofGpus(
-      List<DeviceWorker<Gpu>> workers, int pollHz) {
-    return ofGpus(workers, pollHz, NanoClock.SYSTEM);
-  }
-
-  /** The same by another clock, which is also that of the workers. */
+  /**
+   * A sampler of GPUs that reads them {@code pollHz} times a second.
+   *
+   * @param clock also that of the workers
+   */
   public static PowerSampler<Gpu, GpuPowerSample> ofGpus(
       List<DeviceWorker<Gpu>> workers, int pollHz, NanoClock clock) {
-    return new PowerSampler<>(
-        "GPU",
-        workers,
-        pollHz,
-        clock,
-        () -> GpuPowerSample::read,
-        false,
-        scope ->
-            new PowerSampler<>(
-                "GPU",
-                workers,
-                pollHz,
-                clock,
-                () -> GpuPowerSample.readerOf(scope),
-                false,
-                PowerSampler::withoutScopes));
+    return new PowerSampler<>(PowerKind.ofGpus(), workers, NANOS_PER_S / pollHz, clock);
   }
 
-  private static <T> T withoutScopes(PowerScope scope) {
-    throw new UnsupportedOperationException("power of CPUs, or of a scope, has none");
-  }
-
-  /** A sampler of CPU packages that reads them {@code pollHz} times a second. */
-  public static PowerSampler<Cpu, CpuPowerSample> ofCpus(
-      List<DeviceWorker<Cpu>> workers, int pollHz) {
-    return ofCpus(workers, pollHz, NanoClock.SYSTEM);
-  }
-
-  /** The same by another clock, which is also that of the workers. */
+  /** The same of CPU packages. */
   public static PowerSampler<Cpu, CpuPowerSample> ofCpus(
       List<DeviceWorker<Cpu>> workers, int pollHz, NanoClock clock) {
-    Set<Integer> dramFailing = ConcurrentHashMap.newKeySet();
-    return new PowerSampler<>(
-        "CPU",
-        workers,
-        pollHz,
-        clock,
-        () -> new CpuPowerReader(dramFailing),
-        true,
-        PowerSampler::withoutScopes);
+    return new PowerSampler<>(PowerKind.ofCpus(), workers, NANOS_PER_S / pollHz, clock);
   }
 
   /**
@@ -134,16 +83,14 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
    * @throws UnsupportedOperationException of CPUs, and of one that has a scope
    */
   public PowerSampler<D, S> of(PowerScope scope) {
-    lock.lock();
-    try {
-      PowerSampler<D, S> sampler = ofScopes.computeIfAbsent(scope, makeOfScope);
-      if (closed) {
-        sampler.close();
-      }
-      return sampler;
-    } finally {
-      lock.unlock();
+    PowerSampler<D, S> sampler =
+        ofScopes.computeIfAbsent(
+            scope,
+            each -> new PowerSampler<>(kind.ofScope().apply(each), workers, periodNanos, clock));
+    if (closed) {
+      sampler.close();
     }
+    return sampler;
   }
 
   // ---- Who wants what ----
@@ -196,44 +143,23 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       if (closed) {
         return false;
       }
-      List<Subscription<S>> all = new ArrayList<>(subscriptions);
-      all.add(subscription);
-      subscriptions = all;
-      for (int index : subscription.devices()) {
-        join(index);
-      }
+      subscriptions.add(subscription);
+      devices.join(subscription.devices());
       return true;
     } finally {
       lock.unlock();
     }
   }
 
-  private void join(int index) {
-    if (devices.at(index).join()) {
-      wantedDevices = wantedDevices + 1;
-      if (wantedDevices == 1) {
-        ticker.start();
-      } else {
-        ticker.passNow();
-      }
-    }
-  }
-
   private void unsubscribe(Subscription<S> subscription) {
     lock.lock();
     try {
-      List<Subscription<S>> rest = new ArrayList<>(subscriptions);
-      if (!rest.remove(subscription)) {
+      if (!subscriptions.remove(subscription)) {
         return;
       }
-      subscriptions = rest;
       for (int index : subscription.devices()) {
-        if (devices.at(index).leave()) {
+        if (devices.leave(index)) {
           board = board.without(index);
-          wantedDevices = wantedDevices - 1;
-          if (wantedDevices == 0) {
-            ticker.stop();
-          }
         }
       }
     } finally {
@@ -243,37 +169,27 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
 
   /** Whether anybody is subscribed to a device, in whatever scope. */
   public boolean isSubscribed() {
-    lock.lock();
-    try {
-      return wantedDevices > 0 || ofScopes.values().stream().anyMatch(PowerSampler::isSubscribed);
-    } finally {
-      lock.unlock();
-    }
+    return devices.areWanted() || ofScopes.values().stream().anyMatch(PowerSampler::isSubscribed);
   }
 
   /** Closes all subscriptions: whoever polls returns at once. So do readings that take time. */
   @Override
   public void close() {
-    List<Subscription<S>> open;
-    List<PowerSampler<D, S>> scoped;
     lock.lock();
     try {
       closed = true;
-      open = subscriptions;
-      scoped = List.copyOf(ofScopes.values());
     } finally {
       lock.unlock();
     }
-    scoped.forEach(PowerSampler::close);
-    open.forEach(Subscription::close);
-    ticker.close();
-    differences.ifPresent(DifferenceReads::close);
+    ofScopes.values().forEach(PowerSampler::close);
+    subscriptions.forEach(Subscription::close);
+    devices.close();
+    differences.close();
   }
 
   private void publish(Board.Entry<S>[] read) {
     Board<S> before;
     Board<S> after;
-    List<Subscription<S>> receivers;
     lock.lock();
     try {
       for (int index = 0; index < read.length; index++) {
@@ -284,13 +200,12 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
       before = board;
       after = before.with(read);
       board = after;
-      receivers = subscriptions;
     } finally {
       lock.unlock();
     }
     if (after != before) {
       // Without the lock, so that nobody waits for those who are told.
-      for (Subscription<S> receiver : receivers) {
+      for (Subscription<S> receiver : subscriptions) {
         receiver.tell(before, after);
       }
     }
@@ -316,12 +231,12 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
    */
   public CompletableFuture<S> read(int id) {
     int index = devices.indexOf(id);
-    if (differences.isEmpty()) {
+    if (!kind.isDifference()) {
       return devices.at(index).readOnce();
     }
     return board
         .current(index)
         .map(CompletableFuture::completedFuture)
-        .orElseGet(() -> differences.get().read(devices.at(index)));
+        .orElseGet(() -> differences.read(devices.at(index)));
   }
 }

@@ -1,7 +1,6 @@
 package dev.zeusd.core.sampling;
 
 import dev.zeusd.core.worker.NanoClock;
-import java.time.Duration;
 
 /**
  * Runs a pass over devices at the moments of an absolute schedule: a late tick moves no later one,
@@ -19,9 +18,6 @@ import java.time.Duration;
 final class Ticker {
   private static final System.Logger LOG = System.getLogger(Ticker.class.getName());
 
-  /** A call that takes longer is taken for one that hangs. */
-  static final Duration GRACE = Duration.ofMillis(10);
-
   private static final long END_WAIT_MILLIS = 200;
 
   private final String name;
@@ -29,12 +25,8 @@ final class Ticker {
   private final NanoClock clock;
   private final Pass pass;
 
-  // Guarded by this.
-  /** Who ticks, or null while this is stopped. */
+  /** Who ticks, or ticked last, or null; guarded by this. */
   private Lead lead;
-
-  /** Who ticked last, or null. */
-  private Lead latest;
 
   /** A pass is wanted at once, whatever the schedule says. */
   private volatile boolean isPassWanted;
@@ -64,21 +56,27 @@ final class Ticker {
 
   /** Starts the schedule with a first pass now, if it stands still. */
   synchronized void start() {
-    if (lead == null) {
-      TickSchedule schedule = new TickSchedule(clock.nanoTime(), periodNanos);
+    if (!isTicking()) {
+      Lead first = Lead.first(clock, periodNanos);
       isPassWanted = true;
-      lead = new Lead(schedule, schedule.first());
-      latest = lead;
-      // A platform thread: a call into the driver pins its carrier, and it is to be on time.
-      lead.thread = Thread.ofPlatform().daemon().name(name).unstarted(lead::tick);
-      start(lead.thread);
-      standBy(lead);
+      first.thread = newThread(() -> tick(first));
+      start(first.thread);
+      follow(first);
     }
   }
 
-  private void standBy(Lead watched) {
-    // A platform thread, since it may lead.
-    start(Thread.ofPlatform().daemon().name(name).unstarted(() -> watch(watched)));
+  private boolean isTicking() {
+    return lead != null && !lead.isOver();
+  }
+
+  private void follow(Lead next) {
+    lead = next;
+    start(newThread(() -> standBy(next)));
+  }
+
+  private Thread newThread(Runnable work) {
+    // A platform thread: a call into the driver pins its carrier, and it is to be on time.
+    return Thread.ofPlatform().daemon().name(name).unstarted(work);
   }
 
   private void start(Thread thread) {
@@ -89,16 +87,15 @@ final class Ticker {
   /** A pass as soon as possible, beside the schedule. */
   synchronized void passNow() {
     isPassWanted = true;
-    if (lead != null) {
+    if (isTicking()) {
       clock.unpark(lead.thread);
     }
   }
 
   /** Ends the schedule; a pass that runs comes to its end. */
   synchronized void stop() {
-    if (lead != null) {
+    if (isTicking()) {
       lead.end();
-      lead = null;
     }
   }
 
@@ -107,7 +104,7 @@ final class Ticker {
     Lead last;
     synchronized (this) {
       stop();
-      last = latest;
+      last = lead;
     }
     try {
       if (last != null && last.thread != Thread.currentThread()) {
@@ -118,133 +115,51 @@ final class Ticker {
     }
   }
 
-  private void watch(Lead watched) {
-    if (awaitHang(watched)) {
+  private void standBy(Lead watched) {
+    if (watched.awaitHang()) {
       takeOver(watched);
-    }
-  }
-
-  /** Returns true once it is stuck in a call, and false if it leads no more. */
-  private boolean awaitHang(Lead watched) {
-    // Made here, since the first alarm of a process takes longer than many ticks.
-    try (NanoClock.Alarm alarm = clock.newAlarm()) {
-      watched.alarm = alarm;
-      while (!watched.isOver()) {
-        long nowNanos = clock.nanoTime();
-        long callNanos = watched.callSinceNanos;
-        long nextNanos = watched.dueNanos;
-        if (callNanos != Lead.NO_CALL) {
-          if (nowNanos - callNanos >= GRACE.toNanos() && watched.callSinceNanos == callNanos) {
-            return true;
-          }
-          nextNanos = callNanos;
-        } else if (nextNanos - nowNanos < 0) {
-          nextNanos = nowNanos;
-        }
-        alarm.setFor(nextNanos + GRACE.toNanos());
-        alarm.await();
-      }
-      return false;
     }
   }
 
   private void takeOver(Lead stuck) {
     Lead mine;
     synchronized (this) {
-      if (lead != stuck) {
+      if (lead != stuck || !isTicking()) {
         return;
       }
-      stuck.isOver = true;
-      mine = new Lead(stuck.schedule, stuck.dueNanos);
+      mine = stuck.next();
       mine.thread = Thread.currentThread();
-      lead = mine;
-      latest = mine;
       // What the stuck one had not come to by now.
       isPassWanted = true;
-      standBy(mine);
+      follow(mine);
     }
-    mine.tick();
+    tick(mine);
   }
 
-  /** One thread's time as the one that ticks. */
-  final class Lead {
-    private static final long NO_CALL = Long.MIN_VALUE;
-
-    private final TickSchedule schedule;
-    private Thread thread;
-    private volatile boolean isOver;
-
-    /** Wakes who stands by, or null as long as there is none. */
-    private volatile NanoClock.Alarm alarm;
-
-    /** The beginning of the call that is under way. */
-    private volatile long callSinceNanos = NO_CALL;
-
-    /** The tick that is next or under way. */
-    private volatile long dueNanos;
-
-    private Lead(TickSchedule schedule, long dueNanos) {
-      this.schedule = schedule;
-      this.dueNanos = dueNanos;
-    }
-
-    /** Whether another thread ticks now, or none. */
-    boolean isOver() {
-      return isOver;
-    }
-
-    /** A device is called from now on. */
-    void beginCall(long nowNanos) {
-      callSinceNanos = nowNanos;
-    }
-
-    /** It has answered. */
-    void endCall() {
-      callSinceNanos = NO_CALL;
-    }
-
-    private void end() {
-      isOver = true;
-      clock.unpark(thread);
-      NanoClock.Alarm set = alarm;
-      if (set != null) {
-        set.close();
-      }
-    }
-
-    private void tick() {
-      while (!isOver) {
-        long now = clock.nanoTime();
-        boolean onSchedule = now - dueNanos >= 0;
-        if (onSchedule || isPassWanted) {
-          isPassWanted = false;
-          runPass(onSchedule);
-          if (onSchedule) {
-            dueNanos = schedule.next(now, clock.nanoTime());
-            putOffAlarm();
-          }
-        } else {
-          clock.parkUntil(dueNanos);
+  private void tick(Lead mine) {
+    while (!mine.isOver()) {
+      long now = clock.nanoTime();
+      boolean onSchedule = now - mine.dueNanos() >= 0;
+      if (onSchedule || isPassWanted) {
+        isPassWanted = false;
+        runPass(mine, onSchedule);
+        if (onSchedule) {
+          mine.endTick(now);
         }
+      } else {
+        clock.parkUntil(mine.dueNanos());
       }
     }
+  }
 
-    private void putOffAlarm() {
-      NanoClock.Alarm set = alarm;
-      if (set != null) {
-        set.setFor(dueNanos + GRACE.toNanos());
-      }
-    }
-
-    private void runPass(boolean onSchedule) {
-      try {
-        pass.run(this, dueNanos, onSchedule);
-      } catch (Throwable e) {
-        // Whatever it is, the next tick tries again.
-        if (!hasFailed) {
-          hasFailed = true;
-          LOG.log(System.Logger.Level.ERROR, "{0}: unexpected exception", name, e);
-        }
+  private void runPass(Lead mine, boolean onSchedule) {
+    try {
+      pass.run(mine, mine.dueNanos(), onSchedule);
+    } catch (Throwable e) {
+      // Whatever it is, the next tick tries again.
+      if (!hasFailed) {
+        hasFailed = true;
+        LOG.log(System.Logger.Level.ERROR, "{0}: unexpected exception", name, e);
       }
     }
   }

@@ -3,7 +3,6 @@ package dev.zeusd.core.worker;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -47,8 +46,7 @@ final class Mailbox {
 
   /** Touched by the thread only. */
   private final PriorityQueue<Timer> timers =
-      new PriorityQueue<>(
-          Comparator.comparing((Timer t) -> t, (a, b) -> Long.signum(a.due - b.due)));
+      new PriorityQueue<>((a, b) -> Long.signum(a.due - b.due));
 
   private volatile boolean parked;
   private volatile boolean closed;

@@ -81,7 +81,7 @@ class EnergyMeterTest {
     List<DeviceWorker<Gpu>> all = new ArrayList<>();
     some.forEach(gpu -> all.add(new DeviceWorker<>(gpu.info().id(), "gpu", gpu)));
     workers.addAll(all);
-    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(all, 50);
+    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(all, 50, NanoClock.SYSTEM);
     open.add(sampler);
     return new DeviceSet<>(all, sampler);
   }
@@ -98,7 +98,7 @@ class EnergyMeterTest {
                 "psys",
                 new FieldCpu(new CpuInfo(1, false, Domain.PSYS), psysUj, Optional.empty())));
     workers.addAll(all);
-    return new DeviceSet<>(all, PowerSampler.ofCpus(all, 10));
+    return new DeviceSet<>(all, PowerSampler.ofCpus(all, 10, NanoClock.SYSTEM));
   }
 
   @AfterEach

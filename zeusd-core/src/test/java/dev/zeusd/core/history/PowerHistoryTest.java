@@ -16,6 +16,7 @@ import dev.zeusd.core.history.PowerHistory.Recorded;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -62,7 +63,7 @@ class PowerHistoryTest {
     for (FieldGpu gpu : some) {
       workers.add(new DeviceWorker<>(gpu.info.id(), "gpu", gpu));
     }
-    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(workers, HZ);
+    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(workers, HZ, NanoClock.SYSTEM);
     open.addFirst(() -> DeviceWorker.closeAll(workers));
     open.addFirst(sampler);
     return new DeviceSet<>(workers, sampler);

@@ -28,7 +28,7 @@ class HungGpuTest {
   private static final int GPUS = 11;
   private static final long MS = 1_000_000;
   private static final long PERIOD_MS = 50;
-  private static final long GRACE_MS = Ticker.GRACE.toMillis();
+  private static final long GRACE_MS = Lead.GRACE.toMillis();
 
   private final TestClock clock = new TestClock();
   private final Set<Integer> toHang = ConcurrentHashMap.newKeySet();

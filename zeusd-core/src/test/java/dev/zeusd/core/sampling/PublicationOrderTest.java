@@ -102,7 +102,7 @@ class PublicationOrderTest {
                   return 70_000;
                 }));
     gpus.toArray(workers);
-    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(gpus, 2);
+    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(gpus, 2, NanoClock.SYSTEM);
     try (Subscription<GpuPowerSample> all = sampler.subscribe(List.of(0, 1, 2))) {
       assertEquals(3, all.deviceCount());
       await(blocked0);
@@ -150,7 +150,7 @@ class PublicationOrderTest {
                   return 70_000;
                 }));
     gpus.toArray(workers);
-    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(gpus, 2);
+    PowerSampler<Gpu, GpuPowerSample> sampler = PowerSampler.ofGpus(gpus, 2, NanoClock.SYSTEM);
     try (Subscription<GpuPowerSample> shared = sampler.subscribe(List.of(0, 1))) {
       await(blocked0);
       Bookmark<GpuPowerSample> newcomer = shared.newBookmark();

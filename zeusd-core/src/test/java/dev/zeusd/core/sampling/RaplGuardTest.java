@@ -264,7 +264,8 @@ class RaplGuardTest {
                   return System.nanoTime();
                 });
         DeviceWorker<Cpu> worker = startWorker(real)) {
-      PowerSampler<Cpu, CpuPowerSample> power = PowerSampler.ofCpus(List.of(worker), 50);
+      PowerSampler<Cpu, CpuPowerSample> power =
+          PowerSampler.ofCpus(List.of(worker), 50, NanoClock.SYSTEM);
       ExecutionException e =
           assertThrows(ExecutionException.class, () -> power.read(0).get(20, TimeUnit.SECONDS));
       assertInstanceOf(DeviceException.Failed.class, e.getCause());
@@ -289,7 +290,8 @@ class RaplGuardTest {
               return System.nanoTime();
             })) {
       try (DeviceWorker<Cpu> worker = startWorker(real)) {
-        PowerSampler<Cpu, CpuPowerSample> power = PowerSampler.ofCpus(List.of(worker), 100);
+        PowerSampler<Cpu, CpuPowerSample> power =
+            PowerSampler.ofCpus(List.of(worker), 100, NanoClock.SYSTEM);
         Await.rest();
         assertEquals(0, realReads.get());
         power.subscribe(List.of(0)).close();

@@ -9,6 +9,7 @@ import dev.zeusd.core.Metronome;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.NanoClock;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -181,7 +182,7 @@ class SamplerPropertyTest {
         readings.add(its);
         workers.add(PublicationOrderTest.worker(gpu, its::read));
       }
-      this.sampler = PowerSampler.ofGpus(workers, POLL_HZ);
+      this.sampler = PowerSampler.ofGpus(workers, POLL_HZ, NanoClock.SYSTEM);
     }
 
     Void live() throws Exception {

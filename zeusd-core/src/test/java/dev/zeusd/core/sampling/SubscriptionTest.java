@@ -152,7 +152,7 @@ class SubscriptionTest {
 
   @Test
   void noCloseFailsToWake() throws Exception {
-    PowerSampler<?, GpuPowerSample> sampler = PowerSampler.ofGpus(List.of(), 1);
+    PowerSampler<?, GpuPowerSample> sampler = PowerSampler.ofGpus(List.of(), 1, NanoClock.SYSTEM);
     for (int round = 0; round < 5_000; round++) {
       Subscription<GpuPowerSample> subscription = sampler.subscribe(List.of());
       Thread poller = Thread.ofVirtual().start(() -> uninterrupted(() -> subscription.poll(EVER)));

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Timeout;
 class TickerTest {
   private static final long MS = 1_000_000;
   private static final long PERIOD = 50 * MS;
-  private static final long GRACE = Ticker.GRACE.toNanos();
+  private static final long GRACE = Lead.GRACE.toNanos();
 
   private final TestClock clock = new TestClock();
   private final List<Long> ticksMs = Collections.synchronizedList(new ArrayList<>());
@@ -34,7 +34,7 @@ class TickerTest {
   private volatile long passTakesNanos;
   private final Ticker ticker = new Ticker("ticker under test", PERIOD, clock, this::pass);
 
-  private void pass(Ticker.Lead lead, long dueNanos, boolean onSchedule) {
+  private void pass(Lead lead, long dueNanos, boolean onSchedule) {
     (onSchedule ? ticksMs : extraMs).add(clock.nanoTime() / MS);
     clock.jump(passTakesNanos);
     if (toHang.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
