@@ -10,6 +10,7 @@ import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.TimestampClock;
 import dev.zeusd.core.worker.Answer;
 import dev.zeusd.core.worker.NanoClock;
+import dev.zeusd.core.worker.Watch;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -45,7 +46,7 @@ public final class EnergyMeter implements AutoCloseable {
   private final OpenWindows open;
   private final PowerFeed feed;
   private final SavedWindows saved;
-  private final EnergyWatch watch;
+  private final Watch watch;
   private volatile boolean isClosed;
   private volatile boolean isCrashSafe;
 
@@ -76,7 +77,7 @@ public final class EnergyMeter implements AutoCloseable {
     this.clock = clock;
     this.devices = new MeteredDevices(gpus, cpus, clock);
     this.open = new OpenWindows(clock::nanos, TimestampClock.of(readClock));
-    this.watch = new EnergyWatch(this::step, periodNanos);
+    this.watch = new Watch("energy windows", this::step, periodNanos);
     this.feed = new PowerFeed(gpus, readClock, clock, watch::wake);
     this.saved =
         new SavedWindows(

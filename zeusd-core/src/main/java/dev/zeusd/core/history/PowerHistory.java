@@ -7,6 +7,7 @@ import dev.zeusd.core.sampling.PowerSample;
 import dev.zeusd.core.sampling.PowerSampler;
 import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.core.worker.DeviceWorker;
+import dev.zeusd.core.worker.Watch;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -35,7 +36,7 @@ public final class PowerHistory implements AutoCloseable {
   private static final double BYTES_PER_MB = 1 << 20;
 
   /** How often it looks whether there are other devices by now. */
-  private static final long LOOK_MILLIS = 5000;
+  private static final long LOOK_NANOS = TimeUnit.SECONDS.toNanos(5);
 
   private final String kind;
   private final Supplier<? extends DeviceSet<?, ? extends PowerSample>> devices;
@@ -43,6 +44,7 @@ public final class PowerHistory implements AutoCloseable {
   private final int pollHz;
   private final int bytesPerReading;
   private final long mostBytes;
+  private final Watch watch;
 
   /** By id of the device. Replaced as a whole, with the lock of this. */
   private volatile Map<Integer, PowerRing> rings = Map.of();
@@ -50,7 +52,6 @@ public final class PowerHistory implements AutoCloseable {
   // Guarded by this.
   private Optional<PowerSampler<?, ?>> followed = Optional.empty();
   private Optional<Subscription<?>> subscription = Optional.empty();
-  private boolean isLookWanted = true;
   private boolean isClosed;
 
   private PowerHistory(
@@ -66,8 +67,15 @@ public final class PowerHistory implements AutoCloseable {
     this.pollHz = pollHz;
     this.bytesPerReading = bytesPerReading;
     this.mostBytes = mostBytes;
-    // Its own thread, since to look for devices may mean to wait for a driver.
-    Thread.ofPlatform().daemon().name(kind + " power history").start(this::keepFollowing);
+    this.watch =
+        new Watch(
+            kind + " power history",
+            () -> {
+              follow();
+              return true;
+            },
+            LOOK_NANOS);
+    watch.wake();
   }
 
   /** Keeps the power of GPUs that are read {@code pollHz} times a second. */
@@ -94,31 +102,6 @@ public final class PowerHistory implements AutoCloseable {
 
   private static long heapPart(int part) {
     return Runtime.getRuntime().maxMemory() / part;
-  }
-
-  private void keepFollowing() {
-    while (awaitLook()) {
-      try {
-        follow();
-      } catch (RuntimeException e) {
-        // The next look may be luckier.
-        LOG.log(System.Logger.Level.ERROR, "{0} power history: unexpected exception", kind, e);
-      }
-    }
-  }
-
-  private synchronized boolean awaitLook() {
-    long due = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(LOOK_MILLIS);
-    long restNanos;
-    try {
-      while (!isClosed && !isLookWanted && (restNanos = due - System.nanoTime()) > 0) {
-        TimeUnit.NANOSECONDS.timedWait(this, restNanos);
-      }
-    } catch (InterruptedException e) {
-      // Nobody does that; then it looks now.
-    }
-    isLookWanted = false;
-    return !isClosed;
   }
 
   /** Has the readings of the devices that there are now, if these are others than before. */
@@ -180,12 +163,7 @@ public final class PowerHistory implements AutoCloseable {
   private <S extends PowerSample> Subscription<S> record(
       PowerSampler<?, S> sampler, List<Integer> ids) {
     Subscription.Visitor<S> adder = (sample, readNanos) -> add(sample);
-    return sampler.follow(ids, own -> own.forEachCurrent(adder), this::lookNow);
-  }
-
-  private synchronized void lookNow() {
-    isLookWanted = true;
-    notifyAll();
+    return sampler.follow(ids, own -> own.forEachCurrent(adder), watch::wake);
   }
 
   private void add(PowerSample sample) {
@@ -256,7 +234,7 @@ public final class PowerHistory implements AutoCloseable {
   @Override
   public synchronized void close() {
     isClosed = true;
-    notifyAll();
+    watch.end();
     subscription.ifPresent(Subscription::close);
   }
 }

@@ -1,17 +1,24 @@
-package dev.zeusd.core.energy;
+package dev.zeusd.core.worker;
 
 import java.util.concurrent.TimeUnit;
 
-/** A thread that takes a step now and then, while there is something to watch. Thread-safe. */
-final class EnergyWatch {
-  private static final System.Logger LOG = System.getLogger(EnergyMeter.class.getName());
+/**
+ * A thread that takes a step now and then, while there is something to watch, by real time. It is
+ * for what may wait for a disk or a driver, which no device's thread does.
+ *
+ * <p>Thread-safe.
+ */
+public final class Watch implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(Watch.class.getName());
+  private static final long CLOSE_WAIT_NANOS = TimeUnit.MILLISECONDS.toNanos(300);
 
   /** Takes a step. */
-  interface Work {
+  public interface Work {
     /** Does what is due, and says whether there will be more. */
     boolean step();
   }
 
+  private final String name;
   private final Work work;
   private final long periodNanos;
 
@@ -23,22 +30,23 @@ final class EnergyWatch {
   /** Or null. */
   private Thread thread;
 
-  EnergyWatch(Work work, long periodNanos) {
+  /** Nothing is watched yet; the thread will be called {@code name}. */
+  public Watch(String name, Work work, long periodNanos) {
+    this.name = name;
     this.work = work;
     this.periodNanos = periodNanos;
   }
 
   /** There is something to watch, a period from now on. */
-  synchronized void start() {
+  public synchronized void start() {
     isWanted = true;
     if (thread == null && !isClosed) {
-      // A thread of its own, since it waits for the disk.
-      thread = Thread.ofPlatform().daemon().name("energy windows").start(this::run);
+      thread = Thread.ofPlatform().daemon().name(name).start(this::run);
     }
   }
 
   /** There is something to do at once. */
-  synchronized void wake() {
+  public synchronized void wake() {
     isDue = true;
     start();
     notifyAll();
@@ -50,7 +58,7 @@ final class EnergyWatch {
       try {
         hasMore = work.step();
       } catch (RuntimeException e) {
-        LOG.log(System.Logger.Level.ERROR, "energy windows: unexpected exception", e);
+        LOG.log(System.Logger.Level.ERROR, "{0}: unexpected exception", name, e);
       }
       synchronized (this) {
         isWanted |= hasMore;
@@ -78,11 +86,17 @@ final class EnergyWatch {
     return goesOn;
   }
 
-  /** Ends the thread, after the step that it takes now; a disk that hangs is not waited for. */
-  synchronized void close() {
+  /** Ends the thread, after the step that it takes now. */
+  public synchronized void end() {
     isClosed = true;
     notifyAll();
-    long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(300);
+  }
+
+  /** As {@link #end}, and waits for it; briefly, since the step may hang. */
+  @Override
+  public synchronized void close() {
+    end();
+    long deadline = System.nanoTime() + CLOSE_WAIT_NANOS;
     long restNanos;
     try {
       while (thread != null && (restNanos = deadline - System.nanoTime()) > 0) {
