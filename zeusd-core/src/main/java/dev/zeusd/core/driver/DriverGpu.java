@@ -112,16 +112,16 @@ public abstract class DriverGpu implements Gpu {
     return power(question, modulePowerFailures);
   }
 
-  private long power(PowerQuestion question, Failures powerFailures) {
-    powerFailures.throwWhileWaiting();
+  private long power(PowerQuestion question, Failures earlier) {
+    earlier.throwWhileWaiting();
     try {
       long powerMw = question.ask();
-      powerFailures.end();
+      earlier.end();
       describeIfUnknown();
       return powerMw;
     } catch (DriverException e) {
       DeviceException failure = deviceException(e, e.getMessage());
-      powerFailures.add(failure);
+      earlier.add(failure);
       throw failure;
     }
   }

@@ -28,7 +28,7 @@ public final class AmdSmiDevice {
   private static final long UW_PER_MW = 1000;
   private static final int SENSOR = 0;
 
-  private final AmdSmiLibrary library;
+  private final AmdSmiSession session;
   private final AmdSmiPlace place;
   private final AmdSmiHandle handle;
   private final AmdSmiSensors sensors;
@@ -37,8 +37,8 @@ public final class AmdSmiDevice {
   private final MemorySegment answer =
       Arena.ofAuto().allocate(AmdSmi.ZEUSD_AMDSMI_ASIC_INFO_ROOM(), Long.BYTES);
 
-  AmdSmiDevice(AmdSmiLibrary library, AmdSmiPlace place, AmdSmiHandle handle) {
-    this.library = library;
+  AmdSmiDevice(AmdSmiSession session, AmdSmiPlace place, AmdSmiHandle handle) {
+    this.session = session;
     this.place = place;
     this.handle = handle;
     this.sensors = new AmdSmiSensors(handle);
@@ -67,7 +67,7 @@ public final class AmdSmiDevice {
 
   /** No other GPU's; it outlives a reboot. As AMD SMI told it when it was initialised. */
   public String uuid() throws AmdSmiException {
-    return library
+    return session
         .listing()
         .find(place)
         .flatMap(AmdSmiListing.Listed::uuid)
@@ -93,7 +93,7 @@ public final class AmdSmiDevice {
     AmdSmiFunction function = AmdSmiFunction.GET_POWER;
     answer.fill((byte) -1);
     handle.run(function, (calls, gpu) -> calls.call(function, gpu, answer));
-    AmdSmiEdition edition = library.edition();
+    AmdSmiEdition edition = session.edition();
     long powerW = edition.currentPowerW(answer);
     if (isNone(powerW)) {
       powerW = edition.averagePowerW(answer);

@@ -2,6 +2,7 @@ package dev.zeusd.ffm.amdsmi;
 
 import dev.zeusd.ffm.driver.CallGate;
 import dev.zeusd.ffm.driver.DriverException.Kind;
+import dev.zeusd.ffm.driver.ResetPermits;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -11,19 +12,16 @@ import java.lang.foreign.MemorySegment;
 final class AmdSmiHandle {
   private final AmdSmiLibrary library;
   private final AmdSmiPlace place;
+  private final ResetPermits.Device known;
   private final CallGate.Caller caller = new CallGate.Caller();
 
   private MemorySegment handle = MemorySegment.NULL;
   private int handleGeneration = -1;
 
-  private volatile long answeredNanos;
-
-  /** Whether it has never answered, or was gone the last time. */
-  private volatile boolean gone = true;
-
-  AmdSmiHandle(AmdSmiLibrary library, AmdSmiPlace place) {
+  AmdSmiHandle(AmdSmiLibrary library, AmdSmiPlace place, ResetPermits.Device known) {
     this.library = library;
     this.place = place;
+    this.known = known;
   }
 
   /** A call with the GPU's handle; gives AMD SMI's status. */
@@ -42,8 +40,8 @@ final class AmdSmiHandle {
         if (e.kind() != Kind.GONE) {
           throw e;
         }
-        gone = true;
-        library.trouble(this, generation, e.status());
+        known.gone();
+        library.trouble(known, generation, e.status());
         handleGeneration = -1;
       }
       runInside(function, call);
@@ -51,9 +49,10 @@ final class AmdSmiHandle {
   }
 
   private void runInside(AmdSmiFunction function, Call call) throws AmdSmiException {
-    AmdSmiCalls calls = library.enter(caller);
+    AmdSmiSession session = library.session();
+    AmdSmiCalls calls = session.enter(caller);
     try {
-      OneAtATime turns = library.turns();
+      OneAtATime turns = session.turns();
       turns.enter(function);
       try {
         function.check(call.run(calls, currentHandle()));
@@ -61,13 +60,9 @@ final class AmdSmiHandle {
         turns.leave();
       }
     } finally {
-      library.leave(caller);
+      session.leave(caller);
     }
-    answeredNanos = System.nanoTime();
-    if (gone) {
-      gone = false;
-      library.recovered();
-    }
+    known.answered();
   }
 
   private MemorySegment currentHandle() throws AmdSmiException {
@@ -75,6 +70,7 @@ final class AmdSmiHandle {
     if (handleGeneration != generation) {
       handle =
           library
+              .session()
               .listing()
               .find(place)
               .map(AmdSmiListing.Listed::handle)
@@ -88,10 +84,5 @@ final class AmdSmiHandle {
       handleGeneration = generation;
     }
     return handle;
-  }
-
-  /** Whether its last call worked, not longer ago than {@code nanos}. From any thread. */
-  boolean hasAnswered(long nanos) {
-    return !gone && System.nanoTime() - answeredNanos < nanos;
   }
 }

@@ -1,6 +1,7 @@
 package dev.zeusd.ffm.nvml;
 
 import dev.zeusd.ffm.driver.CallGate;
+import dev.zeusd.ffm.driver.ResetPermits;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -13,20 +14,17 @@ import java.lang.foreign.MemorySegment;
 final class NvmlHandle {
   private final NvmlLibrary library;
   private final NvmlPlace place;
+  private final ResetPermits.Device known;
   private final CallGate.Caller caller = new CallGate.Caller();
 
   private MemorySegment handle = MemorySegment.NULL;
   private int handleGeneration = -1;
   private int calledGeneration;
 
-  private volatile long answeredNanos;
-
-  /** Whether it has never answered, or was gone the last time. */
-  private volatile boolean gone = true;
-
-  NvmlHandle(NvmlLibrary library, NvmlPlace place) {
+  NvmlHandle(NvmlLibrary library, NvmlPlace place, ResetPermits.Device known) {
     this.library = library;
     this.place = place;
+    this.known = known;
   }
 
   /** A call with the device's handle; gives NVML's result code. */
@@ -44,8 +42,8 @@ final class NvmlHandle {
         if (!isGone(e.result())) {
           throw e;
         }
-        gone = true;
-        library.trouble(this, calledGeneration, e.result());
+        known.gone();
+        library.trouble(known, calledGeneration, e.result());
         // Also where nothing was reset: NVML looks for the GPU when its handle is got.
         handleGeneration = -1;
       }
@@ -65,11 +63,7 @@ final class NvmlHandle {
     } finally {
       library.session().leave(caller);
     }
-    answeredNanos = System.nanoTime();
-    if (gone) {
-      gone = false;
-      library.recovered();
-    }
+    known.answered();
   }
 
   /** Whether NVML does not know, or does not reach, the device with this result. */
@@ -84,10 +78,5 @@ final class NvmlHandle {
   /** Has the handle got anew for the next call. */
   void renew() {
     handleGeneration = -1;
-  }
-
-  /** Whether its last call worked, not longer ago than {@code nanos}. From any thread. */
-  boolean hasAnswered(long nanos) {
-    return !gone && System.nanoTime() - answeredNanos < nanos;
   }
 }

@@ -12,7 +12,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Predicate;
 
 /**
@@ -22,14 +21,10 @@ import java.util.function.Predicate;
  * initialised or shut down there is a moment without calls.
  */
 public final class NvmlLibrary implements AutoCloseable {
-  /** A device that answered within this time is in use, or may be. */
-  private static final long LATELY_NANOS = 10_000_000_000L;
-
   /** No machine has more; a driver that counts more counts wrong. */
   private static final long MAX_GPUS = 256;
 
   private final NvmlSession session;
-  private final List<NvmlHandle> handles = new CopyOnWriteArrayList<>();
 
   /** For trouble of single devices. */
   private final ResetPermits resets = new ResetPermits();
@@ -49,7 +44,9 @@ public final class NvmlLibrary implements AutoCloseable {
    */
   public static NvmlLibrary open(Optional<Path> folder, Predicate<Path> afterUpgrade)
       throws NvmlException {
-    return new NvmlLibrary(new NvmlSession(folder, afterUpgrade));
+    NvmlSession session = new NvmlSession(folder, afterUpgrade);
+    session.open();
+    return new NvmlLibrary(session);
   }
 
   /** The same from the usual places, going on with the new library after an upgrade. */
@@ -150,9 +147,7 @@ public final class NvmlLibrary implements AutoCloseable {
   /** The same for the GPU with this UUID, wherever it is. */
   public NvmlDevice device(int index, String uuid) {
     NvmlPlace place = new NvmlPlace(index, uuid);
-    NvmlHandle handle = new NvmlHandle(this, place);
-    handles.add(handle);
-    return new NvmlDevice(place, handle);
+    return new NvmlDevice(place, new NvmlHandle(this, place, resets.add()));
   }
 
   /** Handle of a device, for who has passed the gate. */
@@ -213,19 +208,19 @@ public final class NvmlLibrary implements AutoCloseable {
 
   /**
    * Told by a device that NVML does not know, or does not reach, any more. NVML is initialised anew
-   * if that is so for all, or if nobody would notice: as long as others are in use and answer, they
-   * are not held up for this one.
+   * if that is so for all, or if nobody would notice.
    *
    * @param seen what a call came back with that began in {@code seenGeneration}
    * @throws NvmlException what {@code nvmlInit_v2} returned
    */
-  void trouble(NvmlHandle device, int seenGeneration, NvmlReturn seen) throws NvmlException {
+  void trouble(ResetPermits.Device device, int seenGeneration, NvmlReturn seen)
+      throws NvmlException {
     if (!session.isOpen()) {
       // Known already, and tried again when a call needs it.
       return;
     }
-    if (isGeneral(seen) && !answers() || isAlone(device) && resets.take()) {
-      session.reset(seenGeneration, seen);
+    if (isGeneral(seen) && !answers() || device.takePermit()) {
+      session.reset(seenGeneration, seen != NvmlReturn.UNINITIALIZED);
     }
   }
 
@@ -243,14 +238,5 @@ public final class NvmlLibrary implements AutoCloseable {
     } catch (NvmlException e) {
       return !isGeneral(e.result());
     }
-  }
-
-  private boolean isAlone(NvmlHandle device) {
-    return handles.stream().noneMatch(other -> other != device && other.hasAnswered(LATELY_NANOS));
-  }
-
-  /** A device that was in trouble answers. */
-  void recovered() {
-    resets.recovered();
   }
 }
