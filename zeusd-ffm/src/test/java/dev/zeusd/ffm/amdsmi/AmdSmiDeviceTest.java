@@ -11,12 +11,14 @@ import dev.zeusd.ffm.amdsmi.AmdSmiSensors.Sensor;
 import dev.zeusd.ffm.driver.DriverException.Kind;
 import dev.zeusd.ffm.fake.FakeAmdSmi;
 import dev.zeusd.ffm.fake.FakeAmdSmi.Call;
+import dev.zeusd.ffm.fake.InFlight;
 import dev.zeusd.testkit.nvml.FakeNvml.Clocks;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -244,13 +246,11 @@ class AmdSmiDeviceTest {
                   hung.completeExceptionally(e);
                 }
               });
-      while (fake.inFlight() == 0) {
-        Thread.sleep(1);
-      }
+      InFlight.await(1, fake::inFlight);
       AmdSmiException e = assertThrows(AmdSmiException.class, () -> gpus.get(1).powerMw());
       assertEquals(AmdSmiStatus.BUSY, e.status());
       fake.gpu(0).delay(Call.GET_POWER, Duration.ZERO);
-      assertEquals(150_000, hung.get());
+      assertEquals(150_000, hung.get(20, TimeUnit.SECONDS));
       assertEquals(160_000, gpus.get(1).powerMw());
     } finally {
       fake.delay(Call.GET_POWER, Duration.ZERO);

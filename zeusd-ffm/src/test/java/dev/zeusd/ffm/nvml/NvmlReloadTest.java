@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
+import dev.zeusd.ffm.fake.InFlight;
 import dev.zeusd.testkit.nvml.FakeNvml;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -22,11 +23,13 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The driver goes away and comes back, and so do GPUs, under a running library. */
+@Timeout(60)
 class NvmlReloadTest {
   private static final long LIMIT_NANOS = 20_000_000_000L;
   private static final int INVALID_ARGUMENT = 2;
@@ -392,9 +395,7 @@ class NvmlReloadTest {
     try (Reader first = new Reader(library.device(0));
         Reader second = new Reader(library.device(1));
         Reader third = new Reader(library.device(2))) {
-      while (nvml.inFlight() < 3) {
-        Thread.sleep(1);
-      }
+      InFlight.await(3, nvml::inFlight);
       library.release();
       assertEquals(105_000, powerSoon(fourth));
       // All of them gone, with initialised NVML; close() looks whether they were let end before.
@@ -426,9 +427,7 @@ class NvmlReloadTest {
                 power.completeExceptionally(e);
               }
             });
-    while (nvml.gpu(index).inFlight() == 0) {
-      Thread.sleep(1);
-    }
+    InFlight.await(1, nvml.gpu(index)::inFlight);
     callsThatHung.add(nvml.gpu(index).lastCallNs(GET_FIELD_VALUES));
     return power;
   }
