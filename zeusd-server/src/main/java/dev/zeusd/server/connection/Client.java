@@ -135,7 +135,7 @@ public final class Client {
   }
 
   /** Ends it for both sides. */
-  void close() {
+  public void close() {
     try {
       channel.close();
     } catch (IOException e) {

@@ -190,7 +190,7 @@ public final class Connection {
   }
 
   /** Whether the rules allow its present answer. */
-  boolean isAllowed() {
+  public boolean isAllowed() {
     return isAllowed.getAsBoolean();
   }
 

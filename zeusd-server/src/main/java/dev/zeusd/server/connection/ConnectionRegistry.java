@@ -19,8 +19,7 @@ public final class ConnectionRegistry {
   private static final Duration GOODBYE = Duration.ofMillis(100);
   private static final long TIDY_INTERVAL_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
-  /** After so many newcomers, it is worth while to look which connections are closed by now. */
-  private static final int LOOK_AFTER = 32;
+  private static final int NEWCOMERS_TO_LOOK_AFTER = 32;
 
   private final Map<String, Connection> open = new ConcurrentHashMap<>();
   private final Limits limits;
@@ -66,20 +65,22 @@ public final class ConnectionRegistry {
     if (open.size() > Math.min(Limits.CROWD, limits.connections() / Limits.STUCK_PART)) {
       tidyAtTimes();
     }
-    // A client with a new connection for each request has hundreds in a moment, but one at a time.
-    if (open.size() > Limits.CROWD && open.size() - openAtLastLook >= LOOK_AFTER) {
-      forgetClosed();
-    }
     if (open.size() > Limits.CROWD || connection.isInALongRow()) {
       recognize.run();
       shares.awaitTurn(connection);
     }
   }
 
+  /**
+   * Some time after the last look, or as soon as many have come since: a client with a new
+   * connection for each request has hundreds in a moment, but one at a time.
+   */
   private void tidyAtTimes() {
     long last = tidiedNanos.get();
     long now = System.nanoTime();
-    if (now - last > TIDY_INTERVAL_NANOS && tidiedNanos.compareAndSet(last, now)) {
+    boolean isDue =
+        now - last > TIDY_INTERVAL_NANOS || open.size() - openAtLastLook >= NEWCOMERS_TO_LOOK_AFTER;
+    if (isDue && tidiedNanos.compareAndSet(last, now)) {
       forgetClosed();
       endStuck();
     }
@@ -150,11 +151,6 @@ public final class ConnectionRegistry {
   /** Ends the watch over slow ones. */
   public void stopWatch() {
     watch.stop();
-  }
-
-  /** Rules have changed: ends those whose present answers they do not allow, and counts them. */
-  public int endForbidden() {
-    return endUnless(Connection::isAllowed);
   }
 
   /** Ends those that may not go on, and counts them. */

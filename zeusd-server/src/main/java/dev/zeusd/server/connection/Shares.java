@@ -1,7 +1,6 @@
 package dev.zeusd.server.connection;
 
 import dev.zeusd.server.Limits;
-import io.helidon.http.HeaderValues;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
 import io.helidon.webserver.CloseConnectionException;
@@ -11,7 +10,6 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.Semaphore;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -81,18 +79,14 @@ public final class Shares {
 
   /** It is closed, and is counted no longer. */
   synchronized void close(Connection connection) {
-    connection.account.ifPresent(account -> close(connection, account));
-  }
-
-  private void close(Connection connection, Account account) {
-    if (account.streams.remove(connection)) {
-      streams--;
-    } else {
-      account.connections--;
-    }
-    if (account.connections == 0 && account.streams.isEmpty()) {
-      accounts.remove(account.peer);
-    }
+    closeStream(connection);
+    connection.account.ifPresent(
+        account -> {
+          account.connections--;
+          if (account.connections == 0 && account.streams.isEmpty()) {
+            accounts.remove(account.peer);
+          }
+        });
   }
 
   /** From here on, {@code connection} takes from the share of {@code peer}. */
@@ -227,7 +221,7 @@ public final class Shares {
     return queues.enter(accountOfOpen(connection).peer, gpuIds);
   }
 
-  // Handshakes.
+  // Time of the processors.
 
   /**
    * Takes a step of the handshake of {@code connection}, when few others of its peer do. One takes
@@ -237,23 +231,8 @@ public final class Shares {
    * @throws CloseConnectionException if it was closed meanwhile
    */
   public void stepOfHandshake(Connection connection, Runnable step) {
-    Semaphore turns = accountOfOpen(connection).handshakes;
-    try {
-      turns.acquire();
-    } catch (InterruptedException e) {
-      throw new CloseConnectionException("interrupted during the handshake", e);
-    }
-    try {
-      if (!connection.isOpen()) {
-        throw new CloseConnectionException("closed during the handshake");
-      }
-      step.run();
-    } finally {
-      turns.release();
-    }
+    accountOfOpen(connection).stepOfHandshake(connection, step);
   }
-
-  // Requests.
 
   /**
    * Returns when a request of {@code connection} may go on: at once, unless its peer has a crowd of
@@ -262,18 +241,6 @@ public final class Shares {
    * @throws HttpException 429 if that takes too long
    */
   void awaitTurn(Connection connection) {
-    Account account = accountOfOpen(connection);
-    boolean isOneOfMany = account.connections > Limits.CROWD || connection.isInALongRow();
-    if (isOneOfMany && !connection.awaitTurn(account.turns)) {
-      HttpException e =
-          TryLater.refusal(
-              Status.TOO_MANY_REQUESTS_429,
-              "%s asks on %d connections at a time for more than its share of the daemon's time; ask less often"
-                  .formatted(account.peer, account.connections),
-              Limits.SOON);
-      // Else the next request in its buffers would be here at once.
-      e.header(HeaderValues.CONNECTION_CLOSE);
-      throw e;
-    }
+    accountOfOpen(connection).awaitTurn(connection);
   }
 }

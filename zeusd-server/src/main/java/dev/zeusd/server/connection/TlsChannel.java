@@ -128,21 +128,21 @@ public final class TlsChannel {
     input.append(ByteBuffer.wrap(more));
   }
 
-  /** The next plain bytes; null at the end. */
+  /**
+   * The next plain bytes; null once the client has said that nothing follows.
+   *
+   * @throws EOFException if it has gone without that
+   */
   public byte[] read() throws IOException {
     while (true) {
       while (!input.hasRecord()) {
-        byte[] more = source.get();
-        if (more == null) {
-          return null;
-        }
-        input.append(ByteBuffer.wrap(more));
+        receive();
       }
       ByteBuffer plain = input.newBuffer();
       if (!input.takeRecord(plain)) {
         return null;
       }
-      if (input.wantsAnswer()) {
+      if (TlsOutput.hasToAnswer(engine)) {
         // The client has new keys, and wants to hear that ours are, too.
         write(TlsOutput.NOTHING.duplicate());
       }

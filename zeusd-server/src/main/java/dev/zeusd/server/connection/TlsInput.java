@@ -92,11 +92,11 @@ final class TlsInput {
    * @throws SSLException if it is not as it should be
    */
   boolean takeRecord(ByteBuffer plain) throws SSLException {
-    if (!wantsAnswer()) {
+    if (!TlsOutput.hasToAnswer(engine)) {
       newKeys = 0;
     }
     SSLEngineResult result = unwrap(plain);
-    if (wantsAnswer() && result.bytesProduced() == 0) {
+    if (TlsOutput.hasToAnswer(engine) && result.bytesProduced() == 0) {
       newKeys++;
       if (newKeys > MAX_NEW_KEYS) {
         throw new SSLException("the client wants new keys again and again, and takes no answer");
@@ -107,11 +107,6 @@ final class TlsInput {
       throw new SSLException("the client wants another handshake");
     }
     return result.getStatus() != SSLEngineResult.Status.CLOSED;
-  }
-
-  /** Whether the client waits for what only TLS itself says. */
-  boolean wantsAnswer() {
-    return engine.getHandshakeStatus() == SSLEngineResult.HandshakeStatus.NEED_WRAP;
   }
 
   private SSLEngineResult unwrap(ByteBuffer plain) throws SSLException {

@@ -58,10 +58,11 @@ final class TlsOutput {
   }
 
   private boolean needsWrap(ByteBuffer plain) {
-    return plain.hasRemaining() || hasToAnswer();
+    return plain.hasRemaining() || hasToAnswer(engine);
   }
 
-  private boolean hasToAnswer() {
+  /** Whether the client waits for what only TLS itself says. */
+  static boolean hasToAnswer(SSLEngine engine) {
     return engine.getHandshakeStatus() == SSLEngineResult.HandshakeStatus.NEED_WRAP;
   }
 
@@ -128,7 +129,7 @@ final class TlsOutput {
     SSLEngineResult.Status status;
     do {
       status = engine.wrap(NOTHING.duplicate(), encrypted).getStatus();
-    } while (status == SSLEngineResult.Status.OK && hasToAnswer());
+    } while (status == SSLEngineResult.Status.OK && hasToAnswer(engine));
     channel.write(encrypted.flip());
     giveBack(encrypted);
   }

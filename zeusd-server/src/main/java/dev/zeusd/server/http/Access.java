@@ -92,7 +92,7 @@ public final class Access {
       throw new IllegalArgumentException("tokens cannot become necessary, or cease to be");
     }
     rules = others;
-    return registry.endForbidden();
+    return registry.endUnless(Connection::isAllowed);
   }
 
   /**

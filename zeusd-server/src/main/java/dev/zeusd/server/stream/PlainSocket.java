@@ -27,13 +27,4 @@ final class PlainSocket implements StreamSocket {
       return false;
     }
   }
-
-  @Override
-  public void close() {
-    try {
-      channel.close();
-    } catch (IOException e) {
-      // It is closed even so.
-    }
-  }
 }

@@ -190,7 +190,7 @@ final class SseStream implements Connection.Stream {
    */
   void endIfGone(ByteBuffer discarded) {
     if (isStuckFor(STUCK_NANOS)) {
-      socket.close();
+      connection.client().close();
       end();
     } else if (socket != null && !socket.discardInput(discarded)) {
       end();
@@ -203,7 +203,7 @@ final class SseStream implements Connection.Stream {
       write(ByteBuffer.wrap(LAST_CHUNK));
     }
     if (rest != null) {
-      socket.close();
+      connection.client().close();
     }
     end();
   }

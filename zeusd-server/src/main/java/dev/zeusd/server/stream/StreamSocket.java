@@ -8,7 +8,7 @@ import java.nio.ByteBuffer;
  * Where the bytes of a stream go, from its head on. Nothing here waits for the client, so that one
  * thread can serve all of them.
  *
- * <p>For one thread at a time, but for {@link #close}.
+ * <p>For one thread at a time.
  */
 interface StreamSocket {
   /** That of a connection whose handler writes no more to it. */
@@ -32,7 +32,4 @@ interface StreamSocket {
    * @return false if the client has gone
    */
   boolean discardInput(ByteBuffer discarded);
-
-  /** Ends the connection, and what may be left of a {@link #write}. */
-  void close();
 }

@@ -7,11 +7,9 @@ import java.nio.channels.SocketChannel;
 
 /** A connection with TLS: the bytes are encrypted for each client, since each has its own keys. */
 final class TlsSocket implements StreamSocket {
-  private final SocketChannel channel;
   private final TlsChannel tls;
 
   TlsSocket(SocketChannel channel, TlsChannel tls) throws IOException {
-    this.channel = channel;
     this.tls = tls;
     channel.configureBlocking(false);
   }
@@ -28,15 +26,6 @@ final class TlsSocket implements StreamSocket {
     } catch (IOException e) {
       // Closed, reset, or not what it should be: the same to us.
       return false;
-    }
-  }
-
-  @Override
-  public void close() {
-    try {
-      channel.close();
-    } catch (IOException e) {
-      // It is closed even so.
     }
   }
 }
