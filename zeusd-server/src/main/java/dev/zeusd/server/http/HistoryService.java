@@ -4,8 +4,6 @@ import static dev.zeusd.server.ApiGroup.CPU_READ;
 import static dev.zeusd.server.ApiGroup.GPU_READ;
 
 import dev.zeusd.core.Node;
-import dev.zeusd.core.device.Cpu;
-import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.history.PowerHistory;
 import dev.zeusd.core.history.PowerHistory.Recorded;
 import dev.zeusd.core.history.PowerSteps;
@@ -13,53 +11,48 @@ import dev.zeusd.core.history.TimeSteps;
 import dev.zeusd.core.sampling.TimestampClock;
 import io.helidon.http.HttpException;
 import io.helidon.http.Status;
-import io.helidon.webserver.http.ServerRequest;
-import io.helidon.webserver.http.ServerResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.Collection;
-import java.util.function.BiConsumer;
+import java.util.Optional;
 import java.util.function.IntToLongFunction;
+import java.util.function.Supplier;
 
 /**
  * What the power was, of the groups gpu-read and cpu-read. Where it is not kept, nothing of {@link
  * PowerHistory} is loaded.
  */
 public final class HistoryService {
-  private static final String GPU_IDS = "gpu_ids";
-  private static final String CPU_IDS = "cpu_ids";
-
   private final Node node;
-  private final DevicesById<Gpu> gpus;
-  private final DevicesById<Cpu> cpus;
 
   /** Tells what {@code node} has kept. */
   public HistoryService(Node node) {
     this.node = node;
-    this.gpus = DevicesById.gpus(node);
-    this.cpus = DevicesById.cpus(node);
   }
 
   /** Registers the endpoints. */
   public void addTo(Routes routes) {
-    routes.get(GPU_READ, "/gpu/power_history", this::gpus);
-    routes.get(CPU_READ, "/cpu/power_history", this::cpus);
+    routes.get(
+        GPU_READ,
+        "/gpu/power_history",
+        endpoint("gpu_ids", DevicesById.gpus(node), node::gpuPowerHistory, false));
+    routes.get(
+        CPU_READ,
+        "/cpu/power_history",
+        endpoint("cpu_ids", DevicesById.cpus(node), node::cpuPowerHistory, true));
   }
 
-  private void gpus(ServerRequest request, ServerResponse response, Requester requester) {
-    Query query = Query.of(request, HistoryQuestion.parameters(GPU_IDS));
-    PowerHistory history = node.gpuPowerHistory().orElseThrow(HistoryService::notKept);
-    Collection<Integer> ids = gpus.wanted(query, GPU_IDS, requester);
-    TimeSteps steps = steps(query, history, ids);
-    byte[] body = json(history, ids, steps, (json, gpu) -> append(json, gpu.power()));
-    Routes.sendJson(request, response, body);
-  }
-
-  private void cpus(ServerRequest request, ServerResponse response, Requester requester) {
-    Query query = Query.of(request, HistoryQuestion.parameters(CPU_IDS));
-    PowerHistory history = node.cpuPowerHistory().orElseThrow(HistoryService::notKept);
-    Collection<Integer> ids = cpus.wanted(query, CPU_IDS, requester);
-    TimeSteps steps = steps(query, history, ids);
-    Routes.sendJson(request, response, json(history, ids, steps, HistoryService::appendCpuAndDram));
+  private static Routes.Endpoint endpoint(
+      String idsParameter,
+      DevicesById<?> devices,
+      Supplier<Optional<PowerHistory>> histories,
+      boolean tellsDram) {
+    return (request, response, requester) -> {
+      Query query = Query.of(request, HistoryQuestion.parameters(idsParameter));
+      PowerHistory history = histories.get().orElseThrow(HistoryService::notKept);
+      Collection<Integer> ids = devices.wanted(query, idsParameter, requester);
+      TimeSteps steps = steps(query, history, ids);
+      Routes.sendJson(request, response, json(history, ids, steps, tellsDram));
+    };
   }
 
   private static HttpException notKept() {
@@ -82,17 +75,19 @@ public final class HistoryService {
   }
 
   private static byte[] json(
-      PowerHistory history,
-      Collection<Integer> ids,
-      TimeSteps steps,
-      BiConsumer<StringBuilder, Recorded> form) {
+      PowerHistory history, Collection<Integer> ids, TimeSteps steps, boolean tellsDram) {
     StringBuilder json = new StringBuilder("{\"from_ms\":").append(steps.fromMs());
     json.append(",\"to_ms\":").append(steps.toMs());
     json.append(",\"step_ms\":").append(steps.stepMs()).append(",\"power_mw\":{");
     String comma = "";
     for (int id : ids) {
       json.append(comma).append('"').append(id).append("\":");
-      form.accept(json, history.read(id, steps));
+      Recorded recorded = history.read(id, steps);
+      if (tellsDram) {
+        appendCpuAndDram(json, recorded);
+      } else {
+        append(json, recorded.power());
+      }
       comma = ",";
     }
     return json.append("}}").toString().getBytes(StandardCharsets.ISO_8859_1);
