@@ -12,6 +12,7 @@ import java.util.logging.Handler;
 import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
+import java.util.regex.Pattern;
 
 /**
  * One line per event on stderr: with the time and the level, or, if stderr is the journal, with the
@@ -37,6 +38,8 @@ final class Logging {
   // Held here: java.util.logging forgets the level of a logger that nobody refers to.
   private static final Logger ROOT = Logger.getLogger("");
   private static final Logger HELIDON = Logger.getLogger("io.helidon");
+
+  private static final Pattern HARMFUL = Pattern.compile("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]");
 
   private Logging() {}
 
@@ -71,7 +74,7 @@ final class Logging {
    * no text is shown in another order than it has.
    */
   static String harmless(String text) {
-    return text.replaceAll("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]", " ");
+    return HARMFUL.matcher(text).replaceAll(" ");
   }
 
   /** In front of an error that ends the command and is not logged. */
