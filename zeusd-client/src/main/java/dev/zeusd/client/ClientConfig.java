@@ -32,13 +32,18 @@ public record ClientConfig(
     }
   }
 
-  /** Of a daemon at {@code endpoint}, without a token. */
+  /**
+   * {@return a configuration of a daemon at {@code endpoint}, without a token}
+   *
+   * @param endpoint where the daemon listens
+   */
   public static ClientConfig of(Endpoint endpoint) {
     return new ClientConfig(endpoint, Optional.empty(), DEFAULT_TIMEOUT, Optional.empty());
   }
 
   /**
-   * As {@link Endpoint#fromEnvironment()} says, with the token in {@code ZEUSD_TOKEN}.
+   * {@return a configuration as {@link Endpoint#fromEnvironment()} says, with the token in {@code
+   * ZEUSD_TOKEN}}
    *
    * @throws IllegalArgumentException naming the variable that makes no sense
    */
@@ -46,14 +51,19 @@ public record ClientConfig(
     return of(Endpoint.fromEnvironment()).withTokenFrom(System.getenv());
   }
 
-  /** With this token. */
+  /**
+   * {@return the same with this token}
+   *
+   * @param newToken as {@code zeusd token issue} prints it; it is sent with every request
+   */
   public ClientConfig withToken(String newToken) {
     return new ClientConfig(endpoint, Optional.of(newToken.strip()), timeout, sslContext);
   }
 
   /**
-   * With the token in {@code ZEUSD_TOKEN}, if there is one.
+   * {@return the same with the token in {@code ZEUSD_TOKEN}, if there is one}
    *
+   * @param environment as {@link System#getenv()}
    * @throws IllegalArgumentException if it cannot be a token
    */
   public ClientConfig withTokenFrom(Map<String, String> environment) {
@@ -65,12 +75,21 @@ public record ClientConfig(
     }
   }
 
-  /** With this timeout. */
+  /**
+   * {@return the same with this timeout}
+   *
+   * @param newTimeout how long to wait for a connection, and then for an answer
+   */
   public ClientConfig withTimeout(Duration newTimeout) {
     return new ClientConfig(endpoint, token, newTimeout, sslContext);
   }
 
-  /** With this for TLS; {@link TlsFiles} makes one of files. */
+  /**
+   * With this for TLS; {@link TlsFiles} makes one of files.
+   *
+   * @param newSslContext whom to trust and, for mTLS, who this client is
+   * @return the same with this for TLS
+   */
   public ClientConfig withSslContext(SSLContext newSslContext) {
     return new ClientConfig(endpoint, token, timeout, Optional.of(newSslContext));
   }

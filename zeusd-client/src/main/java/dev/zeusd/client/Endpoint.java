@@ -55,6 +55,8 @@ public sealed interface Endpoint {
    * host:4938}, {@code http://host:4938}, {@code https://host:4938}, {@code [::1]:4938}. Without a
    * port, it is {@value #DEFAULT_PORT}.
    *
+   * @param text the address
+   * @return the address
    * @throws IllegalArgumentException for anything else
    */
   static Endpoint parse(String text) {
@@ -92,9 +94,9 @@ public sealed interface Endpoint {
   }
 
   /**
-   * Where the environment says that the daemon is: {@code ZEUSD_SOCK_PATH}, else {@code
+   * {@return where the environment says that the daemon is: {@code ZEUSD_SOCK_PATH}, else {@code
    * ZEUSD_HOST_PORT}, as the Python clients of Zeus have it (the latter may begin with {@code
-   * https://}); else the first of the usual sockets that is there.
+   * https://}); else the first of the usual sockets that is there}
    *
    * @throws IllegalArgumentException naming the variable that makes no sense
    */
@@ -102,7 +104,12 @@ public sealed interface Endpoint {
     return from(System.getenv());
   }
 
-  /** As {@link #fromEnvironment()}, of these variables. */
+  /**
+   * As {@link #fromEnvironment()}, of these variables.
+   *
+   * @param environment as {@link System#getenv()}
+   * @return the address; a default socket, if they name none
+   */
   static Endpoint from(Map<String, String> environment) {
     String path = environment.getOrDefault("ZEUSD_SOCK_PATH", "");
     if (!path.isEmpty()) {

@@ -19,47 +19,89 @@ public final class GpuSettings {
     this.block = block;
   }
 
-  /** The same without waiting: what fails is in the daemon's log only. */
+  /**
+   * The same without waiting: what fails is in the daemon's log only.
+   *
+   * @return the same settings, written without waiting
+   */
   public GpuSettings withoutWaiting() {
     return new GpuSettings(http, headers, false);
   }
 
-  /** Sets the power limit, in mW. */
+  /**
+   * Sets the power limit, in mW.
+   *
+   * @param gpuIds the GPUs to set
+   * @param powerLimitMw the limit, in mW
+   */
   public void setPowerLimit(Collection<Integer> gpuIds, long powerLimitMw) {
     write(target("/gpu/set_power_limit", gpuIds).with("power_limit_mw", powerLimitMw));
   }
 
-  /** Sets the power limit that each driver sets by itself. */
+  /**
+   * Sets the power limit that each driver sets by itself.
+   *
+   * @param gpuIds the GPUs to set
+   */
   public void resetPowerLimit(Collection<Integer> gpuIds) {
     write(target("/gpu/reset_power_limit", gpuIds));
   }
 
-  /** Keeps the clocks of the processors within a range, in MHz. */
+  /**
+   * Keeps the clocks of the processors within a range, in MHz.
+   *
+   * @param gpuIds the GPUs to set
+   * @param minClockMhz the lowest clock, in MHz
+   * @param maxClockMhz the highest clock, in MHz
+   */
   public void lockGpuClocks(Collection<Integer> gpuIds, int minClockMhz, int maxClockMhz) {
     write(clocks("/gpu/set_gpu_locked_clocks", gpuIds, minClockMhz, maxClockMhz));
   }
 
-  /** Keeps the clocks of the memory within a range, in MHz. */
+  /**
+   * Keeps the clocks of the memory within a range, in MHz.
+   *
+   * @param gpuIds the GPUs to set
+   * @param minClockMhz the lowest clock, in MHz
+   * @param maxClockMhz the highest clock, in MHz
+   */
   public void lockMemClocks(Collection<Integer> gpuIds, int minClockMhz, int maxClockMhz) {
     write(clocks("/gpu/set_mem_locked_clocks", gpuIds, minClockMhz, maxClockMhz));
   }
 
-  /** Leaves the clocks of the processors to the driver. */
+  /**
+   * Leaves the clocks of the processors to the driver.
+   *
+   * @param gpuIds the GPUs to set
+   */
   public void resetGpuClocks(Collection<Integer> gpuIds) {
     write(target("/gpu/reset_gpu_locked_clocks", gpuIds));
   }
 
-  /** Leaves the clocks of the memory to the driver. */
+  /**
+   * Leaves the clocks of the memory to the driver.
+   *
+   * @param gpuIds the GPUs to set
+   */
   public void resetMemClocks(Collection<Integer> gpuIds) {
     write(target("/gpu/reset_mem_locked_clocks", gpuIds));
   }
 
-  /** Leaves all clocks to the driver. */
+  /**
+   * Leaves all clocks to the driver.
+   *
+   * @param gpuIds the GPUs to set
+   */
   public void resetClocks(Collection<Integer> gpuIds) {
     write(target("/gpu/reset_locked_clocks", gpuIds));
   }
 
-  /** Says whether the driver stays loaded while nobody uses the GPU. */
+  /**
+   * Says whether the driver stays loaded while nobody uses the GPU.
+   *
+   * @param gpuIds the GPUs to set
+   * @param enabled whether the driver stays loaded while nobody uses the GPU
+   */
   public void setPersistenceMode(Collection<Integer> gpuIds, boolean enabled) {
     write(target("/gpu/set_persistence_mode", gpuIds).with("enabled", enabled));
   }

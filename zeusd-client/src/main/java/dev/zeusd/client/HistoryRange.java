@@ -22,22 +22,34 @@ public record HistoryRange(OptionalLong fromMs, OptionalLong toMs, Optional<Dura
     }
   }
 
-  /** All that the daemon has kept. */
+  /** {@return all that the daemon has kept} */
   public static HistoryRange all() {
     return new HistoryRange(OptionalLong.empty(), OptionalLong.empty(), Optional.empty());
   }
 
-  /** The same from a moment on, in ms since 1970. */
+  /**
+   * {@return the same from a moment on, in ms since 1970}
+   *
+   * @param beginMs the moment from which on power is wanted
+   */
   public HistoryRange since(long beginMs) {
     return new HistoryRange(OptionalLong.of(beginMs), toMs, step);
   }
 
-  /** The same until a moment, in ms since 1970. */
+  /**
+   * {@return the same until a moment, in ms since 1970}
+   *
+   * @param endMs the moment up to which power is wanted
+   */
   public HistoryRange until(long endMs) {
     return new HistoryRange(fromMs, OptionalLong.of(endMs), step);
   }
 
-  /** The same in steps of this length. */
+  /**
+   * {@return the same in steps of this length}
+   *
+   * @param length at least 1 ms
+   */
   public HistoryRange inStepsOf(Duration length) {
     return new HistoryRange(fromMs, toMs, Optional.of(length));
   }

@@ -39,35 +39,39 @@ public final class Lease implements AutoCloseable {
     return lease;
   }
 
-  /** By which the daemon knows it; whoever has it can use the lease. */
+  /** {@return its id, by which the daemon knows it; whoever has it can use the lease} */
   public String id() {
     return id;
   }
 
-  /** Its number, which grows from lease to lease. */
+  /** {@return its number, which grows from lease to lease} */
   public long epoch() {
     return epoch;
   }
 
-  /** What was asked for. */
+  /** {@return what was asked for} */
   public LeaseRequest request() {
     return request;
   }
 
-  /** Whether settings come back even if the daemon is killed and started again. */
+  /** {@return whether settings come back even if the daemon is killed and started again} */
   public boolean isCrashSafe() {
     return crashSafe;
   }
 
   /**
-   * Whether it has ended though nobody here has ended it: an admin has, or the daemon was away for
-   * too long. Its settings are somebody else's now.
+   * {@return whether it has ended though nobody here has ended it: an admin has, or the daemon was
+   * away for too long} Its settings are somebody else's now.
    */
   public boolean isLost() {
     return keeper.isLost();
   }
 
-  /** Changes what the lease is of. */
+  /**
+   * Changes what the lease is of.
+   *
+   * @return settings that are written by this lease
+   */
   public GpuSettings settings() {
     return settings;
   }

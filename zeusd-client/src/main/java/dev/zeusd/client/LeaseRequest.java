@@ -55,28 +55,51 @@ public record LeaseRequest(
     }
   }
 
-  /** Put back at the end, kept by a stream, and for 30 s without it; no waiting for others. */
+  /**
+   * {@return a request for settings that are put back at the end} A stream keeps the lease; without
+   * it, it lasts for 30 s. Others are not waited for.
+   *
+   * @param gpuIds the GPUs, of which there must be one
+   * @param keys which settings of each of them
+   */
   public static LeaseRequest of(Collection<Integer> gpuIds, Set<SettingKey> keys) {
     return new LeaseRequest(
         List.copyOf(gpuIds), keys, DEFAULT_TTL, Duration.ZERO, OnEnd.RESTORE, Keeping.BY_STREAM);
   }
 
-  /** With this TTL. */
+  /**
+   * {@return the same with this TTL}
+   *
+   * @param newTtl how long the lease lasts when it is not renewed, and nothing keeps it; a second
+   *     at least
+   */
   public LeaseRequest withTtl(Duration newTtl) {
     return new LeaseRequest(gpuIds, keys, newTtl, patience, onEnd, keeping);
   }
 
-  /** With this patience. */
+  /**
+   * {@return the same with this patience}
+   *
+   * @param newPatience how long to wait for others whose lease is in the way
+   */
   public LeaseRequest withPatience(Duration newPatience) {
     return new LeaseRequest(gpuIds, keys, ttl, newPatience, onEnd, keeping);
   }
 
-  /** With this for the end. */
+  /**
+   * {@return the same with this for the end}
+   *
+   * @param newOnEnd what becomes of the settings
+   */
   public LeaseRequest withOnEnd(OnEnd newOnEnd) {
     return new LeaseRequest(gpuIds, keys, ttl, patience, newOnEnd, keeping);
   }
 
-  /** Kept so. */
+  /**
+   * {@return the same, kept so}
+   *
+   * @param newKeeping what keeps the lease from expiring
+   */
   public LeaseRequest withKeeping(Keeping newKeeping) {
     return new LeaseRequest(gpuIds, keys, ttl, patience, onEnd, newKeeping);
   }

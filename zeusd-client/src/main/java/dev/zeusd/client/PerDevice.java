@@ -21,8 +21,9 @@ public record PerDevice<T>(SortedMap<Integer, T> values, SortedMap<Integer, Stri
   }
 
   /**
-   * What was read of one device.
+   * {@return what was read of one device}
    *
+   * @param id the device's id
    * @throws ZeusdException if it could not be read
    * @throws IllegalArgumentException if it was not asked for
    */

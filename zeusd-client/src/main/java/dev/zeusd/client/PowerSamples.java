@@ -40,13 +40,14 @@ public final class PowerSamples<T> implements Iterable<T>, AutoCloseable {
     this.events = Optional.of(EventStream.open(http, target));
   }
 
-  /** Whether the daemon was there when it was last heard of. */
+  /** {@return whether the daemon was there when it was last heard of} */
   public synchronized boolean isConnected() {
     return events.isPresent();
   }
 
   /**
-   * The samples from now on; always the same iterator. Its {@code hasNext} waits for the next one.
+   * {@return the samples from now on; always the same iterator} Its {@code hasNext} waits for the
+   * next one.
    *
    * @throws ZeusdException from {@code hasNext}, if the daemon refuses to go on, as when a token
    *     has expired

@@ -13,22 +13,38 @@ public final class ScopedGpus {
     this.scope = scope;
   }
 
-  /** As {@link ZeusdClient#gpuPower(int...)}. */
+  /**
+   * {@return power of this scope, as {@link ZeusdClient#gpuPower(int...)}}
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   */
   public GpuPowers power(int... gpuIds) {
     return client.gpuPower(target("/gpu/get_power", gpuIds));
   }
 
-  /** As {@link ZeusdClient#streamGpuPower(int...)}. */
+  /**
+   * {@return power of this scope, as {@link ZeusdClient#streamGpuPower(int...)}}
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   */
   public PowerSamples<GpuPowerSample> streamPower(int... gpuIds) {
     return client.streamGpuPower(target("/gpu/stream_power", gpuIds));
   }
 
-  /** As {@link ZeusdClient#powerLimitMw(int...)}. */
+  /**
+   * {@return limits of this scope in mW, as {@link ZeusdClient#powerLimitMw(int...)}}
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   */
   public PerDevice<Long> powerLimitMw(int... gpuIds) {
     return client.powerLimitMw(target("/gpu/get_power_limit", gpuIds));
   }
 
-  /** As {@link ZeusdClient#powerLimitRange(int...)}. */
+  /**
+   * {@return limits of this scope, as {@link ZeusdClient#powerLimitRange(int...)}}
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   */
   public PerDevice<PowerLimitRange> powerLimitRange(int... gpuIds) {
     return client.powerLimitRange(target("/gpu/get_power_limit_constraints", gpuIds));
   }

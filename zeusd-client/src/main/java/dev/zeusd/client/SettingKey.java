@@ -13,7 +13,7 @@ public enum SettingKey {
   /** Whether the driver stays loaded while nobody uses the GPU. */
   PERSISTENCE_MODE;
 
-  /** As in requests and answers. */
+  /** {@return the name as in requests and answers} */
   public String wireName() {
     return name().toLowerCase(Locale.ROOT);
   }

@@ -46,6 +46,7 @@ public record TlsFiles(Optional<Path> ca, Optional<Identity> identity) {
   /**
    * Reads the files.
    *
+   * @return whom to trust and, for mTLS, who this client is
    * @throws IOException naming the file that is not there or makes no sense
    */
   public SSLContext context() throws IOException {

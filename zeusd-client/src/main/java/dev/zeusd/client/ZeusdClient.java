@@ -29,34 +29,41 @@ public final class ZeusdClient implements AutoCloseable {
   }
 
   /**
-   * A client of the daemon that the environment names; see {@link ClientConfig#fromEnvironment}.
+   * {@return a client of the daemon that the environment names; see {@link
+   * ClientConfig#fromEnvironment}}
    */
   public static ZeusdClient open() {
     return open(ClientConfig.fromEnvironment());
   }
 
-  /** A client of this daemon. Nothing is sent yet. */
+  /**
+   * {@return a client of this daemon} Nothing is sent yet.
+   *
+   * @param config where the daemon is, and how to talk to it
+   */
   public static ZeusdClient open(ClientConfig config) {
     return new ZeusdClient(config);
   }
 
-  /** Where its daemon is. */
+  /** {@return where its daemon is} */
   public Endpoint endpoint() {
     return http.config().endpoint();
   }
 
-  /** What the daemon has. */
+  /** {@return what the daemon has} */
   public Discovery discover() {
     return Discovery.of(http.get(Target.of("/discover")).json());
   }
 
-  /** The daemon's clock, by which samples are timed: ms since 1970. */
+  /** {@return the daemon's clock, by which samples are timed: ms since 1970} */
   public long timeMs() {
     JsonObject json = http.get(Target.of("/time")).json();
     return Json.understood(() -> json.getJsonNumber("timestamp_ms").longValue());
   }
 
-  /** Whose token, or certificate, this client uses; empty where the daemon asks for none. */
+  /**
+   * {@return whose token, or certificate, this client uses; empty where the daemon asks for none}
+   */
   public Optional<TokenInfo> whoAmI() {
     try {
       return Optional.of(TokenInfo.of(http.get(Target.of("/auth/whoami")).json()));
@@ -68,7 +75,11 @@ public final class ZeusdClient implements AutoCloseable {
     }
   }
 
-  /** The power of GPUs now, in mW. */
+  /**
+   * {@return the power of GPUs now, in mW}
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   */
   public GpuPowers gpuPower(int... gpuIds) {
     return gpuPower(gpus("/gpu/get_power", gpuIds));
   }
@@ -85,12 +96,20 @@ public final class ZeusdClient implements AutoCloseable {
     return new GpuPowers(timestampMs(answer), powerMw);
   }
 
-  /** The energy of GPUs since their driver was loaded, in mJ; unsigned, of 64 bits. */
+  /**
+   * {@return the energy of GPUs since their driver was loaded, in mJ; unsigned, of 64 bits}
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   */
   public PerDevice<Long> gpuEnergyMj(int... gpuIds) {
     return gpus("/gpu/get_cumulative_energy", gpuIds, json -> Json.unsigned(json, "energy_mj"));
   }
 
-  /** The power limits of GPUs, in mW. */
+  /**
+   * {@return the power limits of GPUs, in mW}
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   */
   public PerDevice<Long> powerLimitMw(int... gpuIds) {
     return powerLimitMw(gpus("/gpu/get_power_limit", gpuIds));
   }
@@ -100,7 +119,11 @@ public final class ZeusdClient implements AutoCloseable {
         http.get(target), "GPU", json -> json.getJsonNumber("power_limit_mw").longValue());
   }
 
-  /** Which power limits GPUs take. */
+  /**
+   * {@return which power limits GPUs take}
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   */
   public PerDevice<PowerLimitRange> powerLimitRange(int... gpuIds) {
     return powerLimitRange(gpus("/gpu/get_power_limit_constraints", gpuIds));
   }
@@ -115,17 +138,29 @@ public final class ZeusdClient implements AutoCloseable {
                 json.getJsonNumber("max_power_limit_mw").longValue()));
   }
 
-  /** Whether the driver of GPUs stays loaded while nobody uses them. */
+  /**
+   * {@return whether the driver of GPUs stays loaded while nobody uses them}
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   */
   public PerDevice<Boolean> persistenceMode(int... gpuIds) {
     return gpus("/gpu/get_persistence_mode", gpuIds, json -> json.getBoolean("enabled"));
   }
 
-  /** How GPUs are doing: temperatures, clocks, utilisation, memory. */
+  /**
+   * {@return how GPUs are doing: temperatures, clocks, utilisation, memory}
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   */
   public PerDevice<GpuTelemetry> gpuTelemetry(int... gpuIds) {
     return gpus("/gpu/get_telemetry", gpuIds, GpuTelemetry::of);
   }
 
-  /** The power of CPUs now; takes a tenth of a second, unless somebody streams it. */
+  /**
+   * {@return the power of CPUs now; takes a tenth of a second, unless somebody streams it}
+   *
+   * @param cpuIds the CPUs to ask; none: all
+   */
   public CpuPowers cpuPower(int... cpuIds) {
     Http.Text answer = http.get(cpus("/cpu/get_power", cpuIds));
     JsonObject power = answer.json().getJsonObject("power_mw");
@@ -138,27 +173,43 @@ public final class ZeusdClient implements AutoCloseable {
     return new CpuPowers(timestampMs(answer), byCpu);
   }
 
-  /** The energy of CPUs and their memory since a moment before the first request, in µJ. */
+  /**
+   * {@return the energy of CPUs and their memory since a moment before the first request, in µJ}
+   *
+   * @param cpuIds the CPUs to ask; none: all
+   */
   public PerDevice<CpuEnergy> cpuEnergy(int... cpuIds) {
     Target target = cpus("/cpu/get_cumulative_energy", cpuIds).with("cpu", true).with("dram", true);
     return Json.perDevice(http.get(target), "CPU", CpuEnergy::of);
   }
 
   /**
-   * The power of GPUs in the past.
+   * {@return the power of GPUs in the past}
    *
+   * @param range which time, in which steps
+   * @param gpuIds the GPUs to ask; none: all
    * @throws ZeusdException with the status 404 if the daemon keeps none ({@code --history})
    */
   public PowerHistory<List<PowerStep>> gpuPowerHistory(HistoryRange range, int... gpuIds) {
     return PowerHistory.ofGpus(http.get(range.of(gpus("/gpu/power_history", gpuIds))).json());
   }
 
-  /** The same of CPUs and their memory. */
+  /**
+   * {@return the same of CPUs and their memory}
+   *
+   * @param range which time, in which steps
+   * @param cpuIds the CPUs to ask; none: all
+   */
   public PowerHistory<PowerHistory.OfCpu> cpuPowerHistory(HistoryRange range, int... cpuIds) {
     return PowerHistory.ofCpus(http.get(range.of(cpus("/cpu/power_history", cpuIds))).json());
   }
 
-  /** Power of GPUs as it is measured; connects at once. */
+  /**
+   * Power of GPUs as it is measured; connects at once.
+   *
+   * @param gpuIds the GPUs to ask; none: all
+   * @return a stream of the power of GPUs as it is measured; it is connected
+   */
   public PowerSamples<GpuPowerSample> streamGpuPower(int... gpuIds) {
     return streamGpuPower(gpus("/gpu/stream_power", gpuIds));
   }
@@ -167,33 +218,52 @@ public final class ZeusdClient implements AutoCloseable {
     return new PowerSamples<>(http, target.with("format", "sample"), SampleReader::gpus);
   }
 
-  /** Power and its limits of the GPUs alone, or of the modules that carry them. */
+  /**
+   * {@return power and its limits of the GPUs alone, or of the modules that carry them}
+   *
+   * @param scope the GPUs alone, or their modules
+   */
   public ScopedGpus gpusOf(PowerScope scope) {
     return new ScopedGpus(this, scope);
   }
 
-  /** Power of CPUs as it is measured; connects at once. */
+  /**
+   * Power of CPUs as it is measured; connects at once.
+   *
+   * @param cpuIds the CPUs to ask; none: all
+   * @return a stream of the power of CPUs as it is measured; it is connected
+   */
   public PowerSamples<CpuPowerSample> streamCpuPower(int... cpuIds) {
     Target target = cpus("/cpu/stream_power", cpuIds).with("format", "sample");
     return new PowerSamples<>(http, target, SampleReader::cpus);
   }
 
   /**
-   * The same for subscribers. Each has a stream of its own, which goes on over a restart of the
-   * daemon; one that does not keep up gets the latest values.
+   * {@return the same for subscribers} Each has a stream of its own, which goes on over a restart
+   * of the daemon; one that does not keep up gets the latest values.
+   *
+   * @param gpuIds the GPUs to ask; none: all
    */
   public Flow.Publisher<GpuPowerSample> gpuPowerPublisher(int... gpuIds) {
     int[] ids = gpuIds.clone();
     return new SamplePublisher<>(() -> streamGpuPower(ids), GpuPowerSample::gpuId);
   }
 
-  /** As {@link #gpuPowerPublisher}, of CPUs. */
+  /**
+   * {@return a publisher as {@link #gpuPowerPublisher}, of CPUs}
+   *
+   * @param cpuIds the CPUs to ask; none: all
+   */
   public Flow.Publisher<CpuPowerSample> cpuPowerPublisher(int... cpuIds) {
     int[] ids = cpuIds.clone();
     return new SamplePublisher<>(() -> streamCpuPower(ids), CpuPowerSample::cpuId);
   }
 
-  /** Changes settings of GPUs, for good. {@link #lease} changes them for a while. */
+  /**
+   * Changes settings of GPUs, for good. {@link #lease} changes them for a while.
+   *
+   * @return what changes settings of GPUs, for good
+   */
   public GpuSettings settings() {
     return new GpuSettings(http, Map.of(), true);
   }
@@ -201,13 +271,15 @@ public final class ZeusdClient implements AutoCloseable {
   /**
    * Takes settings of GPUs for this client alone, and keeps them until the lease is closed.
    *
+   * @param request which settings of which GPUs, and for how long
+   * @return the lease, which goes on until it is closed
    * @throws ZeusdException with the status 409 if somebody else has one of them
    */
   public Lease lease(LeaseRequest request) {
     return Lease.take(http, request);
   }
 
-  /** This client's leases; all of them for an admin. */
+  /** {@return this client's leases; all of them for an admin} */
   public List<LeaseInfo> leases() {
     JsonObject json = http.get(Target.of("/leases")).json();
     return Json.understood(() -> Json.objects(json, "leases").stream().map(LeaseInfo::of).toList());
@@ -223,6 +295,8 @@ public final class ZeusdClient implements AutoCloseable {
    * window outlives this client, and the daemon.
    *
    * @param name for people; may be empty
+   * @param gpuIds the GPUs to measure; none: all
+   * @param cpuIds the CPUs to measure; none: all
    * @param ttl when it is forgotten if nobody has ended it, in whole seconds; up to 30 days
    * @return its id, for {@link #energySoFar} and {@link #endEnergyWindow}
    */
@@ -238,7 +312,11 @@ public final class ZeusdClient implements AutoCloseable {
     return Json.understood(() -> json.getString("window_id"));
   }
 
-  /** What a window has measured until now. */
+  /**
+   * {@return what a window has measured until now}
+   *
+   * @param windowId as {@link #beginEnergyWindow} has returned it
+   */
   public EnergyReport energySoFar(String windowId) {
     return EnergyReport.of(http.get(energy("/energy/window", windowId)).json());
   }
@@ -246,6 +324,9 @@ public final class ZeusdClient implements AutoCloseable {
   /**
    * Ends a window. Should the answer be lost, this may be called again: for ten minutes, the daemon
    * tells the same once more.
+   *
+   * @param windowId as {@link #beginEnergyWindow} has returned it
+   * @return what the window has measured
    */
   public EnergyReport endEnergyWindow(String windowId) {
     return EnergyReport.of(http.post(energy("/energy/end", windowId), Map.of()).json());
@@ -255,24 +336,24 @@ public final class ZeusdClient implements AutoCloseable {
     return Target.of(path).with("window_id", windowId);
   }
 
-  /** This client's windows that are open; all of them for an admin. */
+  /** {@return this client's windows that are open; all of them for an admin} */
   public List<EnergyWindowInfo> energyWindows() {
     JsonObject json = http.get(Target.of("/energy/windows")).json();
     return Json.understood(
         () -> Json.objects(json, "windows").stream().map(EnergyWindowInfo::of).toList());
   }
 
-  /** What Prometheus is told, in its text format. */
+  /** {@return what Prometheus is told, in its text format} */
   public String metrics() {
     return http.get(Target.of("/metrics")).text();
   }
 
-  /** The same, with the metrics of GPUs also by the names of NVIDIA's DCGM exporter. */
+  /** {@return the same, with the metrics of GPUs also by the names of NVIDIA's DCGM exporter} */
   public String metricsWithDcgmNames() {
     return http.get(Target.of("/metrics").with("names", "dcgm")).text();
   }
 
-  /** The API as an OpenAPI document. */
+  /** {@return the API as an OpenAPI document} */
   public String openApi() {
     return http.get(Target.of("/openapi.json")).text();
   }

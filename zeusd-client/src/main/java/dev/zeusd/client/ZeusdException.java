@@ -11,7 +11,10 @@ import java.util.TreeMap;
 public final class ZeusdException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
+  /** Of HTTP; 0 if there was no answer. */
   private final int status;
+
+  /** By id. */
   private final TreeMap<Integer, String> deviceErrors;
 
   private ZeusdException(
@@ -46,12 +49,12 @@ public final class ZeusdException extends RuntimeException {
     return new ZeusdException(status, message.toString(), deviceErrors, null);
   }
 
-  /** The HTTP status of the answer; empty if there was none that could be understood. */
+  /** {@return the HTTP status of the answer; empty if there was none that could be understood} */
   public OptionalInt status() {
     return status == 0 ? OptionalInt.empty() : OptionalInt.of(status);
   }
 
-  /** What went wrong with each device, by its id; empty if it was not about devices. */
+  /** {@return what went wrong with each device, by its id; empty if it was not about devices} */
   public Map<Integer, String> deviceErrors() {
     return Map.copyOf(deviceErrors);
   }

@@ -14,16 +14,22 @@ import java.util.function.BooleanSupplier;
  * @param <D> {@link dev.zeusd.core.device.Gpu} or {@link dev.zeusd.core.device.Cpu}
  */
 public interface Backend<D> extends AutoCloseable {
-  /** Devices that never become more, and have nothing to close. */
+  /**
+   * Devices that never become more, and have nothing to close.
+   *
+   * @param <D> the kind of device
+   * @param devices all of them
+   * @return a backend with these devices
+   */
   static <D> Backend<D> of(List<? extends D> devices) {
     List<D> all = List.copyOf(devices);
     return () -> all;
   }
 
-  /** Those that were found so far; none of them ever leaves, whatever becomes of it. */
+  /** {@return those that were found so far; none of them ever leaves, whatever becomes of it} */
   List<D> devices();
 
-  /** Whether {@link #lookForMore} makes sense now. */
+  /** {@return whether {@link #lookForMore} makes sense now} */
   default boolean mayHaveMore() {
     return false;
   }
@@ -35,12 +41,15 @@ public interface Backend<D> extends AutoCloseable {
    */
   default void lookForMore() {}
 
-  /** Whether it is still busy finding out what there is; then it is looked for more at once. */
+  /**
+   * {@return whether it is still busy finding out what there is; then it is looked for more at
+   * once}
+   */
   default boolean isOpening() {
     return false;
   }
 
-  /** For people: what is wrong with it as a whole, and why there are no devices if so. */
+  /** {@return for people: what is wrong with it as a whole, and why there are no devices if so} */
   default List<String> problems() {
     return List.of();
   }

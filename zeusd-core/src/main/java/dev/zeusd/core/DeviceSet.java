@@ -8,6 +8,8 @@ import java.util.List;
 /**
  * The devices of one kind that a node has at one moment. Later ones hold these, and maybe more.
  *
+ * @param <D> the kind of device
+ * @param <S> the kind of sample that these give
  * @param devices by id, each with its thread
  * @param power their power readings, and those of no others; another set has other ones
  */

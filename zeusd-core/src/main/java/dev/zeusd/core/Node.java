@@ -105,7 +105,11 @@ public final class Node implements AutoCloseable {
                     this::cpuSet, config.cpuPowerHistory().get(), config.cpuPowerPollHz()));
   }
 
-  /** Opens the real devices of this machine, as {@link NodeConfig#defaults} has them. */
+  /**
+   * Opens the real devices of this machine, as {@link NodeConfig#defaults} has them.
+   *
+   * @return the node; closing it ends its threads
+   */
   public static Node open() {
     return open(NodeConfig.defaults());
   }
@@ -114,6 +118,8 @@ public final class Node implements AutoCloseable {
    * Finds the devices and starts their threads. A driver that takes its time is not waited for: its
    * GPUs come later.
    *
+   * @param config which devices, how often they are read, and where state is kept
+   * @return the node; closing it ends its threads
    * @throws NodeException if a backend that {@code config} insists on is not there
    */
   public static Node open(NodeConfig config) {
@@ -124,7 +130,9 @@ public final class Node implements AutoCloseable {
    * The same, for a process that is started anew when it ends: where the GPUs' driver turns out to
    * have been upgraded, the new one's library is not loaded into this process. All GPUs fail then.
    *
+   * @param config which devices, how often they are read, and where state is kept
    * @param afterDriverUpgrade called once then, on a thread of this node, which it must not hold up
+   * @return the node; closing it ends its threads
    */
   public static Node open(NodeConfig config, Runnable afterDriverUpgrade) {
     return open(config, Optional.of(afterDriverUpgrade));
@@ -142,6 +150,10 @@ public final class Node implements AutoCloseable {
    * A node of devices that the caller brings, beside those that {@code config} names ({@link
    * GpuBackend#NONE} and {@link CpuBackend#NONE} for no others). It closes the backends.
    *
+   * @param config which devices, how often they are read, and where state is kept
+   * @param gpuBackends of GPUs; closed with the node
+   * @param cpuBackends of CPUs; closed with the node
+   * @return the node; closing it closes the backends
    * @throws NodeException if two GPUs or two CPUs have the same id, or a backend that {@code
    *     config} insists on is not there
    */
@@ -153,6 +165,12 @@ public final class Node implements AutoCloseable {
   /**
    * The same by another clock, for tests: devices are read, leases end and readings are dated by
    * it.
+   *
+   * @param config which devices, how often they are read, and where state is kept
+   * @param gpuBackends of GPUs; closed with the node
+   * @param cpuBackends of CPUs; closed with the node
+   * @param clock what they go by, such as the testkit's
+   * @return the node; closing it closes the backends
    */
   public static Node of(
       NodeConfig config,
@@ -167,25 +185,25 @@ public final class Node implements AutoCloseable {
   }
 
   /**
-   * The GPUs by id, each with its thread. Ids never change, and a list that was returned does not,
-   * either; but this one may be longer the next time. Two things make it look for more, at most
-   * every few seconds: that there are none so far, where it waits for the driver, two seconds at
-   * most; and that NVML was initialised anew, as after a reload of the driver, where it does not
-   * wait. When there are more, {@link #gpuPower} is another one, and subscriptions of the former
-   * are closed.
+   * {@return the GPUs by id, each with its thread} Ids never change, and a list that was returned
+   * does not, either; but this one may be longer the next time. Two things make it look for more,
+   * at most every few seconds: that there are none so far, where it waits for the driver, two
+   * seconds at most; and that NVML was initialised anew, as after a reload of the driver, where it
+   * does not wait. When there are more, {@link #gpuPower} is another one, and subscriptions of the
+   * former are closed.
    */
   public List<DeviceWorker<Gpu>> gpus() {
     return gpuSet().devices();
   }
 
-  /** The {@link #gpus} and their {@link #gpuPower} of the same moment. */
+  /** {@return the {@link #gpus} and their {@link #gpuPower} of the same moment} */
   public DeviceSet<Gpu, GpuPowerSample> gpuSet() {
     return gpus.now();
   }
 
   /**
-   * The {@link #gpus} of now, for those who want to know nothing of threads. Where there are none
-   * and the driver is still being opened, this waits for it, 30 s at most.
+   * {@return the {@link #gpus} of now, for those who want to know nothing of threads} Where there
+   * are none and the driver is still being opened, this waits for it, 30 s at most.
    */
   public List<NodeGpu> eachGpu() {
     return gpus.onceOpened().devices().stream().map(gpu -> new NodeGpu(this, gpu)).toList();
@@ -194,6 +212,8 @@ public final class Node implements AutoCloseable {
   /**
    * One of them.
    *
+   * @param id the GPU's id
+   * @return the GPU
    * @throws NodeException if there is none with this id
    */
   public NodeGpu gpu(int id) {
@@ -210,22 +230,25 @@ public final class Node implements AutoCloseable {
         "there is no %s %d%s".formatted(kind, id, why.isEmpty() ? "" : ": " + why));
   }
 
-  /** Power readings of the {@link #gpus}, one by one or as a stream. */
+  /** {@return power readings of the {@link #gpus}, one by one or as a stream} */
   public PowerSampler<Gpu, GpuPowerSample> gpuPower() {
     return gpus.power();
   }
 
-  /** The CPU packages by id, each with its thread. Looked for again as the {@link #gpus} are. */
+  /**
+   * {@return the CPU packages by id, each with its thread} Looked for again as the {@link #gpus}
+   * are.
+   */
   public List<DeviceWorker<Cpu>> cpus() {
     return cpuSet().devices();
   }
 
-  /** The {@link #cpus} and their {@link #cpuPower} of the same moment. */
+  /** {@return the {@link #cpus} and their {@link #cpuPower} of the same moment} */
   public DeviceSet<Cpu, CpuPowerSample> cpuSet() {
     return cpus.now();
   }
 
-  /** The {@link #cpus} of now, for those who want to know nothing of threads. */
+  /** {@return the {@link #cpus} of now, for those who want to know nothing of threads} */
   public List<NodeCpu> eachCpu() {
     return cpus().stream().map(cpu -> new NodeCpu(this, cpu)).toList();
   }
@@ -233,6 +256,8 @@ public final class Node implements AutoCloseable {
   /**
    * One of them.
    *
+   * @param id the CPU's id
+   * @return the CPU
    * @throws NodeException if there is none with this id
    */
   public NodeCpu cpu(int id) {
@@ -242,22 +267,29 @@ public final class Node implements AutoCloseable {
         .orElseThrow(() -> noSuch("CPU", id, cpus()));
   }
 
-  /** Power readings of the {@link #cpus}, one by one or as a stream. */
+  /** {@return power readings of the {@link #cpus}, one by one or as a stream} */
   public PowerSampler<Cpu, CpuPowerSample> cpuPower() {
     return cpus.power();
   }
 
   /**
-   * The power of these GPUs, each time that it changes, for any number of subscribers. A subscriber
-   * that falls behind goes on with the latest values. {@code onError} is called if there is no such
-   * GPU, {@code onComplete} when the node is closed.
+   * {@return the power of these GPUs, each time that it changes, for any number of subscribers} A
+   * subscriber that falls behind goes on with the latest values. {@code onError} is called if there
+   * is no such GPU, {@code onComplete} when the node is closed.
+   *
+   * @param gpuIds the GPUs
    */
   public Flow.Publisher<GpuPowerSample> gpuPowerSamples(Collection<Integer> gpuIds) {
     List<Integer> ids = List.copyOf(gpuIds);
     return new SamplePublisher<>(() -> gpuSet().power().subscribe(ids));
   }
 
-  /** As {@link #gpuPowerSamples}, of CPUs. */
+  /**
+   * As {@link #gpuPowerSamples}, of CPUs.
+   *
+   * @param cpuIds the CPUs
+   * @return as {@link #gpuPowerSamples}
+   */
   public Flow.Publisher<CpuPowerSample> cpuPowerSamples(Collection<Integer> cpuIds) {
     List<Integer> ids = List.copyOf(cpuIds);
     return new SamplePublisher<>(() -> cpuSet().power().subscribe(ids));
@@ -283,6 +315,8 @@ public final class Node implements AutoCloseable {
    * Lets go of the GPUs' driver, so that it can be unloaded or a GPU unbound, reset or partitioned.
    * The next call of a GPU opens it again. While no other process has it open either and
    * persistence mode is off, the driver forgets the power limits that were set.
+   *
+   * @return whether that was done, or why not
    */
   public Release releaseGpus() {
     if (gpuPowerHistory.isPresent()) {
@@ -309,9 +343,9 @@ public final class Node implements AutoCloseable {
   }
 
   /**
-   * Who may change which settings of the {@link #gpus}, and how they come back. The first call goes
-   * on with what an earlier process has left in the state directory, if there is one; without such
-   * a call, that stays as it is.
+   * {@return who may change which settings of the {@link #gpus}, and how they come back} The first
+   * call goes on with what an earlier process has left in the state directory, if there is one;
+   * without such a call, that stays as it is.
    *
    * @throws NodeException if the node is closed and there was no such call before
    */
@@ -338,6 +372,7 @@ public final class Node implements AutoCloseable {
    * Measures the energy of the devices over time. The first call goes on with the windows that an
    * earlier process has left open in the state directory, if there are any.
    *
+   * @return what measures the energy of the devices over time
    * @throws NodeException if the node is closed and there was no such call before
    */
   public EnergyMeter energy() {
@@ -356,6 +391,11 @@ public final class Node implements AutoCloseable {
   /**
    * Runs {@code work} and tells the energy that all devices have used meanwhile. What it throws is
    * passed on.
+   *
+   * @param <E> what {@code work} may throw
+   * @param work what to measure; it runs on the calling thread
+   * @return the energy that all devices have used meanwhile
+   * @throws E if {@code work} does
    */
   public <E extends Exception> WindowEnergy energyOf(Work<E> work) throws E {
     gpus.onceOpened();
@@ -381,17 +421,17 @@ public final class Node implements AutoCloseable {
     }
   }
 
-  /** What the power of GPUs was, if the configuration has it kept. */
+  /** {@return what the power of GPUs was, if the configuration has it kept} */
   public Optional<PowerHistory> gpuPowerHistory() {
     return gpuPowerHistory;
   }
 
-  /** What the power of CPUs was, if the configuration has it kept. */
+  /** {@return what the power of CPUs was, if the configuration has it kept} */
   public Optional<PowerHistory> cpuPowerHistory() {
     return cpuPowerHistory;
   }
 
-  /** For how long power is kept, if it is. */
+  /** {@return for how long power is kept, if it is} */
   public Optional<Duration> powerHistoryLength() {
     return config.gpuPowerHistory().or(config::cpuPowerHistory);
   }
@@ -405,6 +445,8 @@ public final class Node implements AutoCloseable {
   /**
    * Has somebody told what becomes of leases and settings without a request, from now on; before
    * the first call of {@link #leases} nothing does.
+   *
+   * @param observer told from now on, by the threads that change leases; it must not wait
    */
   public void observeLeases(LeaseObserver observer) {
     leaseObservers.add(observer);
@@ -415,6 +457,9 @@ public final class Node implements AutoCloseable {
    * All then go back to what they were, even if this process is killed: by the next one that opens
    * a node with the same state directory.
    *
+   * @param gpuIds the GPUs
+   * @param keys which settings of each of them
+   * @return the lease
    * @throws LeaseException if it cannot be had
    * @throws NodeException as {@link #leases}
    */
@@ -434,6 +479,8 @@ public final class Node implements AutoCloseable {
   /**
    * For people: why there are no GPUs or no CPUs, and what else was found to be wrong when devices
    * were last looked for, which this does not do. Empty if nothing is.
+   *
+   * @return why there are no GPUs or no CPUs, and what else is wrong, for people
    */
   public List<String> problems() {
     List<String> problems = new ArrayList<>(gpus.problems());

@@ -117,6 +117,8 @@ public record NodeConfig(
    * The real devices of this machine: GPUs at 20 Hz, CPUs at 10 Hz. The RAPL zones are those in
    * {@code /zeus_sys/class/powercap/intel-rapl}, where a container has the host's {@code /sys},
    * else in {@code /sys/class/powercap/intel-rapl}.
+   *
+   * @return a configuration, to be changed by its {@code with} methods
    */
   public static NodeConfig defaults() {
     return new NodeConfig(
@@ -136,7 +138,10 @@ public record NodeConfig(
         Runtime.getRuntime().availableProcessors());
   }
 
-  /** Simulated devices, at the same rates: needs no hardware and no privilege. */
+  /**
+   * {@return a configuration with simulated devices, at the same rates} It needs no hardware and no
+   * privilege.
+   */
   public static NodeConfig simulated() {
     return defaults().withGpuBackend(GpuBackend.SIMULATED).withCpuBackend(CpuBackend.SIMULATED);
   }
@@ -179,80 +184,136 @@ public record NodeConfig(
         copy.carriers);
   }
 
-  /** The same with another source of GPUs. */
+  /**
+   * {@return the same with another source of GPUs}
+   *
+   * @param backend where they come from
+   */
   public NodeConfig withGpuBackend(GpuBackend backend) {
     return with(copy -> copy.gpuBackend = backend);
   }
 
-  /** The same with another rate for GPUs, in Hz. */
+  /**
+   * {@return the same with another rate for GPUs}
+   *
+   * @param pollHz how often the power of a GPU is read while somebody wants it, in Hz
+   */
   public NodeConfig withGpuPowerPollHz(int pollHz) {
     return with(copy -> copy.gpuPowerPollHz = pollHz);
   }
 
-  /** The same, letting go of the GPUs' driver after this time without a call, a second or more. */
+  /**
+   * {@return the same, letting go of the GPUs' driver after a time without a call}
+   *
+   * @param idle a second or more
+   */
   public NodeConfig withGpuIdleRelease(Duration idle) {
     return with(copy -> copy.gpuIdleRelease = Optional.of(idle));
   }
 
-  /** The same with another source of CPUs. */
+  /**
+   * {@return the same with another source of CPUs}
+   *
+   * @param backend where they come from
+   */
   public NodeConfig withCpuBackend(CpuBackend backend) {
     return with(copy -> copy.cpuBackend = backend);
   }
 
-  /** The same with another rate for CPUs, in Hz. */
+  /**
+   * {@return the same with another rate for CPUs}
+   *
+   * @param pollHz how often the power of a CPU is read while somebody wants it, in Hz
+   */
   public NodeConfig withCpuPowerPollHz(int pollHz) {
     return with(copy -> copy.cpuPowerPollHz = pollHz);
   }
 
-  /** The same with {@code dir} as the only directory that may hold RAPL zones. */
+  /**
+   * {@return the same with one directory only that may hold RAPL zones}
+   *
+   * @param dir the directory, such as {@code /sys/class/powercap/intel-rapl}
+   */
   public NodeConfig withRaplDir(Path dir) {
     return with(copy -> copy.raplDirs = List.of(dir));
   }
 
-  /** The same with a directory for what must outlive the process. */
+  /**
+   * {@return the same with a directory for what must outlive the process}
+   *
+   * @param dir the directory; it is made if need be, and belongs to one process at a time
+   */
   public NodeConfig withStateDir(Path dir) {
     return with(copy -> copy.stateDir = Optional.of(dir));
   }
 
-  /** The same with commands that do some operations on GPUs. */
+  /**
+   * {@return the same with commands that do some operations on GPUs}
+   *
+   * @param commands the commands
+   */
   public NodeConfig withGpuCommands(GpuCommands commands) {
     return with(copy -> copy.gpuCommands = commands);
   }
 
-  /** The same with {@code dir} as the only directory that may hold the kernel's sensors. */
+  /**
+   * {@return the same with one directory only that may hold the kernel's sensors}
+   *
+   * @param dir the directory, such as {@code /sys/class/hwmon}
+   */
   public NodeConfig withHwmonDir(Path dir) {
     return with(copy -> copy.hwmonDirs = List.of(dir));
   }
 
-  /** The same, keeping the power of GPUs for so long, a second to 14 days. */
+  /**
+   * {@return the same, keeping the power of GPUs}
+   *
+   * @param length for how long, a second to 14 days
+   */
   public NodeConfig withGpuPowerHistory(Duration length) {
     return with(copy -> copy.gpuPowerHistory = Optional.of(length));
   }
 
-  /** The same, keeping the power of CPUs. */
+  /**
+   * {@return the same, keeping the power of CPUs}
+   *
+   * @param length for how long, a second to 14 days
+   */
   public NodeConfig withCpuPowerHistory(Duration length) {
     return with(copy -> copy.cpuPowerHistory = Optional.of(length));
   }
 
-  /** The same with {@code dir} as the only directory that holds GPU drivers' libraries. */
+  /**
+   * {@return the same with one directory only that holds GPU drivers' libraries}
+   *
+   * @param dir the directory
+   */
   public NodeConfig withDriverDir(Path dir) {
     return with(copy -> copy.driverDir = Optional.of(dir));
   }
 
-  /** The same with so many carriers of virtual threads. */
+  /**
+   * {@return the same with so many carriers of virtual threads}
+   *
+   * @param count how many threads carry virtual ones in this process
+   */
   public NodeConfig withCarriers(int count) {
     return with(copy -> copy.carriers = count);
   }
 
   /**
-   * Whether a zone in {@link #raplDirs} has a counter, or {@link #hwmonDirs} a sensor of a CPU,
-   * that this process may read.
+   * {@return whether a zone in {@link #raplDirs} has a counter, or {@link #hwmonDirs} a sensor of a
+   * CPU, that this process may read}
    */
   public boolean hasReadableCpuCounter() {
     return RaplCpus.hasReadableCounter(raplDirs) || HwmonCpus.hasReadableSensor(hwmonDirs);
   }
 
-  /** The same with other settings of GPUs that leases go back to. */
+  /**
+   * {@return the same with other settings of GPUs that leases go back to}
+   *
+   * @param settings what is set while nobody has a lease
+   */
   public NodeConfig withBaseline(Baseline settings) {
     return with(copy -> copy.baseline = settings);
   }

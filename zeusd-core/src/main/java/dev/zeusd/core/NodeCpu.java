@@ -30,48 +30,55 @@ public final class NodeCpu {
     this.worker = worker;
   }
 
-  /** Its id, which never changes. */
+  /** {@return its id, which never changes} */
   public int id() {
     return worker.id();
   }
 
-  /** What it is; does not ask the hardware. */
+  /** {@return what it is; does not ask the hardware} */
   public CpuInfo info() {
     return worker.device().info();
   }
 
   /**
-   * Power of the package and of its DRAM. It is the energy of some time, so this takes a period of
-   * {@link NodeConfig#cpuPowerPollHz()}, unless somebody subscribes to it anyway.
+   * {@return power of the package and of its DRAM} It is the energy of some time, so this takes a
+   * period of {@link NodeConfig#cpuPowerPollHz()}, unless somebody subscribes to it anyway.
    */
   public CpuPowerSample power() {
     return Answer.await(node.cpuPower().read(id()));
   }
 
-  /** Power of the package alone, in mW; takes as long as {@link #power}. */
+  /** {@return power of the package alone, in mW; takes as long as {@link #power}} */
   public long powerMw() {
     return power().cpuMw();
   }
 
-  /** Energy of the package and of its DRAM so far; never goes back. */
+  /** {@return energy of the package and of its DRAM so far; never goes back} */
   public CpuEnergy energy() {
     return Answer.await(worker.runOrShare(ENERGY));
   }
 
-  /** Energy of the package alone so far, in uJ; never goes back. */
+  /** {@return energy of the package alone so far, in uJ; never goes back} */
   public long energyUj() {
     return energy().cpuEnergyUj();
   }
 
   /**
-   * Its power, each time that it changes, at most at the rate of {@link
-   * NodeConfig#cpuPowerPollHz()}. The hardware is read while there are subscribers.
+   * {@return its power, each time that it changes, at most at the rate of {@link
+   * NodeConfig#cpuPowerPollHz()}} The hardware is read while there are subscribers.
    */
   public Flow.Publisher<CpuPowerSample> powerSamples() {
     return node.cpuPowerSamples(List.of(id()));
   }
 
-  /** Runs {@code work} and tells the energy that the package and its DRAM have used meanwhile. */
+  /**
+   * Runs {@code work} and tells the energy that the package and its DRAM have used meanwhile.
+   *
+   * @param <E> what {@code work} may throw
+   * @param work what to measure; it runs on the calling thread
+   * @return the energy that the CPU has used meanwhile
+   * @throws E if {@code work} does
+   */
   public <E extends Exception> WindowEnergy energyOf(Work<E> work) throws E {
     return node.energyOf(WindowRequest.of(List.of(), List.of(id())), work);
   }

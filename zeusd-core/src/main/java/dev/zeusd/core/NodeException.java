@@ -11,12 +11,21 @@ package dev.zeusd.core;
 public class NodeException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  /** With a message that says why and what to do. */
+  /**
+   * With a message that says why and what to do.
+   *
+   * @param message what went wrong, for people
+   */
   public NodeException(String message) {
     this(message, null);
   }
 
-  /** The same, and what led to it. */
+  /**
+   * The same, and what led to it.
+   *
+   * @param message what went wrong, for people
+   * @param cause what it came from
+   */
   public NodeException(String message, Throwable cause) {
     super(message, cause);
   }

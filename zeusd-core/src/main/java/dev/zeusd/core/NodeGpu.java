@@ -40,51 +40,57 @@ public final class NodeGpu {
     this.worker = worker;
   }
 
-  /** Its id, which never changes. */
+  /** {@return its id, which never changes} */
   public int id() {
     return worker.id();
   }
 
-  /** What it is, as far as it has told by now; does not ask the hardware. */
+  /** {@return what it is, as far as it has told by now; does not ask the hardware} */
   public GpuInfo info() {
     return worker.device().info();
   }
 
   // ---- Reading ----
 
-  /** Power drawn now, in mW. */
+  /** {@return power drawn now, in mW} */
   public long powerMw() {
     return read(POWER_MW);
   }
 
-  /** Energy since the driver was loaded, in mJ, as unsigned 64 bits. */
+  /** {@return energy since the driver was loaded, in mJ, as unsigned 64 bits} */
   public long energyMj() {
     return read(ENERGY_MJ);
   }
 
-  /** The power limit that is set, in mW. */
+  /** {@return the power limit that is set, in mW} */
   public long powerLimitMw() {
     return read(POWER_LIMIT_MW);
   }
 
-  /** The power limits that can be set. */
+  /** {@return the power limits that can be set} */
   public PowerLimitConstraints powerLimitConstraints() {
     return read(Gpu::powerLimitConstraints);
   }
 
-  /** Temperatures, clocks, utilisation and the like; what it does not tell is left out. */
+  /** {@return temperatures, clocks, utilisation and the like; what it does not tell is left out} */
   public GpuTelemetry telemetry() {
     return read(TELEMETRY);
   }
 
-  /** Whatever else {@link Gpu} has to be read by. */
+  /**
+   * Whatever else {@link Gpu} has to be read by.
+   *
+   * @param <T> what is asked for
+   * @param read asks the GPU, on its own thread
+   * @return what it has read
+   */
   public <T> T read(Function<? super Gpu, ? extends T> read) {
     return Answer.await(worker.runOrShare(read));
   }
 
   /**
-   * Its power, each time that it changes, at most at the rate of {@link
-   * NodeConfig#gpuPowerPollHz()}. The hardware is read while there are subscribers.
+   * {@return its power, each time that it changes, at most at the rate of {@link
+   * NodeConfig#gpuPowerPollHz()}} The hardware is read while there are subscribers.
    */
   public Flow.Publisher<GpuPowerSample> powerSamples() {
     return node.gpuPowerSamples(List.of(id()));
@@ -95,6 +101,11 @@ public final class NodeGpu {
   /**
    * Runs {@code work} and tells the energy that the GPU has used meanwhile, counted or, where it
    * does not count, summed up.
+   *
+   * @param <E> what {@code work} may throw
+   * @param work what to measure; it runs on the calling thread
+   * @return the energy that the GPU has used meanwhile
+   * @throws E if {@code work} does
    */
   public <E extends Exception> WindowEnergy energyOf(Work<E> work) throws E {
     return node.energyOf(WindowRequest.of(List.of(id()), List.of()), work);
@@ -106,20 +117,34 @@ public final class NodeGpu {
    * Sets the power limit, in mW, until what is returned is closed, or this process ends, however it
    * does. Needs the rights to do so, usually root's.
    *
+   * @param powerLimitMw the limit, in mW
+   * @return closing it puts back what was set before
    * @throws LeaseException.Held if somebody else has a lease of it
    */
   public Lease limitPower(long powerLimitMw) {
     return set(new SettingValue.PowerLimit(powerLimitMw));
   }
 
-  /** Locks the GPU's clock to a range, in MHz, as {@link #limitPower} does with the power limit. */
+  /**
+   * Locks the GPU's clock to a range, in MHz, as {@link #limitPower} does with the power limit.
+   *
+   * @param minClockMhz the lowest clock, in MHz
+   * @param maxClockMhz the highest clock, in MHz
+   * @return closing it puts back what was set before
+   */
   public Lease lockGpuClocks(long minClockMhz, long maxClockMhz) {
     return set(
         new SettingValue.GpuClocks(
             Optional.of(new SettingValue.ClockRange(minClockMhz, maxClockMhz))));
   }
 
-  /** Locks the memory's clock to a range, in MHz, as {@link #limitPower}. */
+  /**
+   * Locks the memory's clock to a range, in MHz, as {@link #limitPower}.
+   *
+   * @param minClockMhz the lowest clock, in MHz
+   * @param maxClockMhz the highest clock, in MHz
+   * @return closing it puts back what was set before
+   */
   public Lease lockMemClocks(long minClockMhz, long maxClockMhz) {
     return set(
         new SettingValue.MemClocks(

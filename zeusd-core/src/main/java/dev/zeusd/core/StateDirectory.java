@@ -59,6 +59,7 @@ public final class StateDirectory {
   /**
    * Opens a directory, which is made if need be.
    *
+   * @param dir the directory; made if its parent is there
    * @param without what cannot be had without it, for the warning
    * @return empty, and a warning in the log, if it cannot be used
    */
@@ -74,13 +75,23 @@ public final class StateDirectory {
   /**
    * The same, for those who try again later.
    *
+   * @param dir the directory; made if its parent is there
+   * @return the directory, which belongs to this process from now on
    * @throws IOException if it cannot be used now
    */
   public static StateDirectory open(Path dir) throws IOException {
     return openOn(bootId(), dir);
   }
 
-  /** For people: why one cannot be used, and what cannot be had {@code without} it. */
+  /**
+   * For people: why one cannot be used, and what cannot be had {@code without} it.
+   *
+   * @param dir the directory; made if its parent is there
+   * @param failure as {@link #open(Path)} has thrown it
+   * @param without what cannot be had without the directory, such as "leases do not outlive the
+   *     daemon"
+   * @return a sentence for the log
+   */
   public static String whyNot(Path dir, IOException failure, String without) {
     return "the state directory %s cannot be used (%s), so %s"
         .formatted(dir, FileFacts.reason(failure), without);
@@ -121,7 +132,7 @@ public final class StateDirectory {
     }
   }
 
-  /** Whether it is locked by this process: somebody may have removed the lock's file. */
+  /** {@return whether it is locked by this process: somebody may have removed the lock's file} */
   public boolean isLocked() {
     return StateLock.isHeld(realDir);
   }
@@ -130,7 +141,12 @@ public final class StateDirectory {
     return Files.readAttributes(file, BasicFileAttributes.class, NOFOLLOW_LINKS);
   }
 
-  /** The lines of a file that {@link #write} has written on this boot; empty if there is none. */
+  /**
+   * {@return the lines of a file that {@link #write} has written on this boot; empty if there is
+   * none}
+   *
+   * @param name of the file, without a folder
+   */
   public synchronized Optional<List<String>> read(String name) {
     Path file = dir.resolve(name);
     try {
@@ -170,7 +186,12 @@ public final class StateDirectory {
     return Long.toHexString(sum.getValue());
   }
 
-  /** Moves a file away that makes no sense, and says so. */
+  /**
+   * Moves a file away that makes no sense, and says so.
+   *
+   * @param name of the file, without a folder
+   * @param why what is wrong with it, for the log
+   */
   public synchronized void setAside(String name, String why) {
     Path file = dir.resolve(name);
     String done;
@@ -187,6 +208,8 @@ public final class StateDirectory {
   /**
    * Replaces a file, or makes it; and locks the directory again, should its lock have been removed.
    *
+   * @param name of the file, without a folder
+   * @param lines without line breaks
    * @throws IOException if that fails; what was there before still is
    */
   public synchronized void write(String name, List<String> lines) throws IOException {
@@ -216,6 +239,7 @@ public final class StateDirectory {
   /**
    * Removes a file, if it is there.
    *
+   * @param name of the file, without a folder
    * @throws IOException if that fails
    */
   public synchronized void remove(String name) throws IOException {
@@ -247,7 +271,7 @@ public final class StateDirectory {
     }
   }
 
-  /** Where the files are. */
+  /** {@return where the files are} */
   public Path dir() {
     return dir;
   }

@@ -7,6 +7,10 @@ package dev.zeusd.core;
  */
 @FunctionalInterface
 public interface Work<E extends Exception> {
-  /** Does it. */
+  /**
+   * Does it.
+   *
+   * @throws E if it cannot be done; passed on to whoever has it measured
+   */
   void run() throws E;
 }

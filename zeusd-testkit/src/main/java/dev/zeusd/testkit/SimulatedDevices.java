@@ -31,6 +31,7 @@ public final class SimulatedDevices {
    *
    * @param clock usually a {@link TestClock}
    * @param seed of the noise on the devices' power
+   * @return the node, to be closed by the caller
    */
   public static Node node(NanoClock clock, long seed) {
     return Node.of(
@@ -40,14 +41,27 @@ public final class SimulatedDevices {
         clock);
   }
 
-  /** GPUs with the ids from 0 on: idle at 70 W, up to 650 W, with power limits of 200 to 700 W. */
+  /**
+   * {@return GPUs with the ids from 0 on: idle at 70 W, up to 650 W, with power limits of 200 to
+   * 700 W}
+   *
+   * @param count how many
+   * @param clock the clock that their power follows
+   * @param seed two runs with the same one give the same values
+   */
   public static List<Gpu> gpus(int count, NanoClock clock, long seed) {
     return IntStream.range(0, count)
         .<Gpu>mapToObj(id -> new SimulatedGpu(id, seed, clock::nanoTime))
         .toList();
   }
 
-  /** CPUs with the ids from 0 on: 60 to 240 W; only the first one counts its DRAM. */
+  /**
+   * {@return CPUs with the ids from 0 on: 60 to 240 W; only the first one counts its DRAM}
+   *
+   * @param count how many
+   * @param clock the clock that their power follows
+   * @param seed two runs with the same one give the same values
+   */
   public static List<Cpu> cpus(int count, NanoClock clock, long seed) {
     return IntStream.range(0, count)
         .<Cpu>mapToObj(id -> new SimulatedCpu(id, id == 0, seed, clock::nanoTime))

@@ -48,6 +48,7 @@ public final class TestClock implements NanoClock {
    * Lets time pass, from one moment that a thread waits for to the next, each time until all that
    * was woken has done its work.
    *
+   * @param time how much
    * @throws IllegalStateException if a thread has not done its work after 20 s of real time, or
    *     this is called by one that waits by this clock, such as from the callback of a subscription
    */
@@ -64,6 +65,8 @@ public final class TestClock implements NanoClock {
   /**
    * Lets {@code nanos} pass at once, as if the whole process had been stopped for so long; waits
    * for nobody.
+   *
+   * @param nanos by how much, in ns
    */
   public synchronized void jump(long nanos) {
     jumpTo(now + nanos);
@@ -101,7 +104,11 @@ public final class TestClock implements NanoClock {
     }
   }
 
-  /** Returns once so many threads wait: they have nothing to do until time passes. */
+  /**
+   * Returns once so many threads wait: they have nothing to do until time passes.
+   *
+   * @param threads how many
+   */
   public synchronized void awaitWaiting(int threads) {
     long end = System.nanoTime() + LIMIT_NANOS;
     while (waiting.size() - woken.size() != threads) {
@@ -122,7 +129,7 @@ public final class TestClock implements NanoClock {
     }
   }
 
-  /** How often a thread has gone on that had waited. */
+  /** {@return how often a thread has gone on that had waited} */
   public synchronized int wakeUps() {
     return wakeUps;
   }

@@ -35,6 +35,9 @@ public record GpuCommand(
    * Takes a command line apart as a shell would, but for what a shell replaces: blanks separate,
    * quotes and backslashes keep together.
    *
+   * @param line as in the configuration
+   * @param operation what it is for, which says which placeholders there may be
+   * @return the words of the command
    * @throws IllegalArgumentException if a quote does not end, there is nothing, or what stands in
    *     braces is none of the operation's values
    */

@@ -23,17 +23,21 @@ public record GpuCommands(Map<GpuOperation, GpuCommand> byOperation) {
     byOperation = Collections.unmodifiableMap(copy);
   }
 
-  /** The driver does all. */
+  /**
+   * The driver does all.
+   *
+   * @return no commands
+   */
   public static GpuCommands none() {
     return new GpuCommands(Map.of());
   }
 
-  /** Whether the driver does all. */
+  /** {@return whether the driver does all} */
   public boolean isEmpty() {
     return byOperation.isEmpty();
   }
 
-  /** Whether this system has what is needed to run commands so that they can be ended. */
+  /** {@return whether this system has what is needed to run commands so that they can be ended} */
   public static boolean canRun() {
     return CommandRunner.setsid().isPresent();
   }
@@ -42,7 +46,11 @@ public record GpuCommands(Map<GpuOperation, GpuCommand> byOperation) {
     return Optional.ofNullable(byOperation.get(operation));
   }
 
-  /** The same GPUs, with the operations that have commands done by these. */
+  /**
+   * {@return the same GPUs, with the operations that have commands done by these}
+   *
+   * @param backend the GPUs as their driver has them
+   */
   public Backend<Gpu> over(Backend<Gpu> backend) {
     return isEmpty() ? backend : new Overridden(backend);
   }

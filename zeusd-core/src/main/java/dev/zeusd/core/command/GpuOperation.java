@@ -9,9 +9,13 @@ public enum GpuOperation {
   SET_PERSISTENCE_MODE("enabled"),
   /** The limit in mW, and in whole W, rounded down. */
   SET_POWER_LIMIT("power_limit_mw", "power_limit_w"),
+  /** The range of the GPU's clock, in MHz. */
   SET_GPU_LOCKED_CLOCKS("min_clock_mhz", "max_clock_mhz"),
+  /** Back to the clocks that the driver chooses. */
   RESET_GPU_LOCKED_CLOCKS,
+  /** The range of the memory's clock, in MHz. */
   SET_MEM_LOCKED_CLOCKS("min_clock_mhz", "max_clock_mhz"),
+  /** The same of the memory. */
   RESET_MEM_LOCKED_CLOCKS,
   /** Both clocks. */
   RESET_LOCKED_CLOCKS;
@@ -22,7 +26,7 @@ public enum GpuOperation {
     this.values = List.of(values);
   }
 
-  /** The name in files, such as {@code set_power_limit}. */
+  /** {@return the name in files, such as {@code set_power_limit}} */
   public String fileName() {
     return name().toLowerCase(Locale.ROOT);
   }
@@ -32,7 +36,7 @@ public enum GpuOperation {
     return fileName().replace('_', ' ');
   }
 
-  /** What may stand in braces in its commands, besides {@code gpu_id}. */
+  /** {@return what may stand in braces in its commands, besides {@code gpu_id}} */
   public List<String> placeholders() {
     return values;
   }

@@ -11,20 +11,20 @@ import java.util.OptionalLong;
  * counters, so all see the same energy.
  */
 public interface Cpu {
-  /** What does not change: known without asking the hardware. */
+  /** {@return what does not change: known without asking the hardware} */
   CpuInfo info();
 
   /**
-   * The package's counter, for differences over a short time. It misses wraps between two reads
-   * that are far apart; {@link #cpuEnergyUj} does not.
+   * {@return the package's counter, for differences over a short time} It misses wraps between two
+   * reads that are far apart; {@link #cpuEnergyUj} does not.
    */
   EnergyCounter cpuCounter();
 
-  /** The counter of the package's DRAM, if there is one; as {@link #cpuCounter}. */
+  /** {@return the counter of the package's DRAM, if there is one; as {@link #cpuCounter}} */
   Optional<EnergyCounter> dramCounter();
 
   /**
-   * Energy of the package so far, in uJ; never goes back. The DRAM is not read.
+   * {@return energy of the package so far, in uJ; never goes back} The DRAM is not read.
    *
    * <p>For a CPU of a {@link dev.zeusd.core.Node}, the first call starts a guard, which reads the
    * counter now and then, so that no wrap is missed however far apart two calls are.
@@ -34,8 +34,8 @@ public interface Cpu {
   }
 
   /**
-   * Energy of the DRAM so far, in uJ, as {@link #cpuEnergyUj}; empty where it is not counted. The
-   * package's counter is not read.
+   * {@return energy of the DRAM so far, in uJ, as {@link #cpuEnergyUj}; empty where it is not
+   * counted} The package's counter is not read.
    */
   default OptionalLong dramEnergyUj() {
     Optional<EnergyCounter> dram = dramCounter();
@@ -43,8 +43,8 @@ public interface Cpu {
   }
 
   /**
-   * Both energies so far, as {@link #cpuEnergyUj} and {@link #dramEnergyUj}. DRAM that cannot be
-   * read is left out, as if it were not counted.
+   * {@return both energies so far, as {@link #cpuEnergyUj} and {@link #dramEnergyUj}} DRAM that
+   * cannot be read is left out, as if it were not counted.
    */
   default CpuEnergy energy() {
     long cpuEnergyUj = cpuEnergyUj();

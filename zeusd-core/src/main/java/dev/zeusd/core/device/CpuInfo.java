@@ -27,7 +27,7 @@ public record CpuInfo(int id, boolean dramAvailable, Domain domain) {
      */
     PSYS;
 
-    /** The name on the wire. */
+    /** {@return the name on the wire} */
     public String wireName() {
       return name().toLowerCase(Locale.ROOT);
     }

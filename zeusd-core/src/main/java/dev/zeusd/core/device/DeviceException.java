@@ -14,10 +14,21 @@ public abstract sealed class DeviceException extends NodeException {
   public static final class InvalidArgument extends DeviceException {
     private static final long serialVersionUID = 1L;
 
+    /**
+     * With words for people.
+     *
+     * @param message what the device does not do, and why
+     */
     public InvalidArgument(String message) {
       this(message, null);
     }
 
+    /**
+     * The same, and what led to it.
+     *
+     * @param message what the device does not do, and why
+     * @param cause what the driver or the system has thrown
+     */
     public InvalidArgument(String message, Throwable cause) {
       super(message, cause);
     }
@@ -27,10 +38,21 @@ public abstract sealed class DeviceException extends NodeException {
   public static final class NotSupported extends DeviceException {
     private static final long serialVersionUID = 1L;
 
+    /**
+     * With words for people.
+     *
+     * @param message what the device does not do, and why
+     */
     public NotSupported(String message) {
       this(message, null);
     }
 
+    /**
+     * The same, and what led to it.
+     *
+     * @param message what the device does not do, and why
+     * @param cause what the driver or the system has thrown
+     */
     public NotSupported(String message, Throwable cause) {
       super(message, cause);
     }
@@ -40,10 +62,21 @@ public abstract sealed class DeviceException extends NodeException {
   public static final class NoPermission extends DeviceException {
     private static final long serialVersionUID = 1L;
 
+    /**
+     * With words for people.
+     *
+     * @param message what the device does not do, and why
+     */
     public NoPermission(String message) {
       this(message, null);
     }
 
+    /**
+     * The same, and what led to it.
+     *
+     * @param message what the device does not do, and why
+     * @param cause what the driver or the system has thrown
+     */
     public NoPermission(String message, Throwable cause) {
       super(message, cause);
     }
@@ -53,6 +86,11 @@ public abstract sealed class DeviceException extends NodeException {
   public static final class Unavailable extends DeviceException {
     private static final long serialVersionUID = 1L;
 
+    /**
+     * With words for people.
+     *
+     * @param message what the device does not do, and why
+     */
     public Unavailable(String message) {
       super(message, null);
     }
@@ -62,6 +100,11 @@ public abstract sealed class DeviceException extends NodeException {
   public static final class HeldByLease extends DeviceException {
     private static final long serialVersionUID = 1L;
 
+    /**
+     * With words for people.
+     *
+     * @param message what the device does not do, and why
+     */
     public HeldByLease(String message) {
       super(message, null);
     }
@@ -71,6 +114,11 @@ public abstract sealed class DeviceException extends NodeException {
   public static final class LeaseEnded extends DeviceException {
     private static final long serialVersionUID = 1L;
 
+    /**
+     * With words for people.
+     *
+     * @param message what the device does not do, and why
+     */
     public LeaseEnded(String message) {
       super(message, null);
     }
@@ -80,10 +128,21 @@ public abstract sealed class DeviceException extends NodeException {
   public static final class Failed extends DeviceException {
     private static final long serialVersionUID = 1L;
 
+    /**
+     * With words for people.
+     *
+     * @param message what the device does not do, and why
+     */
     public Failed(String message) {
       this(message, null);
     }
 
+    /**
+     * The same, and what led to it.
+     *
+     * @param message what the device does not do, and why
+     * @param cause what the driver or the system has thrown
+     */
     public Failed(String message, Throwable cause) {
       super(message, cause);
     }

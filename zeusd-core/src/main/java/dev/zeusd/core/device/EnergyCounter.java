@@ -12,6 +12,7 @@ public interface EnergyCounter {
   /**
    * Reads the hardware.
    *
+   * @return what the hardware shows
    * @throws DeviceException if it cannot be read; the next read tries anew
    */
   EnergyReading read();
@@ -20,19 +21,24 @@ public interface EnergyCounter {
    * As {@link #read}, for a value that somebody is told. Where the counter has a place to save it,
    * it is never less, even after this process was killed and another one counts, until the machine
    * is booted anew.
+   *
+   * @return what the hardware shows
    */
   default EnergyReading readToTell() {
     return read();
   }
 
-  /** Whether an earlier process has told this counter, so that it has to be watched for wraps. */
+  /**
+   * {@return whether an earlier process has told this counter, so that it has to be watched for
+   * wraps}
+   */
   default boolean isContinued() {
     return false;
   }
 
   /**
-   * How far apart two reads may be, in ns, so that no wrap is missed; may change with a read. No
-   * hardware is asked.
+   * {@return how far apart two reads may be, in ns, so that no wrap is missed; may change with a
+   * read} No hardware is asked.
    */
   long maxSilenceNanos();
 }

@@ -16,19 +16,27 @@ import java.util.OptionalLong;
 public record EnergyReading(long energyUj, long readNanos, int resets, long uncountedUj) {
   private static final double MW_PER_UJ_PER_NS = 1e6;
 
-  /** Of a counter all of whose energy was counted. */
+  /**
+   * Of a counter all of whose energy was counted.
+   *
+   * @param energyUj energy counted so far, in uJ
+   * @param readNanos when the counter was read, as above
+   * @param resets how often the counter was reset so far
+   */
   public EnergyReading(long energyUj, long readNanos, int resets) {
     this(energyUj, readNanos, resets, 0);
   }
 
-  /** The energy that was counted, in uJ, for sums: what was used, and no more. */
+  /** {@return the energy that was counted, in uJ, for sums: what was used, and no more} */
   public long countedUj() {
     return energyUj - uncountedUj;
   }
 
   /**
-   * Mean power in mW since an earlier read of the same counter: the energy used over the time that
-   * really passed. Empty where that is unknown: no time passed, or the counter was reset.
+   * {@return mean power in mW since an earlier read of the same counter: the energy used over the
+   * time that really passed} Empty where that is unknown: no time passed, or the counter was reset.
+   *
+   * @param earlier an earlier reading of the same counter
    */
   public OptionalLong powerMwSince(EnergyReading earlier) {
     long elapsedNanos = readNanos - earlier.readNanos;

@@ -14,14 +14,14 @@ import java.util.Optional;
  */
 public interface Gpu {
   /**
-   * What the GPU is, without asking the hardware; from any thread. Until the GPU has said so, by
-   * {@link #identify} or a later call, no more than its id is known.
+   * {@return what the GPU is, without asking the hardware; from any thread} Until the GPU has said
+   * so, by {@link #identify} or a later call, no more than its id is known.
    */
   GpuInfo info();
 
   /**
-   * Who serves it, without asking the hardware; from any thread. Empty until that is known: from
-   * the first {@link #telemetry} on, at the latest.
+   * {@return who serves it, without asking the hardware; from any thread} Empty until that is
+   * known: from the first {@link #telemetry} on, at the latest.
    */
   default Optional<GpuDriver> driver() {
     return Optional.empty();
@@ -30,14 +30,17 @@ public interface Gpu {
   /**
    * Who made it, in one lower-case word such as {@code nvidia} or {@code amd}, without asking the
    * hardware; from any thread. Empty if that is not known.
+   *
+   * @return who made it, in one lower-case word
    */
   default Optional<String> vendor() {
     return driver().map(GpuDriver::vendor);
   }
 
   /**
-   * The instances that it is partitioned into, as they were when it was last asked for its {@link
-   * #telemetry}, or to {@link #identify} itself; from any thread. Empty if it is not partitioned.
+   * {@return the instances that it is partitioned into, as they were when it was last asked for its
+   * {@link #telemetry}, or to {@link #identify} itself; from any thread} Empty if it is not
+   * partitioned.
    */
   default Optional<List<MigInstance>> migInstances() {
     return Optional.empty();
@@ -49,17 +52,20 @@ public interface Gpu {
   /**
    * Counts how often the driver may have forgotten what was set, since it was opened anew. Without
    * asking the hardware; from any thread.
+   *
+   * @return how often so far
    */
   default int driverGeneration() {
     return 0;
   }
 
-  /** Power drawn now, in mW: the instant reading where the GPU has one. */
+  /** {@return power drawn now, in mW: the instant reading where the GPU has one} */
   long powerMw();
 
   /**
-   * Power drawn now by this part of the machine and no other, in mW.
+   * {@return power drawn now by this part of the machine and no other, in mW}
    *
+   * @param scope the GPU alone, or the module that carries it
    * @throws DeviceException.NotSupported where that is not told
    */
   default long powerMwOf(PowerScope scope) {
@@ -71,37 +77,37 @@ public interface Gpu {
     return powerMw;
   }
 
-  /** Energy since the driver was loaded, in mJ, as unsigned 64 bits. */
+  /** {@return energy since the driver was loaded, in mJ, as unsigned 64 bits} */
   default long energyMj() {
     throw cannot("count its energy");
   }
 
-  /** The power limit that is set, in mW. */
+  /** {@return the power limit that is set, in mW} */
   default long powerLimitMw() {
     throw cannot("have a power limit");
   }
 
-  /** The power limit that the driver sets by itself, in mW. */
+  /** {@return the power limit that the driver sets by itself, in mW} */
   default long defaultPowerLimitMw() {
     throw new DeviceException.NotSupported("this GPU does not tell its default power limit");
   }
 
-  /** The limits that can be set. */
+  /** {@return the limits that can be set} */
   default PowerLimitConstraints powerLimitConstraints() {
     throw cannot("have a power limit");
   }
 
-  /** The power limit that is set for the module that carries it, in mW. */
+  /** {@return the power limit that is set for the module that carries it, in mW} */
   default long modulePowerLimitMw() {
     throw cannot("have a module with a power limit");
   }
 
-  /** The limits that can be set for the module that carries it. */
+  /** {@return the limits that can be set for the module that carries it} */
   default PowerLimitConstraints modulePowerLimitConstraints() {
     throw cannot("have a module with a power limit");
   }
 
-  /** How it is doing; what it does not tell is left out. */
+  /** {@return how it is doing; what it does not tell is left out} */
   default GpuTelemetry telemetry() {
     Map<GpuTelemetry.Reading, Long> readings = new EnumMap<>(GpuTelemetry.Reading.class);
     try {
@@ -113,27 +119,45 @@ public interface Gpu {
     return new GpuTelemetry(readings, Optional.empty());
   }
 
-  /** Whether persistence mode is on. */
+  /** {@return whether persistence mode is on} */
   default boolean persistenceMode() {
     throw cannot("have a persistence mode");
   }
 
-  /** Sets the power limit, in mW. Needs root. */
+  /**
+   * Sets the power limit, in mW. Needs root.
+   *
+   * @param powerLimitMw the limit, in mW
+   */
   default void setPowerLimit(long powerLimitMw) {
     throw cannot("have a power limit");
   }
 
-  /** Sets the persistence mode. Needs root. */
+  /**
+   * Sets the persistence mode. Needs root.
+   *
+   * @param enabled whether the driver stays loaded while nobody uses the GPU
+   */
   default void setPersistenceMode(boolean enabled) {
     throw cannot("have a persistence mode");
   }
 
-  /** Locks the GPU's clock to a range, in MHz. Needs root. */
+  /**
+   * Locks the GPU's clock to a range, in MHz. Needs root.
+   *
+   * @param minClockMhz the lowest clock, in MHz
+   * @param maxClockMhz the highest clock, in MHz
+   */
   default void setGpuLockedClocks(long minClockMhz, long maxClockMhz) {
     throw cannot("lock its clock");
   }
 
-  /** Locks the memory's clock to a range, in MHz. Needs root. */
+  /**
+   * Locks the memory's clock to a range, in MHz. Needs root.
+   *
+   * @param minClockMhz the lowest clock, in MHz
+   * @param maxClockMhz the highest clock, in MHz
+   */
   default void setMemLockedClocks(long minClockMhz, long maxClockMhz) {
     throw cannot("lock its memory's clock");
   }

@@ -20,7 +20,11 @@ public record GpuInfo(
     Optional<String> pciAddress,
     Optional<Boolean> cumulativeEnergyAvailable,
     PowerScope powerScope) {
-  /** Of a GPU that has told nothing so far. */
+  /**
+   * {@return what is known of a GPU that has told nothing so far}
+   *
+   * @param id its id
+   */
   public static GpuInfo unknown(int id) {
     return new GpuInfo(
         id, "unknown", Optional.empty(), Optional.empty(), Optional.empty(), PowerScope.GPU);

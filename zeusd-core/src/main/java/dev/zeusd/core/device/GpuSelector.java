@@ -5,7 +5,11 @@ import java.util.Objects;
 
 /** Which GPU is meant, in a configuration. */
 public sealed interface GpuSelector {
-  /** Whether it is this one. */
+  /**
+   * {@return whether it is this one}
+   *
+   * @param gpu a GPU that there is
+   */
   boolean matches(GpuInfo gpu);
 
   /**

@@ -21,12 +21,22 @@ public record GpuTelemetry(
     Map<Reading, Long> readings,
     Optional<Set<ThrottleReason>> throttleReasons,
     Optional<List<OfInstance>> migInstances) {
-  /** Of a GPU that is not partitioned. */
+  /**
+   * Of a GPU that is not partitioned.
+   *
+   * @param readings what it tells, each in its own unit
+   * @param throttleReasons why its clocks are not higher; empty if it does not tell
+   */
   public GpuTelemetry(Map<Reading, Long> readings, Optional<Set<ThrottleReason>> throttleReasons) {
     this(readings, throttleReasons, Optional.empty());
   }
 
-  /** How one instance is doing, as far as that is told of it alone. */
+  /**
+   * How one instance is doing, as far as that is told of it alone.
+   *
+   * @param instance which one it is
+   * @param telemetry what it tells; the rest is its GPU's
+   */
   public record OfInstance(MigInstance instance, GpuTelemetry telemetry) {}
 
   /** Keeps copies. */
@@ -71,13 +81,17 @@ public record GpuTelemetry(
     /** From 0, the fastest, to 15. */
     PERFORMANCE_STATE;
 
-    /** The name on the wire, such as {@code temperature_c}. */
+    /** {@return the name on the wire, such as {@code temperature_c}} */
     public String wireName() {
       return name().toLowerCase(Locale.ROOT);
     }
   }
 
-  /** A reading, if the GPU tells it. */
+  /**
+   * {@return a reading, in its own unit, if the GPU tells it}
+   *
+   * @param reading which one
+   */
   public OptionalLong get(Reading reading) {
     Long value = readings.get(reading);
     return value == null ? OptionalLong.empty() : OptionalLong.of(value);

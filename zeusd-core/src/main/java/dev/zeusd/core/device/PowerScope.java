@@ -11,12 +11,17 @@ public enum PowerScope {
   /** The module that carries it, with its CPU and memory: where the GPU's own is not told. */
   MODULE;
 
-  /** The name on the wire, such as {@code module}. */
+  /** {@return the name on the wire, such as {@code module}} */
   public String wireName() {
     return name().toLowerCase(Locale.ROOT);
   }
 
-  /** The scope of a name on the wire. */
+  /**
+   * The scope of a name on the wire.
+   *
+   * @param wireName as in requests and answers
+   * @return the scope; empty for any other name
+   */
   public static Optional<PowerScope> of(String wireName) {
     return Arrays.stream(values()).filter(scope -> scope.wireName().equals(wireName)).findFirst();
   }

@@ -29,7 +29,7 @@ public enum ThrottleReason {
   /** The driver tells one that has no name here. */
   OTHER;
 
-  /** The name on the wire, such as {@code sw_power_cap}. */
+  /** {@return the name on the wire, such as {@code sw_power_cap}} */
   public String wireName() {
     return name().toLowerCase(Locale.ROOT);
   }

@@ -89,7 +89,11 @@ public final class EnergyMeter implements AutoCloseable {
     }
   }
 
-  /** Whether an earlier process has left windows in a state directory. */
+  /**
+   * {@return whether an earlier process has left windows in a state directory}
+   *
+   * @param stateDir where an earlier process may have kept them
+   */
   public static boolean hasLeftWindows(Optional<Path> stateDir) {
     return SavedWindows.areIn(stateDir);
   }
@@ -116,6 +120,8 @@ public final class EnergyMeter implements AutoCloseable {
    * Begins a window, and reads its devices; returns when it is on the disk, if it can be. A device
    * that cannot be read joins when it can.
    *
+   * @param request which devices, for whom, and for how long at most
+   * @return the window, which is open
    * @throws WindowException.TooMany if there is no room for another one of this owner
    * @throws WindowException.NoDevices if none of these devices is there
    * @throws NodeException if this is closed
@@ -137,14 +143,19 @@ public final class EnergyMeter implements AutoCloseable {
     return window;
   }
 
-  /** Begins a window of all devices, for this process; a CPU that holds others is left out. */
+  /**
+   * Begins a window of all devices, for this process; a CPU that holds others is left out.
+   *
+   * @return the window, which is open
+   */
   public EnergyWindow begin() {
     return begin(devices.all());
   }
 
   /**
-   * The open window with this id.
+   * {@return the open window with this id}
    *
+   * @param id as {@link EnergyWindow#id} tells it
    * @throws WindowException.Ended if there is none
    */
   public EnergyWindow find(String id) {
@@ -152,9 +163,10 @@ public final class EnergyMeter implements AutoCloseable {
   }
 
   /**
-   * The window with this id, also one that has ended a short time ago: its {@link EnergyWindow#end}
-   * tells again what it has told.
+   * {@return the window with this id, also one that has ended a short time ago: its {@link
+   * EnergyWindow#end} tells again what it has told}
    *
+   * @param id as {@link EnergyWindow#id} tells it
    * @throws WindowException.Ended if there is none
    */
   public EnergyWindow findToEnd(String id) {
@@ -167,17 +179,20 @@ public final class EnergyMeter implements AutoCloseable {
             + " oldest and had to make room");
   }
 
-  /** Those that are open, the oldest first. */
+  /** {@return those that are open, the oldest first} */
   public List<EnergyWindow> list() {
     return open.list();
   }
 
-  /** Whether the windows of now outlive this process. */
+  /** {@return whether the windows of now outlive this process} */
   public boolean isCrashSafe() {
     return isCrashSafe;
   }
 
-  /** Whether a window is open that measures GPUs, so that their driver is asked now and then. */
+  /**
+   * {@return whether a window is open that measures GPUs, so that their driver is asked now and
+   * then}
+   */
   public boolean measuresGpus() {
     return open.measuresGpus();
   }

@@ -49,27 +49,27 @@ public final class EnergyWindow implements AutoCloseable {
     this.spans = new WindowSpans(spans);
   }
 
-  /** What others find it by, with {@link EnergyMeter#find}; nobody can guess it. */
+  /** {@return what others find it by, with {@link EnergyMeter#find}; nobody can guess it} */
   public String id() {
     return facts.id;
   }
 
-  /** What its owner calls it; may be empty. */
+  /** {@return what its owner calls it; may be empty} */
   public String name() {
     return facts.name;
   }
 
-  /** Whose it is, in words. */
+  /** {@return whose it is, in words} */
   public String owner() {
     return facts.owner;
   }
 
-  /** When it began, in ms since 1970. */
+  /** {@return when it began, in ms since 1970} */
   public long startedMs() {
     return facts.startedMs;
   }
 
-  /** How long it stays open if nobody ends it. */
+  /** {@return how long it stays open if nobody ends it} */
   public Duration expiresIn() {
     return Duration.ofNanos(Math.max(0, facts.expiresNanos - meter.now()));
   }
@@ -78,12 +78,12 @@ public final class EnergyWindow implements AutoCloseable {
     return nowNanos - facts.expiresNanos >= 0;
   }
 
-  /** The GPUs that it measures, by id. */
+  /** {@return the GPUs that it measures, by id} */
   public Set<Integer> gpuIds() {
     return spans.ids(MeteredGpu.class);
   }
 
-  /** The CPUs that it measures, by id. */
+  /** {@return the CPUs that it measures, by id} */
   public Set<Integer> cpuIds() {
     return spans.ids(MeteredCpu.class);
   }
@@ -95,6 +95,7 @@ public final class EnergyWindow implements AutoCloseable {
   /**
    * Reads the devices, and tells the energy so far. A device that cannot be read costs only itself.
    *
+   * @return what it has measured
    * @throws WindowException.Ended if it has been ended
    */
   public WindowEnergy soFar() {
@@ -106,6 +107,7 @@ public final class EnergyWindow implements AutoCloseable {
    * The same, and ends it. Within ten minutes after that, this returns the same once more, so that
    * whoever has not got the answer may ask again.
    *
+   * @return what it has measured
    * @throws WindowException.Ended if its time was over, it was closed, or it ended before that
    */
   public WindowEnergy end() {

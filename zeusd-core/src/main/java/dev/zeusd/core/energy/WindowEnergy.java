@@ -57,6 +57,7 @@ public record WindowEnergy(
    * Of a GPU.
    *
    * @param energyMj its energy, in mJ
+   * @param method where it comes from
    * @param gapMs for how long nobody looked after it, in ms: while the daemon was not running, or
    *     the device did not answer
    * @param missingMs the part of it whose energy is not in {@code energyMj}, in ms: all of it for
@@ -64,7 +65,7 @@ public record WindowEnergy(
    * @param scope {@code MODULE} if it is the energy of the module that carries it, CPU included
    */
   public record OfGpu(long energyMj, Method method, long gapMs, long missingMs, PowerScope scope) {
-    /** The energy in J. */
+    /** {@return the energy in J} */
     public double joules() {
       return energyMj / MJ_PER_J;
     }
@@ -85,15 +86,15 @@ public record WindowEnergy(
       CpuInfo.Domain domain,
       long gapMs,
       long missingMs) {
-    /** The energy in J, that of its DRAM included. */
+    /** {@return the energy in J, that of its DRAM included} */
     public double joules() {
       return (cpuEnergyUj + dramEnergyUj.orElse(0)) / UJ_PER_J;
     }
   }
 
   /**
-   * The energy of all devices in J, of each but once: without CPUs that hold others, and without
-   * all CPUs where a GPU's energy is its module's, which has the CPU in it.
+   * {@return the energy of all devices in J, of each but once} That is without CPUs that hold
+   * others, and without all CPUs where a GPU's energy is its module's, which has the CPU in it.
    */
   public double totalJoules() {
     double gpuJ = gpus.values().stream().mapToDouble(OfGpu::joules).sum();

@@ -44,7 +44,12 @@ public record WindowRequest(
     }
   }
 
-  /** Of these devices, for this process. */
+  /**
+   * {@return a request for these devices, for this process}
+   *
+   * @param gpuIds the GPUs to measure
+   * @param cpuIds the CPUs to measure
+   */
   public static WindowRequest of(Collection<Integer> gpuIds, Collection<Integer> cpuIds) {
     return new WindowRequest(
         "",

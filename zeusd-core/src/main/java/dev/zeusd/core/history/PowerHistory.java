@@ -78,13 +78,27 @@ public final class PowerHistory implements AutoCloseable {
     watch.wake();
   }
 
-  /** Keeps the power of GPUs that are read {@code pollHz} times a second. */
+  /**
+   * Keeps the power of GPUs that are read {@code pollHz} times a second.
+   *
+   * @param gpus the GPUs that there are by now
+   * @param length for how long power is kept, if there is memory for it
+   * @param pollHz how often each is read, in Hz
+   * @return the history, which is kept until it is closed
+   */
   public static PowerHistory ofGpus(
       Supplier<? extends DeviceSet<?, GpuPowerSample>> gpus, Duration length, int pollHz) {
     return ofGpus(gpus, length, pollHz, heapPart(GPUS_PART_OF_HEAP));
   }
 
-  /** Keeps the power of CPUs and their DRAM. */
+  /**
+   * Keeps the power of CPUs and their DRAM.
+   *
+   * @param cpus the CPUs that there are by now
+   * @param length for how long power is kept, if there is memory for it
+   * @param pollHz how often each is read, in Hz
+   * @return the history, which is kept until it is closed
+   */
   public static PowerHistory ofCpus(
       Supplier<? extends DeviceSet<?, CpuPowerSample>> cpus, Duration length, int pollHz) {
     int bytes = PowerRing.FIRST_BYTES + PowerRing.SECOND_BYTES;
@@ -180,17 +194,17 @@ public final class PowerHistory implements AutoCloseable {
     }
   }
 
-  /** For how long power is kept, where there is memory for it. */
+  /** {@return for how long power is kept, where there is memory for it} */
   public Duration length() {
     return length;
   }
 
-  /** How often a device is read, in ms; at least 1. */
+  /** {@return how often a device is read, in ms; at least 1} */
   public long periodMs() {
     return Math.max(1, 1000 / pollHz);
   }
 
-  /** The memory that is taken, in bytes. */
+  /** {@return the memory that is taken, in bytes} */
   public long bytes() {
     return rings.values().stream().mapToLong(PowerRing::capacity).sum() * bytesPerReading;
   }
@@ -203,7 +217,12 @@ public final class PowerHistory implements AutoCloseable {
    */
   public record Recorded(PowerSteps power, Optional<PowerSteps> dram) {}
 
-  /** The power of a device in these steps; without any reading if it is not known. */
+  /**
+   * {@return the power of a device in these steps; without any reading if it is not known}
+   *
+   * @param id the device's id
+   * @param times the steps
+   */
   public Recorded read(int id, TimeSteps times) {
     PowerSteps power = new PowerSteps(times);
     PowerSteps dram = new PowerSteps(times);
@@ -224,7 +243,11 @@ public final class PowerHistory implements AutoCloseable {
     return new Recorded(power, hasDram[0] ? Optional.of(dram) : Optional.empty());
   }
 
-  /** When the oldest reading of a device was taken that is still there, in ms since 1970. */
+  /**
+   * {@return when the oldest reading of a device was taken that is still there, in ms since 1970}
+   *
+   * @param id the device's id
+   */
   public OptionalLong oldestMs(int id) {
     PowerRing ring = rings.get(id);
     return ring == null ? OptionalLong.empty() : ring.oldestMs();

@@ -31,27 +31,43 @@ public final class PowerSteps {
     maxMw[step] = Math.max(maxMw[step], powerMw);
   }
 
-  /** The steps. */
+  /** {@return the steps} */
   public TimeSteps times() {
     return times;
   }
 
-  /** How often the device was read in a step. */
+  /**
+   * {@return how often the device was read in a step}
+   *
+   * @param step counted from 0
+   */
   public int readings(int step) {
     return readings[step];
   }
 
-  /** The mean of the readings in a step, in mW; 0 if there were none. */
+  /**
+   * {@return the mean of the readings in a step, in mW; 0 if there were none}
+   *
+   * @param step counted from 0
+   */
   public long meanMw(int step) {
     return readings[step] == 0 ? 0 : Math.round(sumMw[step] / readings[step]);
   }
 
-  /** The lowest reading in a step, in mW; 0 if there were none. */
+  /**
+   * {@return the lowest reading in a step, in mW; 0 if there were none}
+   *
+   * @param step counted from 0
+   */
   public long minMw(int step) {
     return readings[step] == 0 ? 0 : (long) minMw[step];
   }
 
-  /** The highest reading in a step, in mW; 0 if there were none. */
+  /**
+   * {@return the highest reading in a step, in mW; 0 if there were none}
+   *
+   * @param step counted from 0
+   */
   public long maxMw(int step) {
     return (long) maxMw[step];
   }

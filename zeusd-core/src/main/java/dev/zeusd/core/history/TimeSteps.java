@@ -15,7 +15,7 @@ public record TimeSteps(long fromMs, long stepMs, int count) {
     }
   }
 
-  /** When the last one ends. */
+  /** {@return when the last one ends} */
   public long toMs() {
     return fromMs + count * stepMs;
   }

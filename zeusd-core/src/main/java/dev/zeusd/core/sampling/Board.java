@@ -89,7 +89,7 @@ public final class Board<S extends PowerSample> {
     return new Board<>(stamp + 1, next);
   }
 
-  /** The number of this board; the next one has a greater one. */
+  /** {@return the number of this board; the next one has a greater one} */
   public long stamp() {
     return stamp;
   }

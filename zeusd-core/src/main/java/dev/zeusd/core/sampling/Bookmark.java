@@ -40,17 +40,21 @@ public final class Bookmark<S extends PowerSample> {
     this.unseenDevices = devices.length;
   }
 
-  /** The stamp of the last board that was taken from. */
+  /** {@return the stamp of the last board that was taken from} */
   public long seenStamp() {
     return seenStamp;
   }
 
-  /** Whether there was a value of each device by now. */
+  /** {@return whether there was a value of each device by now} */
   public boolean hasSeenAll() {
     return unseenDevices == 0;
   }
 
-  /** Whether a board has a value of each device that there was none of so far. */
+  /**
+   * {@return whether a board has a value of each device that there was none of so far}
+   *
+   * @param board a board of the same devices
+   */
   public boolean canSeeAll(Board<S> board) {
     for (int i = 0; unseenDevices > 0 && i < devices.length; i++) {
       if (!seen[i] && !isFresh(board.entry(devices[i]))) {
@@ -64,12 +68,20 @@ public final class Bookmark<S extends PowerSample> {
     return entry != null && entry.answers() && clock.nanoTime() - entry.readNanos() <= freshNanos;
   }
 
-  /** Takes what is new on a board without looking at it: somebody who had seen as much has. */
+  /**
+   * Takes what is new on a board without looking at it: somebody who had seen as much has.
+   *
+   * @param board a board of the same devices
+   */
   public void skipTo(Board<S> board) {
     seenStamp = board.stamp();
   }
 
-  /** What is new on a board, by ascending id; it is not new again. */
+  /**
+   * {@return what is new on a board, by ascending id; it is not new again}
+   *
+   * @param board a board of the same devices
+   */
   public List<S> take(Board<S> board) {
     if (board.stamp() == seenStamp && unseenDevices == 0) {
       return List.of();

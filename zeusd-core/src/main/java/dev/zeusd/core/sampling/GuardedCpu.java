@@ -43,7 +43,14 @@ public final class GuardedCpu implements Cpu {
     this.dramGuard = cpu.dramCounter().map(counter -> new Guard(name + "'s DRAM", counter));
   }
 
-  /** Starts the thread of {@code cpu}, which guards it too. */
+  /**
+   * Starts the thread of {@code cpu}, which guards it too.
+   *
+   * @param cpu the CPU; called by its thread only
+   * @param carriers the threads that carry requests
+   * @param clock by which the devices are read
+   * @return the thread, to be closed by the caller
+   */
   public static DeviceWorker<Cpu> startWorker(Cpu cpu, Carriers carriers, NanoClock clock) {
     GuardedCpu guarded = new GuardedCpu(cpu, clock::nanoTime, null);
     int id = cpu.info().id();

@@ -2,12 +2,16 @@ package dev.zeusd.core.sampling;
 
 /** One reading of one device. Immutable. */
 public sealed interface PowerSample permits GpuPowerSample, CpuPowerSample {
-  /** The device's id. */
+  /** {@return the device's id} */
   int id();
 
-  /** When the hardware was read, in ms since 1970, by {@link TimestampClock#SYSTEM}. */
+  /** {@return when the hardware was read, in ms since 1970, by {@link TimestampClock#SYSTEM}} */
   long timestampMs();
 
-  /** Whether the other reading of the same device shows the same power. */
+  /**
+   * {@return whether the other reading of the same device shows the same power}
+   *
+   * @param other a reading of the same device
+   */
   boolean samePower(PowerSample other);
 }

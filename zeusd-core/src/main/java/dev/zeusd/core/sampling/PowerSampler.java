@@ -60,8 +60,10 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   }
 
   /**
-   * A sampler of GPUs that reads them {@code pollHz} times a second.
+   * {@return a sampler of GPUs that reads them {@code pollHz} times a second}
    *
+   * @param workers the devices
+   * @param pollHz how often each device is read, in Hz
    * @param clock also that of the workers
    */
   public static PowerSampler<Gpu, GpuPowerSample> ofGpus(
@@ -69,7 +71,14 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     return new PowerSampler<>(PowerKind.ofGpus(), workers, NANOS_PER_S / pollHz, clock);
   }
 
-  /** The same of CPU packages. */
+  /**
+   * The same of CPU packages.
+   *
+   * @param workers the devices
+   * @param pollHz how often each device is read, in Hz
+   * @param clock by which the devices are read
+   * @return a sampler of CPU packages that reads them {@code pollHz} times a second
+   */
   public static PowerSampler<Cpu, CpuPowerSample> ofCpus(
       List<DeviceWorker<Cpu>> workers, int pollHz, NanoClock clock) {
     return new PowerSampler<>(PowerKind.ofCpus(), workers, NANOS_PER_S / pollHz, clock);
@@ -80,6 +89,8 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
    * Gpu#powerMwOf} does; this one gives whatever they tell first. It reads by itself, while
    * somebody subscribes to it, and is closed with this one.
    *
+   * @param scope the devices alone, or the modules that carry them
+   * @return a sampler of the same devices in this scope
    * @throws UnsupportedOperationException of CPUs, and of one that has a scope
    */
   public PowerSampler<D, S> of(PowerScope scope) {
@@ -110,9 +121,11 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   /**
    * As {@link #subscribe(Collection)}, for who serves several subscriptions.
    *
+   * @param ids of the devices
    * @param onNews called when there may be something to poll beside what was known when this
    *     returned, or the subscription was closed; by the threads that read, maybe by two at a time,
    *     which it must not hold up
+   * @return the subscription, to be closed by the caller
    */
   public Subscription<S> subscribe(Collection<Integer> ids, Runnable onNews) {
     int[] indices = ids.stream().distinct().mapToInt(devices::indexOf).sorted().toArray();
@@ -127,9 +140,11 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   /**
    * Subscribes somebody who is told of every reading, changed or not, by the thread that reads.
    *
+   * @param ids of the devices
    * @param onRead called after each tick with the subscription, which tells what is known now; must
    *     not block
    * @param onClose called instead once the subscription is closed, by whomever
+   * @return the subscription, to be closed by the caller
    */
   public Subscription<S> follow(
       Collection<Integer> ids, Consumer<Subscription<S>> onRead, Runnable onClose) {
@@ -167,7 +182,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
     }
   }
 
-  /** Whether anybody is subscribed to a device, in whatever scope. */
+  /** {@return whether anybody is subscribed to a device, in whatever scope} */
   public boolean isSubscribed() {
     return devices.areWanted() || ofScopes.values().stream().anyMatch(PowerSampler::isSubscribed);
   }
@@ -212,9 +227,10 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
   }
 
   /**
-   * The newest sample of a device that is being read and answers, at most two periods old; no
-   * hardware is asked.
+   * {@return the newest sample of a device that is being read and answers, at most two periods old;
+   * no hardware is asked}
    *
+   * @param id the device's id
    * @throws IllegalArgumentException if there is no such device
    */
   public Optional<S> current(int id) {
@@ -225,6 +241,7 @@ public final class PowerSampler<D, S extends PowerSample> implements AutoCloseab
    * Reads a device once. Where power is a difference of two reads, the answer comes from the
    * running ticks if there are any, else from two reads one period apart.
    *
+   * @param id the device's id
    * @return ends with the sample or with the {@link DeviceException} of the read
    * @throws IllegalArgumentException if there is no such device
    * @throws DeviceException.Unavailable as {@link DeviceWorker#submit}

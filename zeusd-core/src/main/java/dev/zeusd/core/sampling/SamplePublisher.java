@@ -23,7 +23,11 @@ public final class SamplePublisher<S extends PowerSample> implements Flow.Publis
 
   private final Supplier<Subscription<S>> subscriptions;
 
-  /** Subscribes to no device before somebody subscribes to this. */
+  /**
+   * Subscribes to no device before somebody subscribes to this.
+   *
+   * @param subscriptions subscribes anew, for each subscriber
+   */
   public SamplePublisher(Supplier<Subscription<S>> subscriptions) {
     this.subscriptions = Objects.requireNonNull(subscriptions);
   }

@@ -64,6 +64,7 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
    * Waits until a value changed, and takes all that have: at most one for each device, by ascending
    * id. The first value of a device counts as a change.
    *
+   * @param timeout how long to wait, at most
    * @return empty when {@code timeout} passed without a change, or after {@link #close}
    * @throws InterruptedException if the calling thread is interrupted
    */
@@ -87,7 +88,11 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     }
   }
 
-  /** As {@link #poll}, without waiting. */
+  /**
+   * As {@link #poll}, without waiting.
+   *
+   * @return what is new, as {@link #poll} has it
+   */
   public List<S> pollNow() {
     List<S> news = bookmark.take(board());
     if (wantsEveryRead) {
@@ -96,37 +101,54 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
     return news;
   }
 
-  /** The current value of each device that has one now; a device that fails has none. */
+  /** {@return the current value of each device that has one now; a device that fails has none} */
   public List<S> current() {
     return current(board());
   }
 
-  /** The value of each device that has one on this board of {@link #board}. */
+  /**
+   * {@return the value of each device that has one on this board of {@link #board}}
+   *
+   * @param board as {@link #board} has returned it
+   */
   public List<S> current(Board<S> board) {
     return board.current(devices);
   }
 
-  /** Takes a sample. */
+  /**
+   * Takes a sample.
+   *
+   * @param <S> the kind of sample
+   */
   public interface Visitor<S> {
     /**
      * Takes one.
      *
+     * @param sample the newest one of a device
      * @param readNanos when the device was read, by {@link NanoClock#nanoTime}
      */
     void visit(S sample, long readNanos);
   }
 
-  /** As {@link #current()}, with the time of the clock that nobody sets; allocates nothing. */
+  /**
+   * As {@link #current()}, with the time of the clock that nobody sets; allocates nothing.
+   *
+   * @param visitor called for each device, before this returns
+   */
   public void forEachCurrent(Visitor<? super S> visitor) {
     board().forEachCurrent(devices, visitor);
   }
 
-  /** What is known now, for those who share this subscription. */
+  /** {@return what is known now, for those who share this subscription} */
   public Board<S> board() {
     return source.get();
   }
 
-  /** For another reader of the same devices, which has just come. */
+  /**
+   * For another reader of the same devices, which has just come.
+   *
+   * @return what is new, as {@link #poll} has it
+   */
   public Bookmark<S> newBookmark() {
     return new Bookmark<>(devices, freshNanos, clock);
   }
@@ -134,17 +156,19 @@ public final class Subscription<S extends PowerSample> implements AutoCloseable 
   /**
    * Whether news is also what has not changed. It is at first, and must be while somebody who
    * shares this subscription has not {@linkplain Bookmark#hasSeenAll seen all}.
+   *
+   * @param everyRead whether readings that show no change are told as well
    */
   public void wantEveryRead(boolean everyRead) {
     wantsEveryRead = everyRead;
   }
 
-  /** How many devices this was asked for. */
+  /** {@return how many devices this was asked for} */
   public int deviceCount() {
     return devices.length;
   }
 
-  /** Whether {@link #close} was called. */
+  /** {@return whether {@link #close} was called} */
   public boolean isClosed() {
     return closed.get();
   }

@@ -23,7 +23,11 @@ public final class TimestampClock {
   /** The farthest that the wall clock was ever ahead of the monotonic one, in ns. */
   private final AtomicLong aheadNanos = new AtomicLong(Long.MIN_VALUE);
 
-  /** The readings' time in a process that goes by {@code clock}. */
+  /**
+   * {@return the readings' time in a process that goes by {@code clock}}
+   *
+   * @param clock the clock of the process
+   */
   public static TimestampClock of(NanoClock clock) {
     return clock == NanoClock.SYSTEM ? SYSTEM : new TimestampClock(clock::wallMs, clock::nanoTime);
   }
@@ -41,7 +45,7 @@ public final class TimestampClock {
     this.nanoTime = () -> nanoTime.getAsLong() - startNanos;
   }
 
-  /** The time now, in ms since 1970. */
+  /** {@return the time now, in ms since 1970} */
   public long nowMs() {
     // In this order: a thread that is stopped between the two takes the wall clock for less far
     // ahead than it is, so no delay can ever push this clock forward.

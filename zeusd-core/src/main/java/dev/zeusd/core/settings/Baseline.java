@@ -35,7 +35,11 @@ public record Baseline(List<Entry> entries) {
     }
   }
 
-  /** Nothing is asked for. */
+  /**
+   * Nothing is asked for.
+   *
+   * @return a baseline that asks for nothing
+   */
   public static Baseline none() {
     return new Baseline(List.of());
   }

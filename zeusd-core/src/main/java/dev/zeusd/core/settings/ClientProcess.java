@@ -33,7 +33,7 @@ public final class ClientProcess implements AutoCloseable {
       return new Id(Long.parseLong(parts[0]), Long.parseLong(parts[1]), Long.parseLong(parts[2]));
     }
 
-    /** In words. */
+    /** {@return the process in words} */
     @Override
     public String toString() {
       return pid == 0 ? "a process in another container" : "process " + pid;
@@ -44,7 +44,10 @@ public final class ClientProcess implements AutoCloseable {
     this.handle = handle;
   }
 
-  /** Why no process can be known as the one at the other end of a socket; empty if they can. */
+  /**
+   * {@return why no process can be known as the one at the other end of a socket; empty if they
+   * can}
+   */
   public static Optional<String> whyUnknown() {
     if (!Descriptors.areKnown()) {
       return Optional.of("the JVM was started without " + Descriptors.JVM_OPTION);
@@ -59,9 +62,10 @@ public final class ClientProcess implements AutoCloseable {
   }
 
   /**
-   * The one that has connected a Unix socket. Children that have inherited the socket, and whoever
-   * else it was passed on to, are taken for it.
+   * {@return the one that has connected a Unix socket} Children that have inherited the socket, and
+   * whoever else it was passed on to, are taken for it.
    *
+   * @param channel a Unix socket that is connected
    * @param connectedFor at least for how long
    * @throws IOException if it cannot be told from others, such as one that has ended
    * @throws UnsupportedOperationException if {@link #whyUnknown}
@@ -93,7 +97,7 @@ public final class ClientProcess implements AutoCloseable {
     return PidFd.open(pid).map(ClientProcess::new);
   }
 
-  /** What it is known by. */
+  /** {@return what it is known by} */
   public Id id() {
     return new Id(handle.pid(), handle.startTicks(), handle.inode());
   }

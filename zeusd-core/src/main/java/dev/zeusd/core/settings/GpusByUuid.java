@@ -14,14 +14,22 @@ import java.util.Optional;
 public final class GpusByUuid {
   private final Map<String, DeviceWorker<Gpu>> gpus = new HashMap<>();
 
-  /** Of these, as far as they have told by now. */
+  /**
+   * Of these, as far as they have told by now.
+   *
+   * @param all the GPUs that there are
+   */
   public GpusByUuid(Collection<DeviceWorker<Gpu>> all) {
     for (DeviceWorker<Gpu> gpu : all) {
       gpu.device().info().uuid().ifPresent(uuid -> gpus.putIfAbsent(uuid, gpu));
     }
   }
 
-  /** The one with this UUID; empty if it is not there. */
+  /**
+   * {@return the one with this UUID; empty if it is not there}
+   *
+   * @param uuid as the driver tells it
+   */
   public Optional<DeviceWorker<Gpu>> find(String uuid) {
     return Optional.ofNullable(gpus.get(uuid));
   }

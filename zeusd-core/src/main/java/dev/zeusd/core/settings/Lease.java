@@ -40,37 +40,40 @@ public final class Lease implements SettingAccess, AutoCloseable {
     this.settings = new LeasedSettings(table, settings);
   }
 
-  /** What nobody else can guess. */
+  /** {@return its id, which nobody else can guess} */
   public String id() {
     return id;
   }
 
-  /** Higher than those of all leases before, those of earlier processes included. */
+  /**
+   * {@return its number, higher than those of all leases before, those of earlier processes
+   * included}
+   */
   public long epoch() {
     return epoch;
   }
 
-  /** Who has it, in words. */
+  /** {@return who has it, in words} */
   public String holder() {
     return request.holder();
   }
 
-  /** The process whose end is its own, if there is one. */
+  /** {@return the process whose end is its own, if there is one} */
   public Optional<ClientProcess.Id> process() {
     return request.process();
   }
 
-  /** How long it lasts after it was taken, renewed, or left by the last of its keepers. */
+  /** {@return how long it lasts after it was taken, renewed, or left by the last of its keepers} */
   public Duration ttl() {
     return request.ttl();
   }
 
-  /** What becomes of the settings. */
+  /** {@return what becomes of the settings} */
   public LeaseRequest.OnEnd onEnd() {
     return request.onEnd();
   }
 
-  /** What it holds, by GPU and in the order in which it is put back. */
+  /** {@return what it holds, by GPU and in the order in which it is put back} */
   public List<Setting> settings() {
     return settings.all();
   }
@@ -94,6 +97,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
   /**
    * Keeps it from expiring until what is returned is closed; the {@link #ttl} begins then.
    *
+   * @return what lets it expire again
    * @throws LeaseException.Ended if it is over
    */
   public Keeper keep() {
@@ -121,7 +125,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
     void close();
   }
 
-  /** Whether it is over. */
+  /** {@return whether it is over} */
   public boolean isEnded() {
     return table.locked(term::isOver);
   }
@@ -150,7 +154,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
   // ---- What it is for ----
 
   /**
-   * What each setting goes back to.
+   * {@return what each setting goes back to}
    *
    * @throws LeaseException.Ended if it is over
    */
@@ -200,7 +204,11 @@ public final class Lease implements SettingAccess, AutoCloseable {
     }
   }
 
-  /** Sets the power limit of all its GPUs, in mW; waits for them. */
+  /**
+   * Sets the power limit of all its GPUs, in mW; waits for them.
+   *
+   * @param powerLimitMw the limit, in mW
+   */
   public void setPowerLimit(long powerLimitMw) {
     set(new SettingValue.PowerLimit(powerLimitMw));
   }
@@ -208,6 +216,7 @@ public final class Lease implements SettingAccess, AutoCloseable {
   /**
    * Sets one of its settings on all its GPUs, side by side; waits for them.
    *
+   * @param value what to set, of a key that the lease holds
    * @throws LeaseException if it does not hold it
    * @throws DeviceException the first GPU's that fails
    */

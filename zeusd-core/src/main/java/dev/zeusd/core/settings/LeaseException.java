@@ -17,7 +17,10 @@ public abstract sealed class LeaseException extends NodeException {
   public static final class Held extends LeaseException {
     private static final long serialVersionUID = 1L;
 
+    /** Who has the lease, in words. */
     private final String holder;
+
+    /** How long it lasts if it is not renewed. */
     private final long expiresInMs;
 
     Held(String message, String holder, long expiresInMs) {
@@ -26,12 +29,12 @@ public abstract sealed class LeaseException extends NodeException {
       this.expiresInMs = expiresInMs;
     }
 
-    /** Who has it, in words. */
+    /** {@return who has it, in words} */
     public String holder() {
       return holder;
     }
 
-    /** How long that lease lasts if it is not renewed, in ms. */
+    /** {@return how long that lease lasts if it is not renewed, in ms} */
     public long expiresInMs() {
       return expiresInMs;
     }
@@ -84,7 +87,7 @@ public abstract sealed class LeaseException extends NodeException {
       this.failures = new TreeMap<>(failures);
     }
 
-    /** Why, by id. */
+    /** {@return why, by id} */
     public Map<Integer, DeviceException> failures() {
       return Map.copyOf(failures);
     }

@@ -12,7 +12,12 @@ public interface LeaseObserver {
   /** Takes no notice. */
   LeaseObserver NONE = new LeaseObserver() {};
 
-  /** Tells all of {@code others}, those that come later included. */
+  /**
+   * Tells all of {@code others}, those that come later included.
+   *
+   * @param others those to tell
+   * @return one who tells all of them
+   */
   static LeaseObserver ofAll(Collection<LeaseObserver> others) {
     return new LeaseObserver() {
       @Override
@@ -31,6 +36,7 @@ public interface LeaseObserver {
   /**
    * A lease has ended.
    *
+   * @param lease the lease
    * @param why in words, such as "expired"
    */
   default void ended(Lease lease, String why) {}
@@ -39,8 +45,10 @@ public interface LeaseObserver {
    * A setting was put back, or set to what a baseline asks for; or that was tried, and came to
    * something else than the time before.
    *
+   * @param setting of which GPU and key
    * @param value what it was to be
    * @param by the lease that had changed it; empty for a baseline
+   * @param result what came of it
    */
   default void restored(Setting setting, SettingValue value, Optional<Lease> by, Restored result) {}
 }

@@ -47,7 +47,14 @@ public record LeaseRequest(
     }
   }
 
-  /** Of no particular process. */
+  /**
+   * Of no particular process.
+   *
+   * @param holder who wants it, in words that others may see
+   * @param ttl how long it lasts if it is not renewed
+   * @param patience how long to wait for others whose lease is in the way
+   * @param onEnd what becomes of the settings
+   */
   public LeaseRequest(String holder, Duration ttl, Duration patience, OnEnd onEnd) {
     this(holder, ttl, patience, onEnd, Optional.empty());
   }

@@ -13,7 +13,7 @@ public enum LeaseState {
   /** It has ended, but not all is as it was: that is tried again and again. */
   PENDING;
 
-  /** The name on the wire. */
+  /** {@return the name on the wire} */
   public String wireName() {
     return name().toLowerCase(Locale.ROOT);
   }

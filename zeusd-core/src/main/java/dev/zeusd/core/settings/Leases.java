@@ -55,6 +55,8 @@ public final class Leases implements AutoCloseable {
    *
    * @param gpus the GPUs that there are by now
    * @param stateDir where to keep what must outlive the process; without it, nothing does
+   * @param baseline what settings are to be while nobody has a lease of them
+   * @param clock by which leases end
    * @param observer is told what happens without a request, from the beginning
    */
   public Leases(
@@ -98,12 +100,15 @@ public final class Leases implements AutoCloseable {
     parts.saved().recover(this);
   }
 
-  /** Whether leases, and what they have to put back, outlive this process; once there was one. */
+  /**
+   * {@return whether leases, and what they have to put back, outlive this process; once there was
+   * one}
+   */
   public boolean isCrashSafe() {
     return parts.saved().isLasting();
   }
 
-  /** Whether a lease holds a setting, or one has to be put back. */
+  /** {@return whether a lease holds a setting, or one has to be put back} */
   public boolean isInUse() {
     return !table.isEmpty();
   }
@@ -111,21 +116,25 @@ public final class Leases implements AutoCloseable {
   /**
    * From now on, this is what settings are to be while nobody has a lease of them. What only the
    * former baseline has asked for stays as it is.
+   *
+   * @param baseline what is asked for; replaces the former one
    */
   public void setBaseline(Baseline baseline) {
     parts.baseline().replace(baseline);
     wake();
   }
 
-  /** Access for those who have no lease. */
+  /** {@return access for those who have no lease} */
   public SettingAccess unleased() {
     return unleased;
   }
 
   /**
-   * What a setting is by now: as the GPU tells it or, for clocks, which no driver tells, as far as
-   * they were set by this. On the GPU's thread.
+   * {@return what a setting is by now: as the GPU tells it or, for clocks, which no driver tells,
+   * as far as they were set by this} On the GPU's thread.
    *
+   * @param key which setting
+   * @param gpu the GPU, whose thread this is
    * @throws DeviceException as the GPU's methods
    */
   public SettingValue valueOf(SettingKey key, Gpu gpu) {
@@ -138,6 +147,9 @@ public final class Leases implements AutoCloseable {
    *
    * @param process belongs to these leases from now on, and is closed by them
    * @param holder who it is, in words that others may see
+   * @param gpuIds the GPUs
+   * @param keys which settings of each of them
+   * @return access for the process
    * @throws LeaseException.Held if another lease holds one of them
    * @throws LeaseException.NotSaved if that could not be kept over the death of this process
    */
@@ -147,8 +159,10 @@ public final class Leases implements AutoCloseable {
   }
 
   /**
-   * The settings {@code keys} of these GPUs.
+   * {@return the settings {@code keys} of these GPUs}
    *
+   * @param gpuIds the GPUs
+   * @param keys which settings of each of them
    * @throws LeaseException.Unreadable for GPUs whose UUID is not known
    */
   public List<Setting> settings(Collection<Integer> gpuIds, Set<SettingKey> keys) {
@@ -172,7 +186,13 @@ public final class Leases implements AutoCloseable {
     return nameless;
   }
 
-  /** As {@link #settings}, but without GPUs whose UUID is not known: no lease can hold those. */
+  /**
+   * As {@link #settings}, but without GPUs whose UUID is not known: no lease can hold those.
+   *
+   * @param gpuIds the GPUs
+   * @param keys which settings of each of them
+   * @return the settings
+   */
   public List<Setting> knownSettings(Collection<Integer> gpuIds, Set<SettingKey> keys) {
     List<Setting> settings = new ArrayList<>();
     for (DeviceWorker<Gpu> gpu : parts.gpus()) {
@@ -187,6 +207,9 @@ public final class Leases implements AutoCloseable {
   /**
    * Takes a lease of these settings, all or none of them, and finds out what they are.
    *
+   * @param settings of which GPUs and keys; at least one
+   * @param request who wants it, for how long, and how long to wait for it
+   * @return the lease
    * @throws LeaseException.Held if another lease holds one of them, and goes on to for {@code
    *     request.patience()}
    * @throws LeaseException.Unreadable for GPUs that do not tell
@@ -204,8 +227,9 @@ public final class Leases implements AutoCloseable {
   }
 
   /**
-   * The lease with this id.
+   * {@return the lease with this id}
    *
+   * @param id as {@link Lease#id} tells it
    * @throws LeaseException.Ended if there is none
    */
   public Lease find(String id) {
@@ -215,8 +239,10 @@ public final class Leases implements AutoCloseable {
   }
 
   /**
-   * The lease with this id, if its epoch is this.
+   * {@return the lease with this id, if its epoch is this}
    *
+   * @param id as {@link Lease#id} tells it
+   * @param epoch as {@link Lease#epoch} tells it
    * @throws LeaseException.Ended if there is none
    */
   public Lease find(String id, long epoch) {
@@ -227,7 +253,7 @@ public final class Leases implements AutoCloseable {
     return lease;
   }
 
-  /** Those that there are, and what has to be put back of others. */
+  /** {@return those that there are, and what has to be put back of others} */
   public List<LeaseInfo> list() {
     return table.locked(table::infos);
   }

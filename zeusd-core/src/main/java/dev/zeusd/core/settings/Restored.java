@@ -23,7 +23,7 @@ public record Restored(Outcome outcome, String problem) {
     /** It is not back yet, and will be tried again. */
     PENDING;
 
-    /** The name on the wire. */
+    /** {@return the name on the wire} */
     public String wireName() {
       return name().toLowerCase(Locale.ROOT);
     }

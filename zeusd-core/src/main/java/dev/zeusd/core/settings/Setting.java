@@ -20,7 +20,12 @@ public record Setting(String gpuUuid, SettingKey key) implements Comparable<Sett
     Objects.requireNonNull(key);
   }
 
-  /** By GPU, and then in the order in which settings are put back. */
+  /**
+   * By GPU, and then in the order in which settings are put back.
+   *
+   * @param other another setting
+   * @return as {@link Comparable#compareTo} has it
+   */
   @Override
   public int compareTo(Setting other) {
     return ORDER.compare(this, other);

@@ -11,6 +11,7 @@ public sealed interface SettingAccess permits Lease, Unleased, WatchedProcess.Ac
   /**
    * Whether these may be changed now, before anything is.
    *
+   * @param wanted the settings that are to be written
    * @throws LeaseException if not
    */
   void check(List<Setting> wanted);
@@ -18,6 +19,8 @@ public sealed interface SettingAccess permits Lease, Unleased, WatchedProcess.Ac
   /**
    * Changes a setting, on the GPU's thread.
    *
+   * @param gpu the GPU, whose thread this is
+   * @param value what to set
    * @throws dev.zeusd.core.device.DeviceException as the GPU; {@code HeldByLease} or {@code
    *     LeaseEnded} if it may not be changed by now
    */

@@ -19,17 +19,22 @@ public enum SettingKey {
   /** Whether persistence mode is on. */
   PERSISTENCE_MODE;
 
-  /** The name on the wire, such as {@code power_limit}. */
+  /** {@return the name on the wire, such as {@code power_limit}} */
   public String wireName() {
     return name().toLowerCase(Locale.ROOT);
   }
 
-  /** All names, in the order of the keys, as people are shown them. */
+  /** {@return all names, in the order of the keys, as people are shown them} */
   public static String wireNames() {
     return Arrays.stream(values()).map(SettingKey::wireName).collect(Collectors.joining(", "));
   }
 
-  /** The key of a name on the wire. */
+  /**
+   * The key of a name on the wire.
+   *
+   * @param wireName as in requests and answers
+   * @return the key; empty for any other name
+   */
   public static Optional<SettingKey> of(String wireName) {
     return Arrays.stream(values()).filter(key -> key.wireName().equals(wireName)).findFirst();
   }

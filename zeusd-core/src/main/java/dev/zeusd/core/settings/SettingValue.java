@@ -5,20 +5,29 @@ import java.util.Optional;
 
 /** A value of a setting. */
 public sealed interface SettingValue {
-  /** Of which setting. */
+  /** {@return of which setting it is} */
   SettingKey key();
 
   /**
    * Sets it; on the GPU's thread only.
    *
+   * @param gpu the GPU, whose thread this is
    * @throws dev.zeusd.core.device.DeviceException as the GPU's own methods
    */
   void writeTo(Gpu gpu);
 
-  /** One word, for the log and for files: what {@link #parse} understands. */
+  /**
+   * One word, for the log and for files: what {@link #parse} understands.
+   *
+   * @return one word, for the log and for files
+   */
   String text();
 
-  /** A power limit, in mW. */
+  /**
+   * A power limit, in mW.
+   *
+   * @param powerLimitMw the limit, in mW
+   */
   record PowerLimit(long powerLimitMw) implements SettingValue {
     @Override
     public SettingKey key() {
@@ -36,7 +45,11 @@ public sealed interface SettingValue {
     }
   }
 
-  /** Persistence mode, on or off. */
+  /**
+   * Persistence mode, on or off.
+   *
+   * @param enabled whether the driver stays loaded while nobody uses the GPU
+   */
   record PersistenceMode(boolean enabled) implements SettingValue {
     @Override
     public SettingKey key() {
@@ -54,7 +67,12 @@ public sealed interface SettingValue {
     }
   }
 
-  /** Clocks from {@code minClockMhz} to {@code maxClockMhz}, both included. */
+  /**
+   * Clocks from {@code minClockMhz} to {@code maxClockMhz}, both included.
+   *
+   * @param minClockMhz the lowest clock, in MHz
+   * @param maxClockMhz the highest clock, in MHz
+   */
   record ClockRange(long minClockMhz, long maxClockMhz) {
     private String text() {
       return minClockMhz + "-" + maxClockMhz;
@@ -123,7 +141,12 @@ public sealed interface SettingValue {
     }
   }
 
-  /** What the GPU says; empty for clocks, which no driver tells. On the GPU's thread only. */
+  /**
+   * {@return what the GPU says; empty for clocks, which no driver tells} On the GPU's thread only.
+   *
+   * @param key which setting
+   * @param gpu the GPU, whose thread this is
+   */
   static Optional<SettingValue> read(SettingKey key, Gpu gpu) {
     return switch (key) {
       case POWER_LIMIT -> Optional.of(new PowerLimit(gpu.powerLimitMw()));
@@ -132,7 +155,12 @@ public sealed interface SettingValue {
     };
   }
 
-  /** What the driver sets by itself when it is loaded; on the GPU's thread only. */
+  /**
+   * {@return what the driver sets by itself when it is loaded; on the GPU's thread only}
+   *
+   * @param key which setting
+   * @param gpu the GPU, whose thread this is
+   */
   static SettingValue driverDefault(SettingKey key, Gpu gpu) {
     return switch (key) {
       case POWER_LIMIT -> new PowerLimit(gpu.defaultPowerLimitMw());
@@ -145,6 +173,9 @@ public sealed interface SettingValue {
   /**
    * A value from its {@link #text}.
    *
+   * @param key which setting
+   * @param text as {@link #text} has made it
+   * @return the value
    * @throws IllegalArgumentException if it is none
    */
   static SettingValue parse(SettingKey key, String text) {

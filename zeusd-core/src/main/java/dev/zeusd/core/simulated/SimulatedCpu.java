@@ -22,8 +22,10 @@ public final class SimulatedCpu implements Cpu {
   /**
    * A package whose minute begins now, by the clock {@code nanoTime}.
    *
+   * @param id the device's id
    * @param dram whether it counts its DRAM
    * @param seed of the noise: the same seed, id and time give the same power
+   * @param nanoTime the clock that its power follows, in ns
    */
   public SimulatedCpu(int id, boolean dram, long seed, LongSupplier nanoTime) {
     this.seed = seed;
@@ -35,7 +37,7 @@ public final class SimulatedCpu implements Cpu {
             : Optional.empty();
   }
 
-  /** The two packages of a simulated node; only the first one counts its DRAM. */
+  /** {@return the two packages of a simulated node; only the first one counts its DRAM} */
   public static List<Cpu> typicalNode() {
     return List.of(
         new SimulatedCpu(0, true, 0, System::nanoTime),

@@ -48,7 +48,9 @@ public final class SimulatedGpu implements Gpu {
    * A GPU whose minute begins now, by the clock {@code nanoTime}; ids shift it, so that GPUs
    * differ.
    *
+   * @param id the device's id
    * @param seed of the noise: the same seed, id and time give the same power
+   * @param nanoTime the clock that its power follows, in ns
    */
   public SimulatedGpu(int id, long seed, LongSupplier nanoTime) {
     this.seed = seed;
@@ -63,7 +65,7 @@ public final class SimulatedGpu implements Gpu {
     this.power = new PowerCycle(nanoTime, this::demandMw);
   }
 
-  /** The four GPUs of a simulated node. */
+  /** {@return the four GPUs of a simulated node} */
   public static List<Gpu> typicalNode() {
     List<Gpu> gpus = new ArrayList<>();
     for (int id = 0; id < GPUS; id++) {
@@ -132,7 +134,11 @@ public final class SimulatedGpu implements Gpu {
     return Optional.of(new GpuDriver("simulated", ""));
   }
 
-  /** The temperature follows the power with some inertia, the clock what limits it. */
+  /**
+   * The temperature follows the power with some inertia, the clock what limits it.
+   *
+   * @return what it tells of itself
+   */
   @Override
   public GpuTelemetry telemetry() {
     double second = power.second();

@@ -12,6 +12,8 @@ import java.util.concurrent.TimeoutException;
 /**
  * What a call of a device ends with, and how it is waited for. It knows whose turn it waits for,
  * and so do others that are made from it.
+ *
+ * @param <T> what is asked for
  */
 public final class Answer<T> extends CompletableFuture<T> {
   /**
@@ -35,6 +37,9 @@ public final class Answer<T> extends CompletableFuture<T> {
    * call that is not over after {@link #PATIENCE} fails, and if it has not begun by then, it never
    * does, but for a read that is shared.
    *
+   * @param <T> what is asked for
+   * @param result what a device has been asked
+   * @return what the device has answered
    * @throws DeviceException.Unavailable then, or if the calling thread is interrupted
    * @throws IllegalStateException if this is within a call of the device, before whose end the
    *     other one does not begin
@@ -43,7 +48,14 @@ public final class Answer<T> extends CompletableFuture<T> {
     return await(result, System.nanoTime() + PATIENCE.toNanos());
   }
 
-  /** As {@link #await(CompletableFuture)}, but until a moment of {@link System#nanoTime}. */
+  /**
+   * As {@link #await(CompletableFuture)}, but until a moment of {@link System#nanoTime}.
+   *
+   * @param <T> what is asked for
+   * @param result what a device has been asked
+   * @param deadlineNanos until when to wait, by {@link System#nanoTime}
+   * @return what the device has answered
+   */
   public static <T> T await(CompletableFuture<T> result, long deadlineNanos) {
     if (result instanceof Answer<?> answer && !result.isDone() && answer.worker.turn().isMine()) {
       throw new IllegalStateException(
@@ -71,7 +83,7 @@ public final class Answer<T> extends CompletableFuture<T> {
     return await(result, deadlineNanos);
   }
 
-  /** What there is to say of a device that did not answer within {@link #PATIENCE}. */
+  /** {@return what there is to say of a device that did not answer within {@link #PATIENCE}} */
   public static DeviceException.Unavailable missing() {
     return new DeviceException.Unavailable(
         "no answer within "

@@ -15,7 +15,11 @@ public final class Carriers {
 
   private final Semaphore toPin;
 
-  /** So many of them; with one, virtual threads call no device by themselves. */
+  /**
+   * So many of them; with one, virtual threads call no device by themselves.
+   *
+   * @param count how many there are
+   */
   public Carriers(int count) {
     toPin = new Semaphore(count - 1);
   }

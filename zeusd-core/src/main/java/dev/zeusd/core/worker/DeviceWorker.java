@@ -44,7 +44,13 @@ public final class DeviceWorker<D> implements AutoCloseable {
   private final SharedReads<D> sharedReads;
   private final ReadTimes readTimes = new ReadTimes();
 
-  /** Nothing is called yet; the thread will be called {@code name}. */
+  /**
+   * Nothing is called yet; the thread will be called {@code name}.
+   *
+   * @param id the device's id
+   * @param name of its thread, such as {@code GPU 0}
+   * @param device the device; called by this worker only
+   */
   public DeviceWorker(int id, String name, D device) {
     this(id, name, device, Carriers.OF_THIS_MACHINE, NanoClock.SYSTEM);
   }
@@ -52,7 +58,11 @@ public final class DeviceWorker<D> implements AutoCloseable {
   /**
    * The same by another clock.
    *
+   * @param id the device's id
+   * @param name of its thread, such as {@code GPU 0}
+   * @param device the device; called by this worker only
    * @param carriers those that virtual threads of callers may pin
+   * @param clock by which the devices are read
    */
   public DeviceWorker(int id, String name, D device, Carriers carriers, NanoClock clock) {
     this.id = id;
@@ -64,7 +74,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
     this.sharedReads = new SharedReads<>(queue);
   }
 
-  /** The device's id. */
+  /** {@return the device's id} */
   public int id() {
     return id;
   }
@@ -73,12 +83,15 @@ public final class DeviceWorker<D> implements AutoCloseable {
     return name;
   }
 
-  /** The device itself, for what needs no hardware; everything else goes through {@link #call}. */
+  /**
+   * {@return the device itself, for what needs no hardware; everything else goes through {@link
+   * #call}}
+   */
   public D device() {
     return device;
   }
 
-  /** How long reads have taken, one-shot ones and those of samplers. */
+  /** {@return how long reads have taken, one-shot ones and those of samplers} */
   public ReadTimes readTimes() {
     return readTimes;
   }
@@ -87,6 +100,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * Queues {@code call}; the future ends with its value, or with the exception it threw, on the
    * worker's thread; with {@link DeviceException.Unavailable} if this is closed before its turn.
    *
+   * @param <T> what is asked for
+   * @param call asks the device; runs while nobody else calls it
+   * @return ends with the answer, or with what the call has thrown
    * @throws DeviceException.Unavailable if too many calls wait already
    */
   public <T> CompletableFuture<T> submit(Function<? super D, ? extends T> call) {
@@ -99,6 +115,10 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * submitted before is overtaken.
    *
    * <p>Should the driver hang in just this call, the caller hangs with it.
+   *
+   * @param <T> what is asked for
+   * @param call asks the device; runs while nobody else calls it
+   * @return ends with the answer, or with what the call has thrown
    */
   public <T> CompletableFuture<T> runOrSubmit(Function<? super D, ? extends T> call) {
     if (turn.isMine()) {
@@ -113,6 +133,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * for this caller, too: what many ask of a slow device does not add up, and yet no value is older
    * than the question.
    *
+   * @param <T> what is asked for
+   * @param read asks the device; those who ask by the same object may share an answer
+   * @return ends with the answer, or with what the call has thrown
    * @throws DeviceException.Unavailable if it has been waiting for longer than {@link
    *     Answer#PATIENCE}
    */
@@ -125,7 +148,13 @@ public final class DeviceWorker<D> implements AutoCloseable {
         : share(read);
   }
 
-  /** As {@link #runOrShare}, but on the device's thread in any case. */
+  /**
+   * As {@link #runOrShare}, but on the device's thread in any case.
+   *
+   * @param <T> what is asked for
+   * @param read asks the device; those who ask by the same object may share an answer
+   * @return ends with the answer, or with what the call has thrown
+   */
   public <T> CompletableFuture<T> share(Function<? super D, ? extends T> read) {
     // To find out who else waits for a quick one would take as long as the read.
     return turn.isQuick() && queue.waitingReads() < FEW_WAITING
@@ -157,6 +186,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * Runs {@code call} on the device's thread and waits for its value; within another call of the
    * device, it runs at once.
    *
+   * @param <T> what is asked for
+   * @param call asks the device; runs while nobody else calls it
+   * @return what the device has answered
    * @throws DeviceException what the device threw, or why it was not asked, as {@link #submit}
    */
   public <T> T call(Function<? super D, ? extends T> call) {
@@ -168,12 +200,15 @@ public final class DeviceWorker<D> implements AutoCloseable {
     return turn;
   }
 
-  /** How long calls took lately, in ns: the longest one, which fades with each that follows. */
+  /**
+   * {@return how long calls took lately, in ns: the longest one, which fades with each that
+   * follows}
+   */
   public long recentNanos() {
     return turn.recentNanos();
   }
 
-  /** How long the call that runs now has been running, in ns; 0 if none does. */
+  /** {@return how long the call that runs now has been running, in ns; 0 if none does} */
   public long inCallNanos() {
     return turn.heldNanos();
   }
@@ -182,12 +217,18 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * Lets the calling thread call the {@link #device}, if nobody else does just now and this is
    * open; {@link #endCall} has to follow. It goes before all that waits, so it is for who comes
    * seldom.
+   *
+   * @return whether the calling thread may call it, until {@link #endCall}
    */
   public boolean tryBeginCall() {
     return !mailbox.isClosed() && turn.tryTake();
   }
 
-  /** The call that {@link #tryBeginCall} has allowed is over. */
+  /**
+   * The call that {@link #tryBeginCall} has allowed is over.
+   *
+   * @param tookNanos how long the device took, in ns
+   */
   public void endCall(long tookNanos) {
     turn.noteTime(tookNanos);
     turn.release();
@@ -196,12 +237,21 @@ public final class DeviceWorker<D> implements AutoCloseable {
   /**
    * Makes a call on the device's thread, before all that waits for it, unless this closes before;
    * {@code then} gets its value there.
+   *
+   * @param <T> what is asked for
+   * @param call asks the device; runs while nobody else calls it
+   * @param then gets the answer, on the device's thread
    */
   public <T> void callNext(Supplier<T> call, Consumer<? super T> then) {
     mailbox.post(Mailbox.Kind.FIRST, () -> then.accept(withTurn(call)));
   }
 
-  /** Runs {@code work} at {@code dueNanos}, as a call on the device's thread. */
+  /**
+   * Runs {@code work} at {@code dueNanos}, as a call on the device's thread.
+   *
+   * @param dueNanos when, by the worker's clock
+   * @param work what to do then
+   */
   public void schedule(long dueNanos, TimedWork work) {
     mailbox.schedule(dueNanos, due -> withTurn(() -> work.run(due)));
   }
@@ -218,6 +268,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
   /**
    * For a call that takes several of the device's: the caller ends it. Like the answer of {@link
    * #submit}, it is not waited for in vain within a call of this device.
+   *
+   * @param <T> what is asked for
+   * @return an answer that is still to be given
    */
   public <T> CompletableFuture<T> newAnswer() {
     return new Answer<>(this);
@@ -233,7 +286,11 @@ public final class DeviceWorker<D> implements AutoCloseable {
     closeAll(List.of(this));
   }
 
-  /** As {@link #close} of each, and together no longer than one of them that hangs. */
+  /**
+   * As {@link #close} of each, and together no longer than one of them that hangs.
+   *
+   * @param workers those to close
+   */
   public static void closeAll(Collection<? extends DeviceWorker<?>> workers) {
     List<Mailbox> mailboxes = new ArrayList<>();
     for (DeviceWorker<?> worker : workers) {

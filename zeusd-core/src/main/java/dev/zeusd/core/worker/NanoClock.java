@@ -41,25 +41,41 @@ public interface NanoClock {
         }
       };
 
-  /** As {@link System#nanoTime}. */
+  /** {@return the time in ns, as {@link System#nanoTime}} */
   long nanoTime();
 
-  /** As {@link System#currentTimeMillis}: people may set it back. */
+  /**
+   * As {@link System#currentTimeMillis}: people may set it back.
+   *
+   * @return the time in ms since 1970, as {@link System#currentTimeMillis}
+   */
   long wallMs();
 
-  /** Told before a thread starts that will wait by this clock. */
+  /**
+   * Told before a thread starts that will wait by this clock.
+   *
+   * @param thread the thread
+   */
   default void starting(Thread thread) {}
 
   /** Waits until an {@link #unpark}, or for no reason. */
   void park();
 
-  /** Waits until {@code nanos}, an {@link #unpark}, or for no reason. */
+  /**
+   * Waits until {@code nanos}, an {@link #unpark}, or for no reason.
+   *
+   * @param nanos when, as {@link #nanoTime} will tell it
+   */
   void parkUntil(long nanos);
 
-  /** Lets {@code thread} go on, now or when it waits the next time. */
+  /**
+   * Lets {@code thread} go on, now or when it waits the next time.
+   *
+   * @param thread the thread
+   */
   void unpark(Thread thread);
 
-  /** An alarm that is set for no time yet. */
+  /** {@return an alarm that is set for no time yet} */
   Alarm newAlarm();
 
   /**
@@ -67,7 +83,11 @@ public interface NanoClock {
    * Thread-safe, also beside a {@link #close}.
    */
   interface Alarm extends AutoCloseable {
-    /** It rings at {@code nanos}, and no more when it was set for before. */
+    /**
+     * It rings at {@code nanos}, and no more when it was set for before.
+     *
+     * @param nanos when, as {@link #nanoTime} will tell it
+     */
     void setFor(long nanos);
 
     /** Waits until it rings, or for no reason. */

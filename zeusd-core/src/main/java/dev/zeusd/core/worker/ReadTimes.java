@@ -27,7 +27,7 @@ public final class ReadTimes {
    */
   public record Totals(long reads, long failures, long totalNanos) {}
 
-  /** Up to now; or up to a moment ago, while a read ends just now. */
+  /** {@return the numbers up to now; or up to a moment ago, while a read ends just now} */
   public Totals totals() {
     long known = reads;
     return new Totals(known, failures, totalNanos);
@@ -49,7 +49,12 @@ public final class ReadTimes {
     }
   }
 
-  /** A read took so long, by whoever had the device's turn. */
+  /**
+   * A read took so long, by whoever had the device's turn.
+   *
+   * @param tookNanos how long it took, in ns
+   * @param failed whether the device did not answer
+   */
   public void note(long tookNanos, boolean failed) {
     totalNanos += tookNanos;
     failures += failed ? 1 : 0;

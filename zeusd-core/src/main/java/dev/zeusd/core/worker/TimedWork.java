@@ -5,6 +5,11 @@ public interface TimedWork {
   /** Answer of {@link #run}: not again. */
   long NEVER = Long.MIN_VALUE;
 
-  /** Times are {@link NanoClock#nanoTime}'s. */
+  /**
+   * Times are {@link NanoClock#nanoTime}'s.
+   *
+   * @param dueNanos when it was to run
+   * @return when it is to run again; {@link #NEVER}: not again
+   */
   long run(long dueNanos);
 }

@@ -14,7 +14,11 @@ public final class Watch implements AutoCloseable {
 
   /** Takes a step. */
   public interface Work {
-    /** Does what is due, and says whether there will be more. */
+    /**
+     * Does what is due, and says whether there will be more.
+     *
+     * @return whether there will be more to do
+     */
     boolean step();
   }
 
@@ -30,7 +34,13 @@ public final class Watch implements AutoCloseable {
   /** Or null. */
   private Thread thread;
 
-  /** Nothing is watched yet; the thread will be called {@code name}. */
+  /**
+   * Nothing is watched yet; the thread will be called {@code name}.
+   *
+   * @param name of the thread
+   * @param work what to do now and then
+   * @param periodNanos how long to wait between two steps, in ns
+   */
   public Watch(String name, Work work, long periodNanos) {
     this.name = name;
     this.work = work;

@@ -12,7 +12,14 @@ public final class FakeInstance {
     this.at = at;
   }
 
-  /** Makes it, with this UUID and 1 GiB of its 10 GiB in use, or makes it anew. */
+  /**
+   * Makes it, with this UUID and 1 GiB of its 10 GiB in use, or makes it anew.
+   *
+   * @param uuid as the driver tells it
+   * @param gpuInstanceId as the driver numbers it
+   * @param computeInstanceId as the driver numbers it
+   * @return this
+   */
   public FakeInstance create(String uuid, int gpuInstanceId, int computeInstanceId) {
     file.setInt(at, 0);
     file.setText(at + 32, 48, uuid);
@@ -29,14 +36,25 @@ public final class FakeInstance {
     file.setInt(at, 0);
   }
 
-  /** Its memory. */
+  /**
+   * Its memory.
+   *
+   * @param used how much is in use
+   * @param total how much there is
+   * @return this
+   */
   public FakeInstance memoryBytes(long used, long total) {
     file.setLong(at + 16, used);
     file.setLong(at + 24, total);
     return this;
   }
 
-  /** What all that is asked of it answers with; 0: it works. */
+  /**
+   * What all that is asked of it answers with; 0: it works.
+   *
+   * @param nvmlReturn an {@code nvmlReturn_t}, such as 15 for GPU_IS_LOST
+   * @return this
+   */
   public FakeInstance error(int nvmlReturn) {
     file.setInt(at + 12, nvmlReturn);
     return this;

@@ -48,50 +48,89 @@ public final class FakeNvml {
 
   /** The library's functions; the ordinal is the function's number in the control file. */
   public enum Call {
+    /** {@code nvmlInit_v2}. */
     INIT,
+    /** {@code nvmlShutdown}. */
     SHUTDOWN,
+    /** {@code nvmlSystemGetDriverVersion}. */
     GET_DRIVER_VERSION,
+    /** {@code nvmlDeviceGetCount_v2}. */
     GET_COUNT,
+    /** {@code nvmlDeviceGetHandleByIndex_v2}. */
     GET_HANDLE_BY_INDEX,
+    /** {@code nvmlDeviceGetName}. */
     GET_NAME,
+    /** {@code nvmlDeviceGetUUID}. */
     GET_UUID,
+    /** {@code nvmlDeviceGetPciInfo_v3}. */
     GET_PCI_INFO,
+    /** {@code nvmlDeviceGetFieldValues}. */
     GET_FIELD_VALUES,
+    /** {@code nvmlDeviceGetPowerUsage}. */
     GET_POWER_USAGE,
+    /** {@code nvmlDeviceGetTotalEnergyConsumption}. */
     GET_TOTAL_ENERGY,
+    /** {@code nvmlDeviceGetPowerManagementLimit}. */
     GET_POWER_LIMIT,
+    /** {@code nvmlDeviceSetPowerManagementLimit}. */
     SET_POWER_LIMIT,
+    /** {@code nvmlDeviceGetPowerManagementLimitConstraints}. */
     GET_POWER_LIMIT_CONSTRAINTS,
+    /** {@code nvmlDeviceGetPowerManagementDefaultLimit}. */
     GET_DEFAULT_POWER_LIMIT,
+    /** {@code nvmlDeviceGetPersistenceMode}. */
     GET_PERSISTENCE_MODE,
+    /** {@code nvmlDeviceSetPersistenceMode}. */
     SET_PERSISTENCE_MODE,
+    /** {@code nvmlDeviceSetGpuLockedClocks}. */
     SET_GPU_LOCKED_CLOCKS,
+    /** {@code nvmlDeviceResetGpuLockedClocks}. */
     RESET_GPU_LOCKED_CLOCKS,
+    /** {@code nvmlDeviceSetMemoryLockedClocks}. */
     SET_MEM_LOCKED_CLOCKS,
+    /** {@code nvmlDeviceResetMemoryLockedClocks}. */
     RESET_MEM_LOCKED_CLOCKS,
+    /** {@code nvmlDeviceGetSupportedMemoryClocks}. */
     GET_SUPPORTED_MEM_CLOCKS,
+    /** {@code nvmlDeviceGetSupportedGraphicsClocks}. */
     GET_SUPPORTED_GPU_CLOCKS,
+    /** {@code nvmlDeviceGetEnforcedPowerLimit}. */
     GET_ENFORCED_POWER_LIMIT,
+    /** {@code nvmlDeviceGetTemperature}. */
     GET_TEMPERATURE,
+    /** {@code nvmlDeviceGetTemperatureV}. */
     GET_TEMPERATURE_V,
+    /** {@code nvmlDeviceGetClockInfo}. */
     GET_CLOCK,
+    /** {@code nvmlDeviceGetUtilizationRates}. */
     GET_UTILIZATION,
+    /** {@code nvmlDeviceGetMemoryInfo_v2}. */
     GET_MEMORY,
+    /** {@code nvmlDeviceGetCurrentClocksEventReasons}. */
     GET_EVENT_REASONS,
-    /** The old name of the former. */
+    /** {@code nvmlDeviceGetCurrentClocksThrottleReasons}, the old name of the former. */
     GET_THROTTLE_REASONS,
+    /** {@code nvmlDeviceGetPerformanceState}. */
     GET_PERFORMANCE_STATE,
+    /** {@code nvmlDeviceGetMigMode}. */
     GET_MIG_MODE,
+    /** {@code nvmlDeviceGetMaxMigDeviceCount}. */
     GET_MAX_MIG_DEVICE_COUNT,
+    /** {@code nvmlDeviceGetMigDeviceHandleByIndex}. */
     GET_MIG_DEVICE_HANDLE,
+    /** {@code nvmlDeviceGetGpuInstanceId}. */
     GET_GPU_INSTANCE_ID,
+    /** {@code nvmlDeviceGetComputeInstanceId}. */
     GET_COMPUTE_INSTANCE_ID
   }
 
   /** How a call that succeeds may be odd: a number in the control file. */
   public enum Oddity {
+    /** It is not odd. */
     NORMAL,
+    /** It says that it has worked, and leaves what it was to fill as it was. */
     WRITES_NOTHING,
+    /** All bits of what it fills are 1. */
     ALL_BITS,
     /** Texts fill their buffers, without a zero. */
     NO_ZERO,
@@ -100,9 +139,17 @@ public final class FakeNvml {
   }
 
   /**
-   * A finished call. {@code device} is -1 if it was for none. {@code a} and {@code b} are a
-   * setter's arguments; {@code b} is the power in mW or the energy in mJ that a reading call
-   * answered with.
+   * A finished call.
+   *
+   * @param sequence counts all calls since the reset, in the order of their ends
+   * @param startNs when it began, by {@link System#nanoTime}
+   * @param endNs when it ended
+   * @param device the index of the GPU; -1 if it was for none
+   * @param call which function it was
+   * @param a a setter's first argument
+   * @param b a setter's second argument; of a reading call the answer: power in mW or energy in mJ
+   * @param result the {@code nvmlReturn_t}
+   * @param threadId of the calling thread, as the system numbers it
    */
   public record CallRecord(
       long sequence,
@@ -115,7 +162,12 @@ public final class FakeNvml {
       int result,
       int threadId) {}
 
-  /** Clocks in MHz; 0 and 0: not locked. */
+  /**
+   * Clocks in MHz; 0 and 0: not locked.
+   *
+   * @param minMhz the lowest clock
+   * @param maxMhz the highest clock
+   */
   public record Clocks(int minMhz, int maxMhz) {}
 
   private FakeNvml(Optional<Path> ownDirectory, Path path) {
@@ -127,6 +179,7 @@ public final class FakeNvml {
   /**
    * A driver of its own, in a folder that goes when the JVM ends. There may be any number of them.
    *
+   * @return this
    * @throws IllegalStateException if there is no library for this machine in the testkit, and no C
    *     compiler either
    */
@@ -135,7 +188,11 @@ public final class FakeNvml {
     return new FakeNvml(Optional.of(folder), LibraryFolder.deletedOnExit(folder.resolve(STATE)));
   }
 
-  /** The library in this JVM, whose control file the environment names; always the same object. */
+  /**
+   * The library in this JVM, whose control file the environment names; always the same object.
+   *
+   * @return this
+   */
   public static synchronized FakeNvml inProcess() {
     if (inProcess == null) {
       String path = System.getenv("FAKE_NVML_STATE");
@@ -149,17 +206,22 @@ public final class FakeNvml {
     return inProcess;
   }
 
-  /** For a child process, which must be started with {@link #environment()}. Resets the file. */
+  /**
+   * For a child process, which must be started with {@link #environment()}. Resets the file.
+   *
+   * @param file the control file
+   * @return this
+   */
   public static FakeNvml create(Path file) {
     return new FakeNvml(Optional.empty(), file);
   }
 
-  /** The folder that holds a fake libnvidia-ml.so.1 without a control file. */
+  /** {@return the folder that holds a fake libnvidia-ml.so.1 without a control file} */
   public static Path libraryDirectory() {
     return LibraryFolder.shared();
   }
 
-  /** The folder that holds the libnvidia-ml.so.1 of this one. */
+  /** {@return the folder that holds the libnvidia-ml.so.1 of this one} */
   public Path directory() {
     return ownDirectory.orElseGet(FakeNvml::libraryDirectory);
   }
@@ -193,6 +255,8 @@ public final class FakeNvml {
   /**
    * Builds the library as an old driver has it, into a folder.
    *
+   * @param functions names of functions that the library lacks, as an old driver's does
+   * @param folder where to put the library
    * @throws IllegalStateException without a C compiler
    */
   public static void buildWithout(Set<String> functions, Path folder) {
@@ -201,17 +265,30 @@ public final class FakeNvml {
     build(folder.resolve(LibraryFolder.NAME), options);
   }
 
-  /** The same of another version of the driver; see {@link #kernelNumber}. */
+  /**
+   * The same of another version of the driver; see {@link #kernelNumber}.
+   *
+   * @param number of the driver that it belongs to
+   * @param folder where to put the library
+   */
   public static void buildNumber(int number, Path folder) {
     build(folder.resolve(LibraryFolder.NAME), List.of(SONAME, "-DNUMBER=" + number + "U"));
   }
 
-  /** Builds the library as a file, with these options of the C compiler. */
+  /**
+   * Builds the library as a file, with these options of the C compiler.
+   *
+   * @param file the library to make
+   * @param options of the C compiler
+   */
   public static void build(Path file, List<String> options) {
     LibraryFolder.build(file, options);
   }
 
-  /** What a child process needs in its environment to load the library and to share this file. */
+  /**
+   * {@return what a child process needs in its environment to load the library and to share this
+   * file}
+   */
   public Map<String, String> environment() {
     return Map.of(
         "FAKE_NVML_STATE", file.path().toString(), "LD_LIBRARY_PATH", directory().toString());
@@ -220,6 +297,8 @@ public final class FakeNvml {
   /**
    * All settings as at first, all counters 0, no history. Also counts as a driver reload: what the
    * code under test has initialised or holds is stale, so nothing leaks from test to test.
+   *
+   * @return this
    */
   public synchronized FakeNvml reset() {
     file.setInt(16, (file.getInt(16) | 1) + 1);
@@ -257,13 +336,21 @@ public final class FakeNvml {
   /**
    * 0 to 16, or nonsense. A handle of a device beyond it answers GPU_IS_LOST; of more than 16,
    * there are 16.
+   *
+   * @param count how many the driver tells of
+   * @return this
    */
   public FakeNvml deviceCount(int count) {
     file.setInt(12, count);
     return this;
   }
 
-  /** The version that the driver says it has. */
+  /**
+   * The version that the driver says it has.
+   *
+   * @param version such as 550.54.15
+   * @return this
+   */
   public FakeNvml driverVersion(String version) {
     file.setText(64, 80, version);
     return this;
@@ -273,6 +360,9 @@ public final class FakeNvml {
    * True: every call fails with UNINITIALIZED, init with DRIVER_NOT_LOADED. False after that: init
    * works again, and handles from before are refused with INVALID_ARGUMENT. A device's settings,
    * energy included, stay as they are.
+   *
+   * @param unloaded whether the driver is gone
+   * @return this
    */
   public synchronized FakeNvml driverUnloaded(boolean unloaded) {
     int epoch = file.getInt(16);
@@ -282,13 +372,24 @@ public final class FakeNvml {
     return this;
   }
 
-  /** As the kernel's driver after an upgrade: only the library of this number initialises. */
+  /**
+   * As the kernel's driver after an upgrade: only the library of this number initialises.
+   *
+   * @param number of the kernel's driver
+   * @return this
+   */
   public synchronized FakeNvml kernelNumber(int number) {
     file.setInt(20, number);
     return driverUnloaded(true).driverUnloaded(false);
   }
 
-  /** How the call is odd, on all devices if it is a device's. */
+  /**
+   * How the call is odd, on all devices if it is a device's.
+   *
+   * @param call which function
+   * @param oddity what it does
+   * @return this
+   */
   public FakeNvml oddity(Call call, Oddity oddity) {
     for (int slot = 0; slot <= LIBRARY_SLOT; slot++) {
       file.setLong(ControlFile.entry(slot, call) + 24, oddity.ordinal());
@@ -296,39 +397,55 @@ public final class FakeNvml {
     return this;
   }
 
-  /** What the call answers with, on all devices if it is a device's; 0: it works. */
+  /**
+   * What the call answers with, on all devices if it is a device's; 0: it works.
+   *
+   * @param call which function
+   * @param nvmlReturn an {@code nvmlReturn_t}, such as 15 for GPU_IS_LOST
+   * @return this
+   */
   public FakeNvml error(Call call, int nvmlReturn) {
     return setEverywhere(call, 0, nvmlReturn);
   }
 
-  /** How long the call takes, on all devices if it is a device's. */
+  /**
+   * How long the call takes, on all devices if it is a device's.
+   *
+   * @param call which function
+   * @param delay how long it takes
+   * @return this
+   */
   public FakeNvml delay(Call call, Duration delay) {
     return setEverywhere(call, 4, ControlFile.micros(delay));
   }
 
-  /** Calls begun, of all functions, on all devices and none. */
+  /** {@return calls begun, of all functions, on all devices and none} */
   public long totalCalls() {
     return file.getLong(24);
   }
 
-  /** Calls of one function begun, on all devices and none. */
+  /**
+   * {@return calls of one function begun, on all devices and none}
+   *
+   * @param call which function
+   */
   public long calls(Call call) {
     return IntStream.rangeClosed(0, LIBRARY_SLOT)
         .mapToLong(i -> file.getLong(ControlFile.entry(i, call) + 8))
         .sum();
   }
 
-  /** Calls waiting now, on whatever device. */
+  /** {@return calls waiting now, on whatever device} */
   public int inFlight() {
     return file.getInt(ControlFile.slot(LIBRARY_SLOT) + 212);
   }
 
-  /** Most calls in flight at a time, on whatever device. */
+  /** {@return most calls in flight at a time, on whatever device} */
   public int maxInFlight() {
     return file.getInt(ControlFile.slot(LIBRARY_SLOT) + 216);
   }
 
-  /** The last 16384 finished calls since the reset, in the order of their ends. */
+  /** {@return the last 16384 finished calls since the reset, in the order of their ends} */
   public List<CallRecord> history() {
     var calls = new ArrayList<CallRecord>();
     long end = file.getLong(32);
@@ -355,7 +472,11 @@ public final class FakeNvml {
     return calls;
   }
 
-  /** The device with this index, 0 to 15, whether the device count has it or not. */
+  /**
+   * {@return the device with this index, 0 to 15, whether the device count has it or not}
+   *
+   * @param index 0 to 15
+   */
   public FakeGpu gpu(int index) {
     if (index < 0 || index >= MAX_GPUS) {
       throw new IndexOutOfBoundsException(index);
