@@ -34,7 +34,8 @@ final class EnergyCommand implements Runnable {
       name = "begin",
       description = "Begin to measure; prints the id of the window, and nothing else",
       mixinStandardHelpOptions = true,
-      versionProvider = Zeusd.Version.class)
+      versionProvider = Zeusd.Version.class,
+      sortOptions = false)
   int begin(
       @Option(
               names = "--name",
@@ -74,7 +75,8 @@ final class EnergyCommand implements Runnable {
       name = "end",
       description = "End a window, and say what it has measured",
       mixinStandardHelpOptions = true,
-      versionProvider = Zeusd.Version.class)
+      versionProvider = Zeusd.Version.class,
+      sortOptions = false)
   int end(
       @Parameters(paramLabel = "ID", description = "As begin has printed it") String windowId,
       @Option(names = "--json", description = "As a JSON object") boolean json,
@@ -86,7 +88,8 @@ final class EnergyCommand implements Runnable {
       name = "show",
       description = "Say what a window has measured so far",
       mixinStandardHelpOptions = true,
-      versionProvider = Zeusd.Version.class)
+      versionProvider = Zeusd.Version.class,
+      sortOptions = false)
   int show(
       @Parameters(paramLabel = "ID", description = "As begin has printed it") String windowId,
       @Option(names = "--json", description = "As a JSON object") boolean json,
@@ -97,7 +100,7 @@ final class EnergyCommand implements Runnable {
   private int tell(String windowId, boolean json, DaemonOptions daemon, boolean isEnd) {
     Logging.setUp(Logging.LogLevel.ERROR);
     try (ZeusdClient client = ZeusdClient.open(daemon.one())) {
-      // First, since a window that is ended can be told but once.
+      // First, so that the window is not ended yet should this fail.
       var discovery = client.discover();
       EnergyReport energy = isEnd ? client.endEnergyWindow(windowId) : client.energySoFar(windowId);
       EnergyTable table = new EnergyTable(energy, discovery);

@@ -55,18 +55,32 @@ final class WholeWords {
   }
 
   private static String broken(String section, int width) {
+    // The texts of a section begin in one column; those with gaps of their own are not before it.
+    int column = section.lines().mapToInt(WholeWords::behindGap).filter(c -> c > 0).min().orElse(0);
     return section
         .lines()
-        .map(line -> broken(line, indent(line), width) + System.lineSeparator())
+        .map(line -> broken(line, indent(line, column), width) + System.lineSeparator())
         .collect(Collectors.joining());
   }
 
-  /** Where the text of a line begins: behind the first gap, as between an option and its words. */
-  private static int indent(String line) {
+  /** Where the text of a line begins: in the column of the texts, or with the line. */
+  private static int indent(String line, int column) {
     String plain = line.replaceAll(ESCAPES, "");
-    int start = plain.length() - plain.stripLeading().length();
-    int gap = plain.indexOf("  ", start);
-    return gap < 0 ? start : plain.length() - plain.substring(gap).stripLeading().length();
+    int start = start(plain);
+    boolean fillsItsColumn =
+        start < column && column < plain.length() && plain.charAt(column - 1) == ' ';
+    return fillsItsColumn ? column : Math.max(start, behindGap(line));
+  }
+
+  private static int start(String line) {
+    return line.length() - line.stripLeading().length();
+  }
+
+  /** Where it goes on behind its first gap, as between an option and its words; 0 without one. */
+  private static int behindGap(String line) {
+    String plain = line.replaceAll(ESCAPES, "");
+    int gap = plain.indexOf("  ", start(plain));
+    return gap < 0 ? 0 : gap + start(plain.substring(gap));
   }
 
   /**

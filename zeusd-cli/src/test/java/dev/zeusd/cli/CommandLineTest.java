@@ -163,16 +163,22 @@ class CommandLineTest {
     }
   }
 
-  @Test
-  void helpKeepsTheTextBesideItsOption() {
-    List<String> lines = helpInLinesOf(80, "serve");
+  @ParameterizedTest
+  @CsvSource({
+    "serve, --mode=, Listen",
+    "serve, --tls-client-ca=, [tls]",
+    "serve, --audit-failure=, What",
+    "run, --power-limit=, Their"
+  })
+  void helpKeepsTheTextBesideItsOption(String command, String name, String firstWord) {
+    List<String> lines = helpInLinesOf(80, command);
     int option =
         IntStream.range(0, lines.size())
-            .filter(i -> lines.get(i).contains("--mode="))
-            .max()
+            .filter(i -> lines.get(i).matches(" {6}" + name + "\\S+ .*"))
+            .findFirst()
             .orElseThrow();
-    assertTrue(lines.get(option).matches(" {6}--mode=<MODE> +Listen on .*"), lines.get(option));
-    int text = lines.get(option).indexOf("Listen");
+    int text = lines.get(option).indexOf(" " + firstWord) + 1;
+    assertTrue(text > 0, lines.get(option));
     assertTrue(lines.get(option + 1).matches(" {" + text + "}\\S.*"), lines.get(option + 1));
   }
 
