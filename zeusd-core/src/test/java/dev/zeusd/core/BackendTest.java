@@ -147,13 +147,13 @@ class BackendTest {
   }
 
   @Test
-  void theReadmeShowsTheBackend() throws Exception {
+  void thePageShowsTheBackend() throws Exception {
     List<String> source = Files.readAllLines(Path.of("src/test/java/dev/zeusd/core/FileGpus.java"));
     assertTrue(source.size() <= 60, source.size() + " lines");
-    String readme = Files.readString(Path.of("../README.md"));
+    String page = Files.readString(Path.of("../docs/embedding/README.md"));
     String shown =
         String.join("\n", source.subList(source.indexOf(javadoc(source)), source.size()));
-    assertTrue(readme.contains(shown), "README.md does not show FileGpus.java as it is");
+    assertTrue(page.contains(shown), "the page does not show FileGpus.java as it is");
   }
 
   private static String javadoc(List<String> source) {
