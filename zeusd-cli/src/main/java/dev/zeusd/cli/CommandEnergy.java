@@ -26,7 +26,10 @@ final class CommandEnergy implements AutoCloseable {
 
   private final ZeusdClient client;
   private final Discovery discovery;
-  private final List<Integer> gpuIds;
+
+  /** None if all are meant: the daemon may know more of them when the window begins. */
+  private final List<Integer> namedGpuIds;
+
   private String windowId = "";
   private long begunNanos;
 
@@ -38,12 +41,13 @@ final class CommandEnergy implements AutoCloseable {
   CommandEnergy(ZeusdClient client, List<Integer> gpuIds) {
     this.client = client;
     this.discovery = client.discover();
-    this.gpuIds =
-        gpuIds.isEmpty() ? discovery.gpus().stream().map(Discovery.Gpu::id).toList() : gpuIds;
+    this.namedGpuIds = gpuIds;
   }
 
   List<Integer> gpuIds() {
-    return gpuIds;
+    return namedGpuIds.isEmpty()
+        ? discovery.gpus().stream().map(Discovery.Gpu::id).toList()
+        : namedGpuIds;
   }
 
   /**
@@ -52,9 +56,8 @@ final class CommandEnergy implements AutoCloseable {
    * @param name of the command, for those who look at the daemon's windows
    * @throws ZeusdException if nothing can be measured
    */
-  void begin(String name, boolean gpusAreNamed) {
-    List<Integer> named = gpusAreNamed ? gpuIds : List.of();
-    windowId = client.beginEnergyWindow("zeusd run " + name, named, List.of(), TTL);
+  void begin(String name) {
+    windowId = client.beginEnergyWindow("zeusd run " + name, namedGpuIds, List.of(), TTL);
     begunNanos = System.nanoTime();
   }
 
@@ -111,7 +114,7 @@ final class CommandEnergy implements AutoCloseable {
         EnergyReport all = client.endEnergyWindow(windowId);
         return new Measured(discovery, seconds, Optional.of(all), Optional.empty());
       } catch (ZeusdException e) {
-        if (!mayPass(e) || System.nanoTime() > deadline) {
+        if (!e.isTransient() || System.nanoTime() > deadline) {
           synchronized (this) {
             return new Measured(discovery, seconds, known, Optional.of(e.getMessage()));
           }
@@ -119,12 +122,6 @@ final class CommandEnergy implements AutoCloseable {
         Thread.sleep(PAUSE_MILLIS);
       }
     }
-  }
-
-  /** Whether it may be done in a moment: the daemon is just ending, say. */
-  private static boolean mayPass(ZeusdException e) {
-    int status = e.status().orElse(0);
-    return status == 0 || status == 429 || status >= 500;
   }
 
   /** Ends the window of a command that was not started, which nobody else would for days. */

@@ -96,7 +96,7 @@ final class RunCommand implements Callable<Integer> {
         JsonFile file = JsonFile.open(Optional.ofNullable(json))) {
       try (CommandEnergy meter = new CommandEnergy(client, gpuIds)) {
         setForAWhile(client, meter.gpuIds());
-        meter.begin(Path.of(command.getFirst()).getFileName().toString(), !gpuIds.isEmpty());
+        meter.begin(Path.of(command.getFirst()).getFileName().toString());
         return run(signals, meter, file);
       } finally {
         endLease();

@@ -55,8 +55,8 @@ public record Discovery(
    *
    * @param id its index
    * @param dramAvailable whether the energy of its memory is measured
-   * @param domain {@code package}; or {@code psys} for the whole platform, which the packages are
-   *     part of
+   * @param domain {@code package}; {@code psys} for the whole platform, which the packages are part
+   *     of; or {@code module} for a Grace CPU with its GPU and memory
    */
   public record Cpu(int id, boolean dramAvailable, String domain) {}
 

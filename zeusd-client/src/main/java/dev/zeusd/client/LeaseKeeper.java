@@ -48,10 +48,10 @@ final class LeaseKeeper implements AutoCloseable {
         }
       } catch (ZeusdException e) {
         pauseMillis = backOff.nextMillis();
-        if (e.status().isPresent() && e.mayPass()) {
+        if (e.status().isPresent() && e.isTransient()) {
           // No more streams just now: what else there is to do.
           byStream = false;
-        } else if (!e.mayPass()) {
+        } else if (!e.isTransient()) {
           lose();
         }
       }

@@ -121,7 +121,7 @@ public final class PowerSamples<T> implements Iterable<T>, AutoCloseable {
         }
       }
     } catch (ZeusdException e) {
-      if (!isClosed() && !e.mayPass()) {
+      if (!isClosed() && !e.isTransient()) {
         throw e;
       }
     }

@@ -10,6 +10,8 @@ import java.util.TreeMap;
  */
 public final class ZeusdException extends RuntimeException {
   private static final long serialVersionUID = 1L;
+  private static final int TOO_MANY_REQUESTS = 429;
+  private static final int SERVER_ERRORS = 500;
 
   /** Of HTTP; 0 if there was no answer. */
   private final int status;
@@ -60,7 +62,7 @@ public final class ZeusdException extends RuntimeException {
   }
 
   /** Whether the same may work in a moment: no answer, too many requests, or trouble over there. */
-  boolean mayPass() {
-    return status == 0 || status == 429 || status >= 500;
+  public boolean isTransient() {
+    return status == 0 || status == TOO_MANY_REQUESTS || status >= SERVER_ERRORS;
   }
 }
