@@ -13,6 +13,13 @@ import java.util.OptionalInt;
  * @param problem why it is not heard of now
  */
 record DaemonState(String daemon, List<Device> devices, Optional<String> problem) {
+  /** Those whose power is added up: no CPUs where a GPU's is its module's, which has them in it. */
+  List<Device> counted() {
+    return devices.stream().anyMatch(Device::ofModule)
+        ? devices.stream().filter(each -> each.kind() == Kind.GPU).toList()
+        : devices;
+  }
+
   /** Kinds of devices, in their order on the screen. */
   enum Kind {
     GPU,
@@ -33,6 +40,7 @@ record DaemonState(String daemon, List<Device> devices, Optional<String> problem
    * @param clockMhz of the processors, in MHz
    * @param temperatureC in °C
    * @param utilizationPct in percent
+   * @param ofModule whether power and energy are of the module that carries it, CPU included
    * @param holder who has a lease of a setting of it, or empty
    * @param historyW its power so far, the oldest first
    */
@@ -47,6 +55,7 @@ record DaemonState(String daemon, List<Device> devices, Optional<String> problem
       OptionalInt clockMhz,
       OptionalInt temperatureC,
       OptionalInt utilizationPct,
+      boolean ofModule,
       String holder,
       double[] historyW) {
     String title() {

@@ -127,6 +127,7 @@ final class DaemonWatch implements AutoCloseable {
               scaled(energyMj.get(id), 1e3),
               limitMw.isPresent() ? scaled(limitMw.getAsLong(), 1e3) : OptionalDouble.empty(),
               told,
+              gpu.ofModule(),
               holders.getOrDefault(id, "")));
     }
   }
@@ -139,7 +140,7 @@ final class DaemonWatch implements AutoCloseable {
       CpuPower now = power.get(cpu.id());
       CpuEnergy sum = energy.get(cpu.id());
       if (now == null && sum == null) {
-        continue; // psys, which is asked for by its id only
+        continue; // It may not be read, or holds others, as psys does: no part of "all CPUs".
       }
       devices.add(
           device(
@@ -150,6 +151,7 @@ final class DaemonWatch implements AutoCloseable {
               sum == null ? OptionalDouble.empty() : scaled(sum.cpuEnergyUj(), 1e6),
               OptionalDouble.empty(),
               Optional.empty(),
+              false,
               ""));
       if (cpu.dramAvailable()) {
         drams.add(
@@ -161,6 +163,7 @@ final class DaemonWatch implements AutoCloseable {
                 sum == null ? OptionalDouble.empty() : scaled(sum.dramEnergyUj(), 1e6),
                 OptionalDouble.empty(),
                 Optional.empty(),
+                false,
                 ""));
       }
     }
@@ -175,6 +178,7 @@ final class DaemonWatch implements AutoCloseable {
       OptionalDouble counterJ,
       OptionalDouble limitW,
       Optional<GpuTelemetry> telemetry,
+      boolean ofModule,
       String holder) {
     String title = kind + " " + id;
     List<Double> history = historyW.computeIfAbsent(title, any -> new ArrayList<>());
@@ -200,6 +204,7 @@ final class DaemonWatch implements AutoCloseable {
         telemetry.map(GpuTelemetry::smClockMhz).orElse(OptionalInt.empty()),
         telemetry.map(GpuTelemetry::temperatureC).orElse(OptionalInt.empty()),
         telemetry.map(GpuTelemetry::gpuUtilizationPct).orElse(OptionalInt.empty()),
+        ofModule,
         holder,
         history.stream().mapToDouble(Double::doubleValue).toArray());
   }

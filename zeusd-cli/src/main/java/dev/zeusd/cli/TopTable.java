@@ -62,8 +62,8 @@ final class TopTable {
     if (state.problem().isPresent()) {
       return Logging.harmless(state.problem().get());
     }
-    double watts = state.devices().stream().mapToDouble(each -> each.powerW().orElse(0)).sum();
-    double joules = state.devices().stream().mapToDouble(each -> each.energyJ().orElse(0)).sum();
+    double watts = state.counted().stream().mapToDouble(each -> each.powerW().orElse(0)).sum();
+    double joules = state.counted().stream().mapToDouble(each -> each.energyJ().orElse(0)).sum();
     return String.format(
         Locale.ROOT,
         "%s: %d devices, %s, %s",

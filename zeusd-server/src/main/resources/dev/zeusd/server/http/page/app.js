@@ -253,6 +253,12 @@ class Device {
 
 const live = {gpu: false, cpu: false};
 const total = {track: new Track(), plot: null};
+/** Whether the power of a GPU is that of its module, which has the CPUs in it. */
+let gpusHaveCpus = false;
+
+function isInTotal(device) {
+  return device.kind === 'gpu' || !gpusHaveCpus;
+}
 
 /** Events of a stream, one after the other; throws when it ends or nothing comes for too long. */
 async function follow(path, onSample) {
@@ -397,7 +403,7 @@ function addPast(device, fromMs, steps, sums) {
     mw = means[i] ?? mw;
     dramMw = steps.dram_mw?.mean[i] ?? dramMw;
     if (means[i] != null) device.track.add(seconds, mw / 1e3);
-    sums.set(seconds, (sums.get(seconds) ?? 0) + mw + dramMw);
+    if (isInTotal(device)) sums.set(seconds, (sums.get(seconds) ?? 0) + mw + dramMw);
   }
 }
 
@@ -414,8 +420,10 @@ function build(discovery, groups) {
     for (const {id, name} of discovery.gpus) wanted.push(['gpu', id, name]);
   }
   if (groups.includes('cpu-read')) {
-    for (const {id, domain} of discovery.cpus) if (domain !== 'psys') wanted.push(['cpu', id, domain]);
+    // The other domains hold packages and more, and are in no stream of "all CPUs".
+    for (const {id, domain} of discovery.cpus) if (domain === 'package') wanted.push(['cpu', id, domain]);
   }
+  gpusHaveCpus = groups.includes('gpu-read') && discovery.gpus.some(gpu => gpu.power_scope === 'module');
   $('problems').hidden = !discovery.problems;
   $('problems').textContent = (discovery.problems || []).join('\n');
   const same = wanted.length === devices.size && wanted.every(([kind, id]) => devices.has(`${kind} ${id}`));
@@ -497,8 +505,10 @@ function draw() {
   let j = 0;
   for (const device of devices.values()) {
     device.draw(now);
-    mw += (device.mw ?? 0) + (device.dramMw ?? 0);
-    j += device.joules;
+    if (isInTotal(device)) {
+      mw += (device.mw ?? 0) + (device.dramMw ?? 0);
+      j += device.joules;
+    }
   }
   if (live.gpu || live.cpu) {
     total.track.add(now, mw / 1e3);
