@@ -11,7 +11,6 @@ import dev.zeusd.server.auth.Claims;
 import dev.zeusd.server.tls.TlsVersion;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
-import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -57,7 +56,8 @@ final class Converters {
     return value.name().toLowerCase(Locale.ROOT);
   }
 
-  private static long number(String text, long min, long max) {
+  /** A whole number in a range, both ends included. */
+  static long number(String text, long min, long max) {
     // Digits of other scripts are numbers to Java.
     if (text.matches("\\d{1,10}")) {
       long number = Long.parseLong(text);
@@ -296,59 +296,6 @@ final class Converters {
     }
   }
 
-  /**
-   * Where to listen.
-   *
-   * @param host a name, or an IP address, without brackets
-   * @param port 0 for one that the system chooses
-   */
-  record HostAndPort(String host, int port) {
-    /** As it stands before a port. */
-    String bracketedHost() {
-      return host.contains(":") ? "[" + host + "]" : host;
-    }
-  }
-
-  /** Looks only at the form: whether a name can be found is a matter of the moment. */
-  static final class BindAddress implements ITypeConverter<HostAndPort> {
-    private static final String NAME = "[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?";
-
-    @Override
-    public HostAndPort convert(String text) {
-      int colon = text.lastIndexOf(':');
-      String host = colon < 0 ? "" : text.substring(0, colon);
-      boolean bracketed = host.startsWith("[") && host.endsWith("]");
-      if (bracketed) {
-        host = host.substring(1, host.length() - 1);
-      }
-      if (!(bracketed ? isIpv6(host) : isNameOrIpv4(host))) {
-        throw new TypeConversionException(
-            "'" + text + "' is not HOST:PORT, such as 127.0.0.1:4938 or [::1]:4938");
-      }
-      return new HostAndPort(host, (int) number(text.substring(colon + 1), 0, 65535));
-    }
-
-    private static boolean isIpv6(String host) {
-      // What follows a percent sign is the name of an interface, which may come later.
-      int zone = host.indexOf('%');
-      return host.contains(":") && isLiteral(zone < 0 ? host : host.substring(0, zone));
-    }
-
-    private static boolean isNameOrIpv4(String host) {
-      // A name does not end in a number (RFC 3696), so it can only be an address.
-      boolean isAddress = host.matches("(.*\\.)?\\d+\\.?");
-      return host.matches(NAME) && (!isAddress || isLiteral(host));
-    }
-
-    private static boolean isLiteral(String host) {
-      try {
-        return InetAddress.ofLiteral(host).getHostAddress() != null;
-      } catch (IllegalArgumentException e) {
-        return false;
-      }
-    }
-  }
-
   /** Several at once, as for {@link Groups}. */
   static final class DeviceIds implements ITypeConverter<List<Integer>> {
     @Override
@@ -386,35 +333,6 @@ final class Converters {
           };
       BigDecimal mw = new BigDecimal(matcher.group(1)).movePointRight(shift);
       return mw.setScale(0, RoundingMode.HALF_UP).longValueExact();
-    }
-  }
-
-  /**
-   * A range of clocks.
-   *
-   * @param minMhz the lowest, in MHz
-   * @param maxMhz the highest, in MHz
-   */
-  record Clocks(int minMhz, int maxMhz) {}
-
-  /** "900-1400", or one clock that is both. */
-  static final class ClockRange implements ITypeConverter<Clocks> {
-    private static final Pattern RANGE =
-        Pattern.compile("(\\d{1,6})(?:-(\\d{1,6}))?(?: ?MHz)?", Pattern.CASE_INSENSITIVE);
-
-    @Override
-    public Clocks convert(String text) {
-      Matcher matcher = RANGE.matcher(text.strip());
-      if (!matcher.matches()) {
-        throw new TypeConversionException(
-            "'" + text + "' is no range of clocks in MHz, such as 900-1400");
-      }
-      int min = Integer.parseInt(matcher.group(1));
-      int max = matcher.group(2) == null ? min : Integer.parseInt(matcher.group(2));
-      if (min > max) {
-        throw new TypeConversionException("'" + text + "' begins above its end");
-      }
-      return new Clocks(min, max);
     }
   }
 }

@@ -79,10 +79,10 @@ final class ListenOptions {
       names = "--tcp-bind-address",
       paramLabel = "<HOST:PORT>",
       defaultValue = "127.0.0.1:4938",
-      converter = Converters.BindAddress.class,
+      converter = HostAndPort.Converter.class,
       description =
           "[tcp] Address to listen at, an IPv6 one as [::1]:4938 [default: ${DEFAULT-VALUE}]")
-  private Converters.HostAndPort tcpBindAddress;
+  private HostAndPort tcpBindAddress;
 
   @Mixin private TlsOptions tls;
 
@@ -138,7 +138,7 @@ final class ListenOptions {
     };
   }
 
-  private static InetSocketAddress resolve(Converters.HostAndPort address, String option) {
+  private static InetSocketAddress resolve(HostAndPort address, String option) {
     InetSocketAddress resolved = new InetSocketAddress(address.host(), address.port());
     if (resolved.isUnresolved()) {
       throw new StartupException(

@@ -66,9 +66,9 @@ final class RunCommand implements Callable<Integer> {
   @Option(
       names = "--gpu-clocks",
       paramLabel = "<MIN>-<MAX>",
-      converter = Converters.ClockRange.class,
+      converter = ClockRange.Converter.class,
       description = "The range of their clocks meanwhile, in MHz: 900-1400, or 1400 for that alone")
-  private Converters.Clocks gpuClocks;
+  private ClockRange gpuClocks;
 
   @Option(
       names = "--json",

@@ -14,9 +14,9 @@ final class TlsOptions {
       names = "--tls-bind-address",
       paramLabel = "<HOST:PORT>",
       defaultValue = "127.0.0.1:4939",
-      converter = Converters.BindAddress.class,
+      converter = HostAndPort.Converter.class,
       description = "[tls] Address to listen at [default: ${DEFAULT-VALUE}]")
-  private Converters.HostAndPort bindAddress;
+  private HostAndPort bindAddress;
 
   @Option(
       names = "--tls-cert",
@@ -52,7 +52,7 @@ final class TlsOptions {
       description = "[tls] Oldest version that is spoken: 1.2 or 1.3 [default: ${DEFAULT-VALUE}]")
   private TlsVersion oldest;
 
-  Converters.HostAndPort bindAddress() {
+  HostAndPort bindAddress() {
     return bindAddress;
   }
 
