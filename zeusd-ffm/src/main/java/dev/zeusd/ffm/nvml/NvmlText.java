@@ -4,7 +4,7 @@ import dev.zeusd.ffm.driver.DriverText;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** Texts that the driver writes into a buffer, which may be anything. */
+/** Texts of NVML's: where {@link DriverText} finds none, the call has failed. */
 final class NvmlText {
   private NvmlText() {}
 

@@ -48,14 +48,14 @@ public final class EnergyService {
         groups,
         "/energy/end",
         (request, response, requester, own) -> {
-          EnergyWindow window = wanted(request, requester, own, node.energy()::findToEnd);
+          EnergyWindow window = window(request, requester, own, node.energy()::findToEnd);
           Routes.sendJson(request, response, EnergyJson.energy(window.end()));
         });
     routes.get(
         groups,
         "/energy/window",
         (request, response, requester, own) -> {
-          EnergyWindow window = wanted(request, requester, own, node.energy()::find);
+          EnergyWindow window = window(request, requester, own, node.energy()::find);
           Routes.sendJson(request, response, EnergyJson.energy(window.soFar()));
         });
     routes.get(groups, "/energy/windows", this::list);
@@ -69,8 +69,8 @@ public final class EnergyService {
         query.optional(TTL_S).isPresent()
             ? query.seconds(TTL_S, 1, WindowRequest.MAX_TTL.toSeconds())
             : WindowRequest.DEFAULT_TTL;
-    Set<Integer> gpuIds = wanted(gpus, GPU_READ, GPU_IDS, query, requester, own);
-    Set<Integer> cpuIds = wanted(cpus, CPU_READ, CPU_IDS, query, requester, own);
+    Set<Integer> gpuIds = ids(gpus, GPU_READ, GPU_IDS, query, requester, own);
+    Set<Integer> cpuIds = ids(cpus, CPU_READ, CPU_IDS, query, requester, own);
     EnergyWindow window =
         node.energy().begin(new WindowRequest(name, requester.name(), ttl, gpuIds, cpuIds));
     response.status(Status.CREATED_201);
@@ -87,8 +87,8 @@ public final class EnergyService {
     return text;
   }
 
-  /** Where none are named, and the group may not be used, these are none. */
-  private static Set<Integer> wanted(
+  /** Those that are named, or all; none where none are named, and the group may not be used. */
+  private static Set<Integer> ids(
       DevicesById<?> devices,
       ApiGroup group,
       String parameter,
@@ -111,7 +111,7 @@ public final class EnergyService {
   }
 
   /** The one that is named, if all of its devices may be read. */
-  private EnergyWindow wanted(
+  private EnergyWindow window(
       ServerRequest request,
       Requester requester,
       Set<ApiGroup> own,
