@@ -8,7 +8,7 @@ import picocli.CommandLine.Spec;
 /** {@code zeusd config}: holds the commands for configuration files. */
 @Command(
     name = "config",
-    description = "Configuration files",
+    description = "Check configuration files",
     subcommands = {ConfigCheckCommand.class, HelpOfCommand.class},
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class)

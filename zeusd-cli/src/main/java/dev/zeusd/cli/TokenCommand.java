@@ -8,7 +8,7 @@ import picocli.CommandLine.Spec;
 /** {@code zeusd token}: holds the commands for tokens. */
 @Command(
     name = "token",
-    description = "Token management",
+    description = "Issue, show and revoke tokens",
     subcommands = {
       TokenIssueCommand.class,
       TokenShowCommand.class,
