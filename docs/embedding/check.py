@@ -73,7 +73,7 @@ def install(repository):
         home = ROOT if module == "parent" else ROOT / name
         shutil.copy(home / "pom.xml", folder / f"{name}-{VERSION}.pom")
         if module != "parent":
-            for kind in ["", "-sources", *(["-javadoc"] if module != "server" else [])]:
+            for kind in ["", "-sources", "-javadoc"]:
                 jar = f"{name}-{VERSION}{kind}.jar"
                 expect((home / "target" / jar).exists(), f"no {name}/target/{jar}: run mvn -Partifacts verify")
                 shutil.copy(home / "target" / jar, folder)

@@ -61,12 +61,16 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
     }
   }
 
-  /** Enough for the largest node, and little enough for a small heap. */
+  /**
+   * Enough for the largest node, and little enough for a small heap.
+   *
+   * @return the limits
+   */
   public static Limits defaults() {
     return new Limits(4096, Duration.ofSeconds(60), Duration.ofSeconds(15));
   }
 
-  /** Most streams at a time: requests always find room beside them. */
+  /** {@return most streams at a time: requests always find room beside them} */
   public int streams() {
     return connections * 3 / 4;
   }

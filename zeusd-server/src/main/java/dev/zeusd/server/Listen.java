@@ -16,7 +16,11 @@ public sealed interface Listen {
    * @param tls what TLS begins with, if it is spoken there
    */
   record Tcp(InetSocketAddress address, Optional<TlsCredentials> tls) implements Listen {
-    /** Plain HTTP. */
+    /**
+     * Plain HTTP.
+     *
+     * @param address where to listen; port 0: any that is free
+     */
     public Tcp(InetSocketAddress address) {
       this(address, Optional.empty());
     }
@@ -29,7 +33,7 @@ public sealed interface Listen {
       }
     }
 
-    /** As people write it: {@code 127.0.0.1:4938}, {@code [::1]:4938}. */
+    /** {@return the address as people write it} */
     @Override
     public String toString() {
       String host = address.getHostString();

@@ -59,7 +59,14 @@ public record ServerConfig(
     }
   }
 
-  /** Without grants, with the default limits, and no web pages but the daemon's own. */
+  /**
+   * Without grants, with the default limits, and no web pages but the daemon's own.
+   *
+   * @param listen where to listen
+   * @param groups the endpoints that there are
+   * @param streamFormat what streams are like unless a client asks for another form
+   * @param tokens by which requests are let in; empty: none is needed
+   */
   public ServerConfig(
       Listen listen, Set<ApiGroup> groups, StreamFormat streamFormat, Optional<Tokens> tokens) {
     this(
@@ -74,21 +81,28 @@ public record ServerConfig(
         false);
   }
 
-  /** All endpoints in the default dialect, for everybody who can connect. */
+  /**
+   * {@return a configuration of all endpoints in the default dialect, for everybody who can
+   * connect}
+   *
+   * @param listen where to listen
+   */
   public static ServerConfig of(Listen listen) {
     return new ServerConfig(
         listen, EnumSet.allOf(ApiGroup.class), StreamFormat.SAMPLE, Optional.empty());
   }
 
   /**
-   * The same for every program on this machine, at a TCP port of 127.0.0.1; 0 lets the system
-   * choose one. Whoever is not to have them all needs tokens, grants, or a Unix socket.
+   * {@return the same for every program on this machine, at a TCP port of 127.0.0.1} Whoever is not
+   * to have them all needs tokens, grants, or a Unix socket.
+   *
+   * @param port the port; 0 lets the system choose one
    */
   public static ServerConfig loopback(int port) {
     return of(new Listen.Tcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), port)));
   }
 
-  /** What TLS begins with, where it is spoken. */
+  /** {@return what TLS begins with, where it is spoken} */
   public Optional<TlsCredentials> tls() {
     return listens.stream()
         .filter(Listen.Tcp.class::isInstance)
@@ -96,13 +110,21 @@ public record ServerConfig(
         .findFirst();
   }
 
-  /** The same, listening at these places. */
+  /**
+   * {@return the same, listening at these places}
+   *
+   * @param others at least one
+   */
   public ServerConfig withListens(List<Listen> others) {
     return new ServerConfig(
         others, groups, streamFormat, tokens, policy, limits, web, auditLog, restoresOnProcessExit);
   }
 
-  /** The same with other grants. */
+  /**
+   * {@return the same with other grants}
+   *
+   * @param others who may do what
+   */
   public ServerConfig withPolicy(Policy others) {
     return new ServerConfig(
         listens,
@@ -116,7 +138,11 @@ public record ServerConfig(
         restoresOnProcessExit);
   }
 
-  /** The same with other limits. */
+  /**
+   * {@return the same with other limits}
+   *
+   * @param others how much there is of what clients share
+   */
   public ServerConfig withLimits(Limits others) {
     return new ServerConfig(
         listens,
@@ -130,7 +156,11 @@ public record ServerConfig(
         restoresOnProcessExit);
   }
 
-  /** The same with other web pages. */
+  /**
+   * {@return the same with other web pages}
+   *
+   * @param others the pages that may ask
+   */
   public ServerConfig withWeb(WebAccess others) {
     return new ServerConfig(
         listens,
@@ -144,13 +174,17 @@ public record ServerConfig(
         restoresOnProcessExit);
   }
 
-  /** The same with an audit log. */
+  /**
+   * {@return the same with an audit log}
+   *
+   * @param log where writes and refusals are told; empty: nowhere
+   */
   public ServerConfig withAuditLog(Optional<AuditLog> log) {
     return new ServerConfig(
         listens, groups, streamFormat, tokens, policy, limits, web, log, restoresOnProcessExit);
   }
 
-  /** The same, where what a process sets without a lease is put back when it ends. */
+  /** {@return the same, where what a process sets without a lease is put back when it ends} */
   public ServerConfig withRestoreOnProcessExit() {
     return new ServerConfig(
         listens, groups, streamFormat, tokens, policy, limits, web, auditLog, true);

@@ -4,12 +4,21 @@ package dev.zeusd.server;
 public final class ServerStartException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  /** For users; names the culprit and the way out. */
+  /**
+   * For users; names the culprit and the way out.
+   *
+   * @param message why, for people
+   */
   public ServerStartException(String message) {
     super(message);
   }
 
-  /** As the other one, with what led to it. */
+  /**
+   * As the other one, with what led to it.
+   *
+   * @param message why, for people
+   * @param cause what it came from
+   */
   public ServerStartException(String message, Throwable cause) {
     super(message, cause);
   }

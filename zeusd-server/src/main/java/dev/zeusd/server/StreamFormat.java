@@ -13,7 +13,7 @@ public enum StreamFormat {
     this.wireName = wireName;
   }
 
-  /** The name on the command line and in {@code ?format=}. */
+  /** {@return the name on the command line and in {@code ?format=}} */
   public String wireName() {
     return wireName;
   }

@@ -78,14 +78,19 @@ public record WebAccess(Set<String> hosts, Set<String> origins) {
     return Optional.of(isDefaultPort ? start : start + ":" + Integer.parseInt(port));
   }
 
-  /** Whether these pages may send requests and read the answers. */
+  /**
+   * {@return whether these pages may send requests and read the answers}
+   *
+   * @param origin what a browser says in its header {@code Origin}
+   */
   public boolean allowsOrigin(String origin) {
     return !origins.isEmpty() && origin(origin).filter(origins::contains).isPresent();
   }
 
   /**
-   * Whether two origins are the same.
+   * {@return whether two origins are the same}
    *
+   * @param origin what a browser says in its header {@code Origin}
    * @param own scheme and {@code Host} of a request
    */
   public static boolean isSameOrigin(String origin, String own) {
@@ -94,8 +99,11 @@ public record WebAccess(Set<String> hosts, Set<String> origins) {
   }
 
   /**
-   * Whether a {@code Host} header shows a name that nobody else can have: anybody can let a name of
-   * their own point to this machine, and then its pages are of the same origin as this daemon.
+   * {@return whether a {@code Host} header shows a name that nobody else can have: anybody can let
+   * a name of their own point to this machine, and then its pages are of the same origin as this
+   * daemon}
+   *
+   * @param hostHeader the header {@code Host}
    */
   public boolean allowsHost(String hostHeader) {
     String host = hostHeader.toLowerCase(Locale.ROOT);

@@ -51,6 +51,8 @@ public final class ZeusdServer implements AutoCloseable {
   /**
    * Loads what every server needs, which takes most of the time of a first {@link #start}. It need
    * not be called; a program in a hurry does while its node is opened.
+   *
+   * @param listens where to listen
    */
   public static void prepare(List<Listen> listens) {
     if (listens.stream().anyMatch(Listen.UnixSocket.class::isInstance)) {
@@ -62,6 +64,9 @@ public final class ZeusdServer implements AutoCloseable {
   /**
    * Starts listening; returns when clients can connect.
    *
+   * @param node whose devices are served; it is not closed with the server
+   * @param config where to listen, and who may do what
+   * @return the server; clients can connect
    * @throws ServerStartException if it cannot listen where {@code config} says
    */
   public static ZeusdServer start(Node node, ServerConfig config) {
@@ -131,6 +136,8 @@ public final class ZeusdServer implements AutoCloseable {
    * Has other tokens and grants from now on. Requests that are under way go on by the earlier ones;
    * streams that would not be allowed by these end.
    *
+   * @param tokens by which requests are let in; empty: none is needed
+   * @param policy who may do what
    * @return how many these are
    * @throws IllegalArgumentException if tokens would be needed that were not before, or the other
    *     way round
@@ -143,6 +150,7 @@ public final class ZeusdServer implements AutoCloseable {
    * Has other credentials of TLS from now on, where that is spoken. Connections go on with theirs,
    * but for those whose clients would not be let in now.
    *
+   * @param credentials for new connections
    * @return how many ended
    */
   public int replaceTls(TlsCredentials credentials) {
@@ -157,7 +165,11 @@ public final class ZeusdServer implements AutoCloseable {
                 .orElse(true));
   }
 
-  /** The TCP port it listens at, as the system gave it; -1 for a Unix socket. */
+  /**
+   * {@return the TCP port it listens at, as the system gave it; -1 for a Unix socket}
+   *
+   * @param listen one of those that the server was started with
+   */
   public int port(Listen listen) {
     return listeners.stream()
         .filter(listener -> listener.listen().equals(listen))
@@ -166,7 +178,11 @@ public final class ZeusdServer implements AutoCloseable {
         .port();
   }
 
-  /** Has another audit log told from now on, or none. */
+  /**
+   * Has another audit log told from now on, or none.
+   *
+   * @param log in place of the one that there is
+   */
   public void replaceAuditLog(Optional<AuditLog> log) {
     audit.replace(log);
   }
@@ -180,7 +196,7 @@ public final class ZeusdServer implements AutoCloseable {
     audit.reloaded(changes);
   }
 
-  /** The TCP port of the first place where it listens; -1 for a Unix socket. */
+  /** {@return the TCP port of the first place where it listens; -1 for a Unix socket} */
   public int port() {
     return listeners.getFirst().port();
   }

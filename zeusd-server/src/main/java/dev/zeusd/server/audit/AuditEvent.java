@@ -43,13 +43,17 @@ public record AuditEvent(Level level, String text, JsonObject facts) {
     static final JsonProvider JSON = JsonProvider.provider();
   }
 
-  /** To build facts, or parts of them. */
+  /**
+   * To build facts, or parts of them.
+   *
+   * @return what builds facts, or parts of them
+   */
   public static JsonProvider provider() {
     return Library.JSON;
   }
 
   /**
-   * Facts of something that happens now.
+   * {@return facts of something that happens now}
    *
    * @param event what it is, in a word
    */

@@ -32,7 +32,9 @@ public final class AuditLog implements AutoCloseable {
   /**
    * Opens one. If that takes long, as with a FIFO that nobody reads, it goes on behind the scenes.
    *
+   * @param target where it goes
    * @param isRequired whether nothing may be changed while it cannot be written
+   * @return the log, to be closed by the caller
    * @throws ServerStartException if it cannot be opened, or others could change it
    */
   public static AuditLog open(AuditTarget target, boolean isRequired) {
@@ -50,34 +52,47 @@ public final class AuditLog implements AutoCloseable {
     return log;
   }
 
-  /** Where it is kept. */
+  /** {@return where it is kept} */
   public AuditTarget target() {
     return target;
   }
 
-  /** Whether nothing may be changed while it cannot be written. */
+  /** {@return whether nothing may be changed while it cannot be written} */
   public boolean isRequired() {
     return isRequired;
   }
 
-  /** Returns when the event is written or, if that takes too long or cannot be done, before. */
+  /**
+   * Returns when the event is written or, if that takes too long or cannot be done, before.
+   *
+   * @param event what has happened
+   */
   public void write(AuditEvent event) {
     handover.write(event);
   }
 
-  /** The same of a request that was refused, of which each peer has so many. */
+  /**
+   * The same of a request that was refused, of which each peer has so many.
+   *
+   * @param event what has happened
+   * @param peer who has been refused, whose refusals are counted if there are too many
+   */
   public void writeRefusal(AuditEvent event, String peer) {
     if (handover.takeRefusal(peer)) {
       handover.write(event);
     }
   }
 
-  /** The same, without waiting. */
+  /**
+   * The same, without waiting.
+   *
+   * @param event what has happened
+   */
   public void tell(AuditEvent event) {
     handover.tell(event);
   }
 
-  /** Why nothing can be written, after another try; empty if it can. */
+  /** {@return why nothing can be written, after another try; empty if it can} */
   public Optional<String> problem() {
     return handover.problem();
   }

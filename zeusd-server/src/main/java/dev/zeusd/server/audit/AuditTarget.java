@@ -6,7 +6,11 @@ import java.util.Objects;
 
 /** Where an audit log is kept. */
 public sealed interface AuditTarget {
-  /** An event as it is written there. */
+  /**
+   * {@return an event as it is written there}
+   *
+   * @param event what has happened
+   */
   byte[] bytesOf(AuditEvent event);
 
   /**

@@ -26,7 +26,13 @@ public record Claims(String sub, List<String> scopes, Optional<Instant> exp, Opt
     scopes = List.copyOf(scopes);
   }
 
-  /** Of a token that has no name, or is to get one when it is issued. */
+  /**
+   * Of a token that has no name, or is to get one when it is issued.
+   *
+   * @param sub the user
+   * @param scopes what the token allows
+   * @param exp until when, in seconds since 1970; empty: for ever
+   */
   public Claims(String sub, List<String> scopes, Optional<Instant> exp) {
     this(sub, scopes, exp, Optional.empty());
   }

@@ -30,7 +30,12 @@ public record Grant(
     List<GpuSelector> gpus,
     Set<SettingKey> settings,
     Map<SettingKey, Range> bounds) {
-  /** From {@code min} to {@code max}, both included. */
+  /**
+   * From {@code min} to {@code max}, both included.
+   *
+   * @param min the lowest value, in the setting's unit: mW or MHz
+   * @param max the highest value
+   */
   public record Range(long min, long max) {
     /** Checks the order. */
     public Range {
@@ -53,7 +58,11 @@ public record Grant(
     bounds = Map.copyOf(bounds);
   }
 
-  /** Whether it is for this caller. */
+  /**
+   * {@return whether it is for this caller}
+   *
+   * @param caller who asks
+   */
   public boolean isFor(Caller caller) {
     return who.stream().anyMatch(each -> each.includes(caller));
   }

@@ -18,14 +18,15 @@ public record Policy(List<Grant> grants) {
     grants = List.copyOf(grants);
   }
 
-  /** Whether there are no grants, so that it need not be known who asks. */
+  /** {@return whether there are no grants, so that it need not be known who asks} */
   public boolean isOpen() {
     return grants.isEmpty();
   }
 
   /**
-   * What a caller may do.
+   * {@return what a caller may do}
    *
+   * @param caller who asks
    * @param name of the caller, for people
    */
   public Rights of(Caller caller, String name) {

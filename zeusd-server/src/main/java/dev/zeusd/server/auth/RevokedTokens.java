@@ -35,6 +35,8 @@ public final class RevokedTokens {
   /**
    * Reads it, and warns when others could change it, or its last line may have been cut.
    *
+   * @param file which has one id in each line
+   * @return the ids
    * @throws ServerStartException if it cannot be read, is a link to nothing, or a line makes no
    *     sense; a file that is not there at all has none
    */
@@ -124,6 +126,8 @@ public final class RevokedTokens {
   /**
    * Adds an id, if need be.
    *
+   * @param file which has one id in each line; made if need be
+   * @param id the token's {@code jti}
    * @param comment for people
    * @return whether it is new
    * @throws ServerStartException if that cannot be done

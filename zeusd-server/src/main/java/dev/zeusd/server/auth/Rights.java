@@ -33,17 +33,21 @@ public final class Rights {
     this.grants = grants;
   }
 
-  /** Whether all is allowed, so that nothing needs to be looked at. */
+  /** {@return whether all is allowed, so that nothing needs to be looked at} */
   public boolean isUnlimited() {
     return isUnlimited;
   }
 
-  /** Whether a grant makes everybody's leases the caller's business. */
+  /** {@return whether a grant makes everybody's leases the caller's business} */
   public boolean isLeaseAdmin() {
     return grants.stream().anyMatch(Grant::leaseAdmin);
   }
 
-  /** Why not an endpoint of this group. */
+  /**
+   * {@return why not an endpoint of this group}
+   *
+   * @param group what is asked for
+   */
   public Optional<String> refusalOf(ApiGroup group) {
     if (isUnlimited || !with(group).isEmpty()) {
       return Optional.empty();
@@ -65,19 +69,34 @@ public final class Rights {
                 .collect(Collectors.joining(", ")));
   }
 
-  /** Why not what concerns all GPUs at once, those of the future included. */
+  /**
+   * {@return why not what concerns all GPUs at once, those of the future included}
+   *
+   * @param group what is asked for
+   * @param what in words, for the refusal
+   */
   public Optional<String> refusalOfAllGpus(ApiGroup group, String what) {
     return isUnlimited || with(group).stream().anyMatch(Grant::coversAllGpus)
         ? Optional.empty()
         : Optional.of(name + " may not " + what + ", which concerns all GPUs: " + granted(group));
   }
 
-  /** Whether an endpoint of this group may be used for a GPU. */
+  /**
+   * {@return whether an endpoint of this group may be used for a GPU}
+   *
+   * @param group what is asked for
+   * @param gpu which GPU
+   */
   public boolean covers(ApiGroup group, GpuInfo gpu) {
     return isUnlimited || with(group).stream().anyMatch(grant -> grant.covers(gpu));
   }
 
-  /** Why not an endpoint of this group for one of these GPUs. */
+  /**
+   * {@return why not an endpoint of this group for one of these GPUs}
+   *
+   * @param group what is asked for
+   * @param gpus which GPUs
+   */
   public Optional<String> refusalOf(ApiGroup group, Collection<GpuInfo> gpus) {
     return isUnlimited
         ? Optional.empty()
@@ -99,7 +118,12 @@ public final class Rights {
     return granted(with(group), Grant::describeGpus);
   }
 
-  /** Why not take these settings of a GPU for oneself. */
+  /**
+   * {@return why not take these settings of a GPU for oneself}
+   *
+   * @param gpu which GPU
+   * @param keys which settings
+   */
   public Optional<String> refusalOf(GpuInfo gpu, Set<SettingKey> keys) {
     if (isUnlimited) {
       return Optional.empty();
@@ -110,7 +134,12 @@ public final class Rights {
     return missing.stream().findFirst().map(key -> mayNotSet(key.wireName(), gpu, own));
   }
 
-  /** Why not set a GPU to this. */
+  /**
+   * {@return why not set a GPU to this}
+   *
+   * @param gpu which GPU
+   * @param value what it is to be set to
+   */
   public Optional<String> refusalOf(GpuInfo gpu, SettingValue value) {
     if (isUnlimited) {
       return Optional.empty();

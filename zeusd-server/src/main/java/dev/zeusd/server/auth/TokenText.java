@@ -28,6 +28,8 @@ public record TokenText(Claims claims, String id, Optional<String> keyId) {
   /**
    * Takes a token apart without asking for its signature.
    *
+   * @param token as clients send it, without "Bearer"
+   * @return what the token says
    * @throws InvalidTokenException if it is no token
    */
   public static TokenText of(String token) throws InvalidTokenException {
@@ -53,7 +55,11 @@ public record TokenText(Claims claims, String id, Optional<String> keyId) {
     return token.substring(0, token.lastIndexOf('.'));
   }
 
-  /** Whether this can be the id of a token. */
+  /**
+   * {@return whether this can be the id of a token}
+   *
+   * @param text what somebody has given as a token
+   */
   public static boolean isId(String text) {
     return text.startsWith(DIGEST)
         ? text.substring(DIGEST.length()).matches("[0-9a-f]{64}")

@@ -59,6 +59,8 @@ public final class Tokens {
   /**
    * Reads the signing key; warns when others could read it, or put another one in its place.
    *
+   * @param file with the key: its bytes as they are, 32 at least
+   * @return tokens that are signed with that key
    * @throws ServerStartException for a file that cannot be read or can be no key
    */
   public static Tokens withKeyFile(Path file) {
@@ -66,7 +68,7 @@ public final class Tokens {
   }
 
   /**
-   * The same with several keys, of which the first signs.
+   * {@return the same with several keys, of which the first signs}
    *
    * @param files one or more
    */
@@ -86,12 +88,20 @@ public final class Tokens {
     return new Tokens(keys, Set.of(), InstantSource.system());
   }
 
-  /** The same, not taking tokens of these ids, as {@link TokenText#id} has them. */
+  /**
+   * {@return the same, not taking tokens of these ids, as {@link TokenText#id} has them}
+   *
+   * @param ids of tokens that are no longer taken
+   */
   public Tokens withRevoked(Set<String> ids) {
     return new Tokens(keys, ids, clock);
   }
 
-  /** The same, signing with the key of this id; empty if there is none. */
+  /**
+   * {@return the same, signing with the key of this id; empty if there is none}
+   *
+   * @param keyId what the key is called in tokens
+   */
   public Optional<Tokens> signingWith(String keyId) {
     List<SigningKey> others = new ArrayList<>(keys);
     Optional<SigningKey> own = keys.stream().filter(key -> key.id().equals(keyId)).findFirst();
@@ -100,17 +110,21 @@ public final class Tokens {
     return own.map(key -> new Tokens(others, revokedIds, clock));
   }
 
-  /** The ids of the keys, that of the signing one first. */
+  /** {@return the ids of the keys, that of the signing one first} */
   public List<String> keyIds() {
     return keys.stream().map(SigningKey::id).toList();
   }
 
-  /** The ids of the revoked tokens. */
+  /** {@return the ids of the revoked tokens} */
   public Set<String> revokedIds() {
     return revokedIds;
   }
 
-  /** A token with these claims, and a new id if they have none. */
+  /**
+   * {@return a token with these claims, and a new id if they have none}
+   *
+   * @param claims what the token is to say
+   */
   public String issue(Claims claims) {
     Map<String, Object> payload = new LinkedHashMap<>();
     payload.put("sub", claims.sub());
@@ -132,6 +146,8 @@ public final class Tokens {
   /**
    * Checks a token.
    *
+   * @param token as clients send it, without "Bearer"
+   * @return what the token says
    * @throws InvalidTokenException if it is not one of ours, has ended, or was revoked
    */
   public Claims verify(String token) throws InvalidTokenException {
@@ -154,8 +170,10 @@ public final class Tokens {
   }
 
   /**
-   * Until when a token with these claims is taken, the leeway included; {@link Instant#MAX} if it
-   * has no end.
+   * {@return until when a token with these claims is taken, the leeway included; {@link
+   * Instant#MAX} if it has no end}
+   *
+   * @param claims what the token says
    */
   public static Instant acceptedUntil(Claims claims) {
     return claims.exp().map(exp -> exp.plus(LEEWAY)).orElse(Instant.MAX);

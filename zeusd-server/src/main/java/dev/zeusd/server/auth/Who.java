@@ -7,10 +7,14 @@ import javax.security.auth.x500.X500Principal;
 
 /** Whom a grant is for. */
 public sealed interface Who {
-  /** Whether a caller is one of them. */
+  /**
+   * {@return whether a caller is one of them}
+   *
+   * @param caller who asks
+   */
   boolean includes(Caller caller);
 
-  /** Whether it can be anybody at all: a user or group by a name that the system knows. */
+  /** {@return whether it can be anybody at all: a user or group by a name that the system knows} */
   default boolean isKnown() {
     return true;
   }
@@ -123,6 +127,8 @@ public sealed interface Who {
    * From its text: {@code uid:alice}, {@code uid:1000}, {@code gid:gpu-users}, {@code token:alice},
    * {@code cert:CN=alice,O=acme}. Names of users and groups are looked up now.
    *
+   * @param text such as {@code uid:alice} or {@code token:alice}
+   * @return who that is
    * @throws IllegalArgumentException for anything else, saying what would be right
    */
   static Who parse(String text) {

@@ -79,6 +79,8 @@ public final class TlsCredentials {
   /**
    * Reads the files.
    *
+   * @param files certificate, key and, for mTLS, the CA of clients
+   * @return what was read
    * @throws ServerStartException if one cannot be read or used, or they do not go together; names
    *     it, and what to do
    */
@@ -184,7 +186,7 @@ public final class TlsCredentials {
         .orElseThrow(() -> new GeneralSecurityException("this Java cannot check certificates"));
   }
 
-  /** For a new connection. */
+  /** {@return an engine for a new connection} */
   public SSLEngine newEngine() {
     SSLEngine engine = context.createSSLEngine();
     engine.setUseClientMode(false);
@@ -195,13 +197,13 @@ public final class TlsCredentials {
     return engine;
   }
 
-  /** Whether clients need a certificate. */
+  /** {@return whether clients need a certificate} */
   public boolean asksClients() {
     return clientTrust.isPresent();
   }
 
   /**
-   * Whether a client that has connected before would be let in now.
+   * {@return whether a client that has connected before would be let in now}
    *
    * @param clientChain its certificates, its own first; none if it was not asked for any
    */
@@ -221,13 +223,13 @@ public final class TlsCredentials {
     }
   }
 
-  /** The server's certificate, for people: whose it is, and until when. */
+  /** {@return the server's certificate, for people: whose it is, and until when} */
   public String describeCertificate() {
     X509Certificate own = chain.getFirst();
     return own.getSubjectX500Principal() + ", until " + time(own.getNotAfter().toInstant());
   }
 
-  /** Whose certificates clients need, for people. */
+  /** {@return whose certificates clients need, for people} */
   public String describeClientIssuers() {
     return clientIssuers.isEmpty()
         ? "none asked for"
@@ -238,12 +240,20 @@ public final class TlsCredentials {
                 .toList());
   }
 
-  /** Whether the server's certificate is the same. */
+  /**
+   * {@return whether the server's certificate is the same}
+   *
+   * @param other others of the same files
+   */
   public boolean hasSameCertificate(TlsCredentials other) {
     return chain.equals(other.chain);
   }
 
-  /** Whether the same clients are let in. */
+  /**
+   * {@return whether the same clients are let in}
+   *
+   * @param other others of the same files
+   */
   public boolean hasSameClientIssuers(TlsCredentials other) {
     return clientIssuers.equals(other.clientIssuers);
   }

@@ -4,7 +4,9 @@ import java.util.Arrays;
 
 /** Versions of TLS that are not known to be broken, the oldest first. */
 public enum TlsVersion {
+  /** Of 2008, for old clients. */
   TLS_1_2("1.2"),
+  /** Of 2018. */
   TLS_1_3("1.3");
 
   private final String number;
@@ -13,7 +15,7 @@ public enum TlsVersion {
     this.number = number;
   }
 
-  /** As people write it. */
+  /** {@return the version as people write it} */
   public String number() {
     return number;
   }
