@@ -51,7 +51,7 @@ class CpuServeTest {
   }
 
   private ZeusdProcess start() throws Exception {
-    ZeusdProcess zeusd = start(List.of(), System.getProperty("java.class.path"));
+    ZeusdProcess zeusd = start(List.of(), ClassPath.OWN);
     zeusd.awaitListening();
     return zeusd;
   }

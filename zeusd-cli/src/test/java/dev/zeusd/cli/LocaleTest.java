@@ -46,11 +46,7 @@ class LocaleTest {
             + " [ $i -eq $n ] && set -- \"$@\" \"$last\" || set -- \"$@\" \"$word\"; done;"
             + " exec \"$@\"";
     return ZeusdProcess.start(
-        directory,
-        Map.of(),
-        List.of("sh", "-c", decodeLast, "sh"),
-        System.getProperty("java.class.path"),
-        words);
+        directory, Map.of(), List.of("sh", "-c", decodeLast, "sh"), ClassPath.OWN, words);
   }
 
   @ParameterizedTest

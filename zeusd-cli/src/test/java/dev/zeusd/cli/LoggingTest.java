@@ -40,11 +40,7 @@ class LoggingTest {
   private ZeusdProcess start(Map<String, String> environment, String shell, String... args)
       throws IOException {
     return ZeusdProcess.start(
-        directory,
-        environment,
-        List.of("sh", "-c", shell, "sh"),
-        System.getProperty("java.class.path"),
-        args);
+        directory, environment, List.of("sh", "-c", shell, "sh"), ClassPath.OWN, args);
   }
 
   @Test

@@ -86,7 +86,7 @@ class RunTest {
         dir,
         Map.of("ZEUSD_SOCK_PATH", socket.toString()),
         prefix,
-        System.getProperty("java.class.path"),
+        ClassPath.OWN,
         all.toArray(String[]::new));
   }
 

@@ -462,7 +462,7 @@ class ServeTest {
   @Test
   void withoutRootOnlyGpusCanBeRead() throws Exception {
     List<String> prefix = List.of();
-    String classPath = System.getProperty("java.class.path");
+    String classPath = ClassPath.OWN;
     Map<String, String> environment =
         Map.of("LD_LIBRARY_PATH", FakeNvml.libraryDirectory().toString());
     if (isRoot()) {

@@ -49,9 +49,7 @@ class SoakTest {
 
   /** The class path of a test has a few more jars to hold open than an image. */
   private static final int FEW_FILES =
-      ZeusdProcess.IMAGE.isEmpty()
-          ? 50 + System.getProperty("java.class.path").split(":").length
-          : 80;
+      ZeusdProcess.IMAGE.isEmpty() ? 50 + ClassPath.OWN.split(":").length : 80;
 
   private final Random random = new Random();
 

@@ -129,7 +129,7 @@ class TopTest {
             "echo before;",
             ProcessHandle.current().info().command().orElseThrow(),
             "--enable-native-access=ALL-UNNAMED -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '"
-                + System.getProperty("java.class.path")
+                + ClassPath.OWN
                 + "'",
             Zeusd.class.getName(),
             "top --connect",

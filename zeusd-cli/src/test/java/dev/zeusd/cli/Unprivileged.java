@@ -25,7 +25,7 @@ final class Unprivileged {
     assumeTrue(Files.isExecutable(Path.of("/usr/bin/setpriv")), "no setpriv (util-linux)");
     this.directory = directory;
     List<String> copies = new ArrayList<>();
-    for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+    for (String entry : ClassPath.OWN.split(File.pathSeparator)) {
       if (!entry.isEmpty() && Files.exists(Path.of(entry))) {
         copies.add(readable(Path.of(entry)));
       }

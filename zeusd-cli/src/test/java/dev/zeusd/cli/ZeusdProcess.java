@@ -41,7 +41,7 @@ final class ZeusdProcess implements AutoCloseable {
   /** Starts {@code zeusd} with {@code args}; what it says is kept in {@code directory}. */
   static ZeusdProcess start(Path directory, Map<String, String> environment, String... args)
       throws IOException {
-    return start(directory, environment, List.of(), System.getProperty("java.class.path"), args);
+    return start(directory, environment, List.of(), ClassPath.OWN, args);
   }
 
   /** The same by way of a command that is put in front, and with another class path. */
@@ -52,10 +52,22 @@ final class ZeusdProcess implements AutoCloseable {
       String classPath,
       String... args)
       throws IOException {
+    return start(directory, environment, prefix, ClassPath.options(classPath), args);
+  }
+
+  /** The same with options of the JVM, its class path among them. */
+  static ZeusdProcess start(
+      Path directory,
+      Map<String, String> environment,
+      List<String> prefix,
+      List<String> options,
+      String... args)
+      throws IOException {
     List<String> command = new ArrayList<>(prefix);
     command.add(JAVA);
     command.addAll(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"));
-    command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-cp", classPath));
+    command.add("--enable-native-access=ALL-UNNAMED");
+    command.addAll(options);
     command.add(Zeusd.class.getName());
     command.addAll(List.of(args));
     return start(directory, environment, command);
@@ -69,7 +81,7 @@ final class ZeusdProcess implements AutoCloseable {
         directory,
         environment,
         List.of("sh", "-c", shell, directory.toString()),
-        System.getProperty("java.class.path"),
+        ClassPath.OWN,
         args);
   }
 
@@ -85,7 +97,7 @@ final class ZeusdProcess implements AutoCloseable {
     List<String> command = new ArrayList<>(List.of("sh", "-c", shell + " exec \"$@\"", "sh"));
     if (IMAGE.isEmpty()) {
       command.addAll(List.of(JAVA, "@src/dist/jvm.options"));
-      command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+      command.addAll(List.of("-cp", ClassPath.OWN));
       command.add(Zeusd.class.getName());
     } else {
       command.add(IMAGE);
