@@ -23,6 +23,7 @@ from daemon import Daemon, answers, check, free_port, wait_until
 
 MANY = 64
 HZ = 20
+CPU_MW = 9_000_000_000
 WARM_S = 10
 MAY_GROW_BYTES = 2 << 20
 STATUS = "document.getElementById('status').textContent"
@@ -250,12 +251,14 @@ def check_tokens(image: str, folder: str) -> None:
 
 
 class ManyGpus(http.server.BaseHTTPRequestHandler):
-    """A daemon with many GPUs, whose page is the real one's."""
+    """A daemon with many GPUs, whose page is the real one's. One tells the power of its module, CPU included."""
 
     def do_GET(self):
         path = self.path.split("?")[0]
         if path == "/gpu/stream_power":
-            self.stream()
+            self.stream(lambda i, tick: f'"gpu_id":{i},"power_mw":{300000 + 1000 * ((tick + 5 * i) % 250)}', MANY)
+        elif path == "/cpu/stream_power":
+            self.stream(lambda i, tick: f'"cpu_id":{i},"cpu_mw":{CPU_MW},"dram_mw":null', 1)
         elif path == "/" or path.startswith("/page/"):
             with urllib.request.urlopen(self.server.real + path) as answer:
                 self.reply(answer.read(), answer.headers["Content-Type"], answer.headers["Content-Security-Policy"])
@@ -268,9 +271,14 @@ class ManyGpus(http.server.BaseHTTPRequestHandler):
             return {"timestamp_ms": int(now * 1000)}
         if path == "/discover":
             gpus = [{"id": i, "name": "One of many"} for i in range(MANY)]
-            return {"gpus": gpus, "cpus": [], "enabled_api_groups": ["gpu-read"], "auth_required": False}
+            gpus[1]["power_scope"] = "module"
+            cpus = [{"id": i, "domain": domain} for i, domain in enumerate(("package", "module", "psys"))]
+            groups = ["gpu-read", "cpu-read"]
+            return {"gpus": gpus, "cpus": cpus, "enabled_api_groups": groups, "auth_required": False}
         if path == "/gpu/get_cumulative_energy":
             return {str(i): {"energy_mj": int(now * 1000 * 400)} for i in range(MANY)}
+        if path == "/cpu/get_cumulative_energy":
+            return {"0": {"cpu_energy_uj": int(now * 1000 * CPU_MW), "dram_energy_uj": None}}
         return {str(i): {"power_limit_mw": 700000, "temperature_c": 60} for i in range(MANY)}
 
     def reply(self, body: bytes, media: str, policy: str = ""):
@@ -281,17 +289,14 @@ class ManyGpus(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def stream(self):
+    def stream(self, event, devices: int):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         with contextlib.suppress(OSError):
             for tick in range(10**9):
                 ms = int(time.time() * 1000)
-                events = (
-                    f'data: {{"timestamp_ms":{ms},"gpu_id":{i},"power_mw":{300000 + 1000 * ((tick + 5 * i) % 250)}}}\n\n'
-                    for i in range(MANY)
-                )
+                events = (f'data: {{"timestamp_ms":{ms},{event(i, tick)}}}\n\n' for i in range(devices))
                 self.wfile.write("".join(events).encode())
                 time.sleep(1 / HZ)
 
@@ -318,7 +323,12 @@ def check_many(image: str, seconds: float, state: str, folder: pathlib.Path) -> 
             return metrics["JSHeapUsedSize"], metrics["Nodes"], metrics["JSEventListeners"]
 
         page.visit(f"http://127.0.0.1:{server.server_port}/")
-        wait_until("all GPUs", lambda: page.run(CARDS) == MANY and page.run(STATUS) == "Live")
+        wait_until("all GPUs", lambda: page.run(CARDS) == MANY + 1 and page.run(STATUS) == "Live")
+        wait_until("the CPU", lambda: shown_in(page, "cpu 0", ".power") not in ("", "–"))
+        sum_of_all = "document.getElementById('total-power').textContent"
+        wait_until("the sum", lambda: page.run(sum_of_all).endswith(" kW"))
+        total_kw = float(page.run(sum_of_all).removesuffix(" kW"))
+        check(total_kw < MANY * 0.6, f"{total_kw} kW: the CPU is in a module, and is counted once more")
         time.sleep(WARM_S)
         before, *elements_before = size()
         time.sleep(max(0, seconds - WARM_S))

@@ -135,6 +135,8 @@ class AllKindsOfDevicesTest {
       assertEquals(250_000, nvml.gpu(1).powerLimitMw());
       assertEquals(250_000, amd.gpu(1).powerCapMw());
 
+      theSumOfTopHasAModuleOnce(nvml);
+
       // One of each fails.
       nvml.gpu(0).allErrors(15);
       amd.gpu(0).allErrors(31);
@@ -158,6 +160,24 @@ class AllKindsOfDevicesTest {
       Await.until("all GPUs are back", () -> get("/gpu/get_power").status() == 200);
       assertTrue(zeusd.err().contains("2 GPU(s) by AMD SMI 26.2.0 from "), zeusd.err());
     }
+  }
+
+  /** Where a GPU tells the power of its module, that has the CPUs in it. */
+  private void theSumOfTopHasAModuleOnce(FakeNvml nvml) {
+    nvml.gpu(1).moduleScope(true).moduleExtraMw(200_000).instantPowerReturn(3);
+    assertTrue(get("/gpu/get_power?gpu_ids=1").body().contains("\"1\":285000"));
+    double gpuW = 0;
+    double cpuW = 0;
+    Said said = Said.by("top", "--once", "--connect", directory.resolve("zeusd.sock").toString());
+    for (String line : said.out().lines().skip(2).toList()) {
+      double watts = Double.parseDouble(line.substring(8, 18).replace("W", "").strip());
+      gpuW += line.startsWith("GPU") ? watts : 0;
+      cpuW += line.startsWith("CPU") ? watts : 0;
+    }
+    assertTrue(cpuW > 100, said.out());
+    String sum = said.out().lines().findFirst().orElseThrow().replaceAll(".* devices, | W.*", "");
+    assertEquals(gpuW, Double.parseDouble(sum.replace(",", "")), 0.3, said.out());
+    nvml.gpu(1).moduleScope(false).instantPowerReturn(0);
   }
 
   @Test
@@ -214,14 +234,18 @@ class AllKindsOfDevicesTest {
             directory.resolve("zeusd.toml"),
             """
             [gpu-command-overrides.set_power_limit]
-            commands = ["/bin/sh -c 'echo $0 $1 >>%s; test $0 != 3' {gpu_id} {power_limit_w}"]
+            commands = ["/bin/sh -c 'echo $0 $1 $2 $3 $4 >>%s; test $0 != 3' \
+              {gpu_id} {power_limit_w} {vendor} {vendor_index} {pci_address}"]
             """
                 .formatted(told));
     try (ZeusdProcess zeusd = start(nvml, amd, "--enable=gpu-control", "--config=" + config)) {
       String limit = "/gpu/set_power_limit?power_limit_mw=250999&block=true&gpu_ids=";
       awaitGpus("[0,1,2,3]");
       assertEquals(200, post(limit + "1,2").status());
-      assertEquals(Set.of("1 250", "2 250"), Set.copyOf(Files.readAllLines(told)));
+      // To AMD's tools its first GPU is 0, whoever else has GPUs.
+      assertEquals(
+          Set.of("1 250 nvidia 1 0000:27:00.0", "2 250 amd 0 0000:c1:00.0"),
+          Set.copyOf(Files.readAllLines(told)));
       assertEquals(300_000, nvml.gpu(1).powerLimitMw(), "the driver was not asked");
       RawResponse refused = post("/gpu/set_power_limit?power_limit_mw=9&block=true&gpu_ids=1");
       assertEquals(400, refused.status());

@@ -102,7 +102,7 @@ class MetricsTest {
       assertLine(
           "zeusd_gpu_info{driver=\"575.57.08\","
               + GPU_1.substring(1).replace(",pci", ",name=\"NVIDIA Fake GPU\",pci")
-              + ",vendor=\"nvidia\"} 1",
+              + ",power_scope=\"gpu\",vendor=\"nvidia\"} 1",
           text);
     }
   }

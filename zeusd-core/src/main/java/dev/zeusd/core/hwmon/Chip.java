@@ -86,6 +86,15 @@ record Chip(Path dir, int number) {
     }
   }
 
+  /** Where a file really is, whatever links lead there. */
+  static Path real(Path file) {
+    try {
+      return file.toRealPath();
+    } catch (IOException e) {
+      return file;
+    }
+  }
+
   /** One of its files, if it is there: of the chip itself, or of the device that it belongs to. */
   Optional<Path> file(String name) {
     return Stream.of(dir.resolve(name), dir.resolve("device").resolve(name))

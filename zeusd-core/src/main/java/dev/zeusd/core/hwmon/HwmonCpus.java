@@ -10,8 +10,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -89,6 +91,10 @@ public final class HwmonCpus implements Backend<Cpu> {
     if (!hasAmdEnergy) {
       sensors.addAll(byHsmp);
     }
+    // One sensor that is shown twice would count twice in sums. A label does not tell: two boards
+    // may number their sockets alike, and both are there.
+    Set<Path> seen = new HashSet<>();
+    sensors.removeIf(sensor -> !seen.add(Chip.real(sensor.file)));
     sensors.sort(Comparator.comparing(Sensor::domain).thenComparing(Sensor::socket));
     return sensors;
   }

@@ -88,6 +88,24 @@ class HwmonTest {
   }
 
   @Test
+  void aSensorThatIsShownTwiceIsOneAndTwoSocketsAreTwoWhateverTheirLabels() throws IOException {
+    grace(0, "CPU Power Socket 0", 1_000_000);
+    grace(1, "CPU Power Socket 0", 2_000_000);
+    // Another chip of the first one's device, and another link to the second chip.
+    chip(2, "name", "power_meter");
+    Files.createSymbolicLink(dir.resolve("hwmon2/device"), dir.resolve("hwmon0/device"));
+    Files.createSymbolicLink(dir.resolve("hwmon3"), dir.resolve("hwmon1"));
+    List<Cpu> cpus = cpus(false);
+    assertEquals(2, cpus.size());
+    for (int i = 0; i < 2; i++) {
+      EnergyCounter counter = cpus.get(i).cpuCounter();
+      EnergyReading first = counter.read();
+      nanos.addAndGet(SECOND);
+      assertEquals((i + 1) * 1000L, counter.read().powerMwSince(first).orElseThrow());
+    }
+  }
+
+  @Test
   void energyIsThePowerOverTimeAndAGapIsNotMadeUp() throws IOException {
     grace(0, "CPU Power Socket 0", 100_000_000);
     EnergyCounter counter = cpus(false).getFirst().cpuCounter();

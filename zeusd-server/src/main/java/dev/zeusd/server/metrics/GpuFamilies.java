@@ -59,7 +59,9 @@ final class GpuFamilies {
                       "vendor",
                       gpu.driver().map(GpuDriver::vendor).orElse(""),
                       "driver",
-                      gpu.driver().map(GpuDriver::version).orElse(""))));
+                      gpu.driver().map(GpuDriver::version).orElse(""),
+                      "power_scope",
+                      gpu.info().powerScope().wireName())));
     }
     families.info("zeusd_gpu", "What the GPU is.", facts);
   }
