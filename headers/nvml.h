@@ -120,6 +120,7 @@ nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci);
    was set. */
 #define NVML_FI_DEV_POWER_MIN_LIMIT 187
 #define NVML_FI_DEV_POWER_MAX_LIMIT 188
+#define NVML_FI_DEV_POWER_DEFAULT_LIMIT 189
 #define NVML_FI_DEV_POWER_REQUESTED_LIMIT 192
 
 /* Scope of a power field: the GPU alone, or the module that carries it (Grace Hopper). */
@@ -179,6 +180,21 @@ nvmlReturn_t nvmlDeviceGetPowerManagementLimit(nvmlDevice_t device, unsigned int
 /* Sets the power limit, mW, until the driver is unloaded. Root. Outside the constraints:
    NVML_ERROR_INVALID_ARGUMENT. */
 nvmlReturn_t nvmlDeviceSetPowerManagementLimit(nvmlDevice_t device, unsigned int limit);
+
+/* A power limit and what it is of. */
+typedef struct {
+    unsigned int version;      /* in: nvmlPowerValue_v2 */
+    unsigned char powerScope;  /* in: NVML_POWER_SCOPE_… */
+    unsigned int powerValueMw; /* in: mW */
+} nvmlPowerValue_v2_t;
+
+/* Size of the struct in the lower 24 bits, its version above. */
+#define nvmlPowerValue_v2 33554444
+
+/* Sets the power limit of a scope, until the driver is unloaded. Root. A scope that the device does
+   not have: NVML_ERROR_NOT_SUPPORTED or NVML_ERROR_INVALID_ARGUMENT. Older drivers lack the call. */
+nvmlReturn_t nvmlDeviceSetPowerManagementLimit_v2(
+    nvmlDevice_t device, nvmlPowerValue_v2_t *powerValue);
 
 /* Least and greatest power limit that can be set, mW. */
 nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(

@@ -91,8 +91,9 @@
  *     8 u64      L  ns when the call began; 16 when it ended
  *    24 i32      L  device, -1 = the library, or a handle that never was one
  *    28 u32      L  call
- *    32 u64      L  a, b: a setter's arguments. GetFieldValues: a = number of fields, b = the power
- *    40 u64         read. Power and energy: b = what was read. GetHandleByIndex: a = index.
+ *    32 u64      L  a, b: a setter's arguments; of a limit of a scope, b = the scope. GetFieldValues:
+ *    40 u64         a = number of fields, b = the power read. Power and energy: b = what was read.
+ *                   GetHandleByIndex: a = index.
  *    48 u32      L  nvmlReturn answered; 52 thread id
  *
  * Energy is a closed form of the power's parameters since the anchor (a counting source counts as
@@ -176,6 +177,7 @@ enum call {
     GET_MIG_DEVICE_HANDLE = 34,
     GET_GPU_INSTANCE_ID = 35,
     GET_COMPUTE_INSTANCE_ID = 36,
+    SET_POWER_LIMIT_OF_SCOPE = 37,
 };
 
 enum power_source { CONSTANT = 0, SINE = 1, COUNTING = 2 };
@@ -751,6 +753,8 @@ static unsigned int power_field(struct frame *f, const nvmlFieldValue_t *v) {
     switch (v->fieldId) {
     case NVML_FI_DEV_POWER_MIN_LIMIT: return module ? s->min_module_limit_mw : s->min_limit_mw;
     case NVML_FI_DEV_POWER_MAX_LIMIT: return module ? s->max_module_limit_mw : s->max_limit_mw;
+    case NVML_FI_DEV_POWER_DEFAULT_LIMIT:
+        return module ? s->default_module_limit_mw : s->default_limit_mw;
     case NVML_FI_DEV_POWER_REQUESTED_LIMIT: return module ? s->module_limit_mw : s->limit_mw;
     default:
         f->b = read_power(s) + (module ? s->module_extra_mw : 0);
@@ -766,6 +770,7 @@ static nvmlReturn_t field_result(const struct slot *s, const nvmlFieldValue_t *v
     case NVML_FI_DEV_POWER_INSTANT:
     case NVML_FI_DEV_POWER_MIN_LIMIT:
     case NVML_FI_DEV_POWER_MAX_LIMIT:
+    case NVML_FI_DEV_POWER_DEFAULT_LIMIT:
     case NVML_FI_DEV_POWER_REQUESTED_LIMIT:
         break;
     default:
@@ -886,6 +891,29 @@ nvmlReturn_t nvmlDeviceSetPowerManagementLimit(nvmlDevice_t device, unsigned int
         f.slot->limit_mw = limit;
     return end(&f, r);
 }
+
+/* A scope that the device does not have is as invalid as a value out of range. */
+#ifndef WITHOUT_nvmlDeviceSetPowerManagementLimit_v2
+nvmlReturn_t nvmlDeviceSetPowerManagementLimit_v2(nvmlDevice_t device, nvmlPowerValue_v2_t *powerValue) {
+    struct frame f = begin(device_of(device), SET_POWER_LIMIT_OF_SCOPE,
+                           powerValue ? powerValue->powerValueMw : 0,
+                           powerValue ? powerValue->powerScope : 0);
+    nvmlReturn_t r = check_device(&f, device, powerValue);
+    if (r == NVML_SUCCESS && powerValue->version != nvmlPowerValue_v2)
+        r = NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    int module = r == NVML_SUCCESS && powerValue->powerScope == NVML_POWER_SCOPE_MODULE;
+    uint32_t min = module ? f.slot->min_module_limit_mw : f.slot->min_limit_mw;
+    uint32_t max = module ? f.slot->max_module_limit_mw : f.slot->max_limit_mw;
+    if (r == NVML_SUCCESS
+        && (module ? !f.slot->module_scope : powerValue->powerScope != NVML_POWER_SCOPE_GPU))
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS && (powerValue->powerValueMw < min || powerValue->powerValueMw > max))
+        r = NVML_ERROR_INVALID_ARGUMENT;
+    if (r == NVML_SUCCESS)
+        *(module ? &f.slot->module_limit_mw : &f.slot->limit_mw) = powerValue->powerValueMw;
+    return end(&f, r);
+}
+#endif
 
 nvmlReturn_t nvmlDeviceGetPersistenceMode(nvmlDevice_t device, nvmlEnableState_t *mode) {
     return get_number(device, GET_PERSISTENCE_MODE, mode, offsetof(struct slot, persistence));

@@ -34,6 +34,7 @@ import picocli.CommandLine.TypeConversionException;
 /** Takes a configuration file apart, and collects all that is wrong with it. */
 final class ConfigReader {
   private static final String POWER_LIMIT_W = "power_limit_w";
+  private static final String MODULE_POWER_LIMIT_W = "module_power_limit_w";
   private static final String GPU_CLOCK_MHZ = "gpu_clock_mhz";
   private static final String MEM_CLOCK_MHZ = "mem_clock_mhz";
 
@@ -180,13 +181,24 @@ final class ConfigReader {
     Set<SettingKey> settings = settings(section);
     Map<SettingKey, Grant.Range> bounds = bounds(section);
     section.refuseOthers(List.of());
-    for (String key : List.of("settings", POWER_LIMIT_W, GPU_CLOCK_MHZ, MEM_CLOCK_MHZ)) {
+    for (String key :
+        List.of("settings", POWER_LIMIT_W, MODULE_POWER_LIMIT_W, GPU_CLOCK_MHZ, MEM_CLOCK_MHZ)) {
       if (section.has(key) && !groups.contains(ApiGroup.GPU_CONTROL)) {
         section.refuse(key, "has no effect without gpu-control in groups");
       }
     }
     if (!settings.containsAll(bounds.keySet())) {
       section.refuse("settings", "lacks what this grant has a range for");
+    }
+    if (section.has("settings")
+        && settings.contains(SettingKey.MODULE_POWER_LIMIT)
+        && bounds.containsKey(SettingKey.POWER_LIMIT)
+        && !bounds.containsKey(SettingKey.MODULE_POWER_LIMIT)) {
+      section.refuse(
+          POWER_LIMIT_W,
+          "bounds the GPU's limit and not its module's, which holds the GPU down as well: give "
+              + MODULE_POWER_LIMIT_W
+              + " too");
     }
     return new Grant(who, groups, names.contains(Claims.LEASE_ADMIN), gpus, settings, bounds);
   }
@@ -242,6 +254,9 @@ final class ConfigReader {
         .range(POWER_LIMIT_W, "[200, 300]")
         .ifPresent(watts -> bounds.put(SettingKey.POWER_LIMIT, range(watts, 1000)));
     section
+        .range(MODULE_POWER_LIMIT_W, "[600, 900]")
+        .ifPresent(watts -> bounds.put(SettingKey.MODULE_POWER_LIMIT, range(watts, 1000)));
+    section
         .range(GPU_CLOCK_MHZ, "[900, 1500]")
         .ifPresent(mhz -> bounds.put(SettingKey.GPU_CLOCKS, range(mhz, 1)));
     section
@@ -262,6 +277,9 @@ final class ConfigReader {
     section
         .number(POWER_LIMIT_W, "300")
         .ifPresent(watts -> values.add(new SettingValue.PowerLimit(watts * 1000)));
+    section
+        .number(MODULE_POWER_LIMIT_W, "900")
+        .ifPresent(watts -> values.add(new SettingValue.ModulePowerLimit(watts * 1000)));
     section
         .range(GPU_CLOCK_MHZ, "[900, 1500]")
         .ifPresent(mhz -> values.add(new SettingValue.GpuClocks(Optional.of(clocks(mhz)))));

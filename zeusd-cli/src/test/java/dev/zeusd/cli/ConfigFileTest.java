@@ -153,6 +153,11 @@ class ConfigFileTest {
             + "who = ['uid:0']\\n"
             + "groups = ['gpu-control']\\n"
             + "power_limit = [1, 2] | 4:1: unknown",
+        "[[grant]]\\n"
+            + "who = ['uid:0']\\n"
+            + "groups = ['gpu-control']\\n"
+            + "settings = ['power_limit', 'module_power_limit']\\n"
+            + "power_limit_w = [1, 2] | 5:1: power_limit_w: bounds the GPU",
         "[[baseline]]\\ngpus = [0] | 1:1: a baseline needs a setting",
         "[limits]\\nconnections = 1 | 2:1: connections: 1 is not from 16 to",
         "[limits]\\nto_take_answer_s = 5 | 2:1: to_take_answer_s: 5 is not from 11",
@@ -188,8 +193,15 @@ class ConfigFileTest {
         who = ["uid:0"]
         groups = ["gpu-control"]
         gpus = [0, "GPU-0123"]
-        settings = ["power_limit"]
+        settings = ["power_limit", "module_power_limit"]
         power_limit_w = [200, 300.5]
+        module_power_limit_w = [600, 900]
+        [[grant]]
+        who = ["uid:1"]
+        groups = ["gpu-control"]
+        power_limit_w = [200, 300]
+        [[baseline]]
+        module_power_limit_w = 800
         """;
     Said all = check(text);
     assertEquals(0, all.status(), all::toString);
@@ -197,8 +209,14 @@ class ConfigFileTest {
     assertTrue(all.out().contains("gid:4711 may use:"), all::toString);
     Said root = check(text, "--as", "uid:root");
     assertTrue(
-        root.out().contains("gpu-control on GPUs 0, GPU-0123: power_limit 200 to 300.5 W"),
+        root.out()
+            .contains(
+                "gpu-control on GPUs 0, GPU-0123: power_limit 200 to 300.5 W,"
+                    + " module_power_limit 600 to 900 W"),
         root::toString);
+    assertTrue(
+        all.out().contains(": gpu_clocks any, mem_clocks any, power_limit 200 to 300 W, pers"),
+        all::toString);
     assertTrue(root.out().contains("and not cpu-read"), root::toString);
     assertTrue(check(text, "--as", "token:x").out().contains("may do nothing"));
     assertTrue(check("").out().contains("There are no grants"));

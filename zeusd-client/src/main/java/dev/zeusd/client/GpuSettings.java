@@ -29,13 +29,28 @@ public final class GpuSettings {
   }
 
   /**
-   * Sets the power limit, in mW.
+   * Sets the power limit of the GPUs, in mW.
    *
    * @param gpuIds the GPUs to set
    * @param powerLimitMw the limit, in mW
    */
   public void setPowerLimit(Collection<Integer> gpuIds, long powerLimitMw) {
-    write(target("/gpu/set_power_limit", gpuIds).with("power_limit_mw", powerLimitMw));
+    write(limit(gpuIds, powerLimitMw));
+  }
+
+  /**
+   * Sets the power limit of the GPUs or of the modules that carry them, in mW.
+   *
+   * @param gpuIds the GPUs
+   * @param scope whether theirs or their modules'
+   * @param powerLimitMw the limit, in mW
+   */
+  public void setPowerLimit(Collection<Integer> gpuIds, PowerScope scope, long powerLimitMw) {
+    write(limit(gpuIds, powerLimitMw).with("scope", scope.wireName()));
+  }
+
+  private static Target limit(Collection<Integer> gpuIds, long powerLimitMw) {
+    return target("/gpu/set_power_limit", gpuIds).with("power_limit_mw", powerLimitMw);
   }
 
   /**
@@ -45,6 +60,17 @@ public final class GpuSettings {
    */
   public void resetPowerLimit(Collection<Integer> gpuIds) {
     write(target("/gpu/reset_power_limit", gpuIds));
+  }
+
+  /**
+   * Sets the power limit, as each driver sets it by itself, of the GPUs or of the modules that carry
+   * them.
+   *
+   * @param gpuIds the GPUs
+   * @param scope whether theirs or their modules'
+   */
+  public void resetPowerLimit(Collection<Integer> gpuIds, PowerScope scope) {
+    write(target("/gpu/reset_power_limit", gpuIds).with("scope", scope.wireName()));
   }
 
   /**

@@ -4,8 +4,10 @@ import java.util.Locale;
 
 /** What can be set of a GPU, and leased. */
 public enum SettingKey {
-  /** The power limit. */
+  /** The power limit of the GPU. */
   POWER_LIMIT,
+  /** The power limit of the module that carries it, with its CPU and memory. */
+  MODULE_POWER_LIMIT,
   /** The range of the clocks of its processors. */
   GPU_CLOCKS,
   /** The range of the clocks of its memory. */

@@ -110,7 +110,9 @@ class ClientCoverageTest {
 
   private static void change(GpuSettings settings) {
     settings.setPowerLimit(GPU, 300_000);
+    settings.setPowerLimit(GPU, PowerScope.GPU, 350_000);
     settings.resetPowerLimit(GPU);
+    settings.resetPowerLimit(GPU, PowerScope.GPU);
     settings.setPersistenceMode(GPU, true);
     settings.lockGpuClocks(GPU, 500, 900);
     settings.lockMemClocks(GPU, 500, 900);

@@ -6,11 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.zeusd.core.Await;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.EventStream.Sample;
+import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import dev.zeusd.testkit.nvml.FakeNvml;
 import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import java.io.IOException;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -23,6 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Timeout(60)
 class PowerScopeTest {
   private static final String STREAM = "/gpu/stream_power";
+  private static final Set<ApiGroup> BOTH = Set.of(ApiGroup.GPU_READ, ApiGroup.GPU_CONTROL);
 
   private final FakeNvml nvml = TestServer.freshNvml();
 
@@ -130,6 +133,50 @@ class PowerScopeTest {
       Sample back = module.nextSample();
       assertEquals(1, back.gpuId());
       assertEquals(285_000, back.powerMw());
+    }
+  }
+
+  private static void post(TestServer server, int status, String target) throws IOException {
+    try (RawConnection connection = server.connect()) {
+      RawResponse response = connection.send(RawConnection.request("POST", target)).readResponse();
+      assertEquals(status, response.status(), response::body);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void theLimitOfTheModuleIsSetAndResetByItself(Transport transport) throws IOException {
+    String set = "/gpu/set_power_limit?block=true&gpu_ids=1&power_limit_mw=";
+    try (TestServer server = TestServer.start(transport, BOTH, Optional.empty())) {
+      post(server, 200, set + "800000&scope=module");
+      assertEquals(800_000, nvml.gpu(1).modulePowerLimitMw());
+      assertEquals(300_000, nvml.gpu(1).powerLimitMw());
+      post(server, 200, set + "250000&scope=gpu");
+      post(server, 400, set + "800000&scope=gpu");
+      post(server, 400, set + "150000&scope=module");
+      assertEquals(800_000, nvml.gpu(1).modulePowerLimitMw());
+      assertEquals(250_000, nvml.gpu(1).powerLimitMw());
+      post(server, 200, "/gpu/reset_power_limit?block=true&gpu_ids=1&scope=module");
+      assertEquals(900_000, nvml.gpu(1).modulePowerLimitMw());
+      assertEquals(250_000, nvml.gpu(1).powerLimitMw());
+    }
+  }
+
+  @Test
+  void aModuleThatThereIsNotIsRefusedForItselfAlone() throws IOException {
+    try (TestServer server = TestServer.start(Transport.UDS, BOTH, Optional.empty())) {
+      String set = "/gpu/set_power_limit?block=true&gpu_ids=0,1&power_limit_mw=";
+      post(server, 400, set + "700000&scope=module");
+      assertEquals(700_000, nvml.gpu(1).modulePowerLimitMw());
+      assertEquals(300_000, nvml.gpu(0).powerLimitMw());
+      assertEquals(0, nvml.gpu(0).calls(Call.SET_POWER_LIMIT_OF_SCOPE));
+      post(server, 400, "/gpu/reset_power_limit?block=true&gpu_ids=0&scope=module");
+      post(server, 400, "/lease?gpu_ids=0&keys=module_power_limit&ttl_s=10");
+      post(server, 201, "/lease?gpu_ids=1&keys=module_power_limit&ttl_s=10");
+      // It is that of the module that is held, and of no GPU.
+      post(server, 423, set + "700000&scope=module");
+      post(server, 200, set + "200000");
+      assertEquals(200_000, nvml.gpu(1).powerLimitMw());
     }
   }
 

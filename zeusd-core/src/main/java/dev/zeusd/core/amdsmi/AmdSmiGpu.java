@@ -80,6 +80,17 @@ final class AmdSmiGpu extends DriverGpu {
     return Optional.of("amd");
   }
 
+  /** AMD's tools count what the library lists, in the same order. */
+  @Override
+  public int vendorIndex() {
+    return get(
+        () -> {
+          // Whoever answers is in the listing of now.
+          device.name();
+          return library.places().indexOf(place());
+        });
+  }
+
   @Override
   public Optional<GpuDriver> driver() {
     return Optional.of(new GpuDriver("amd", ""));

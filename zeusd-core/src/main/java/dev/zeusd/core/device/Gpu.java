@@ -13,6 +13,9 @@ import java.util.Optional;
  * dev.zeusd.core.worker.DeviceWorker}.
  */
 public interface Gpu {
+  /** Why settings cannot be lent of a GPU that never tells its UUID. */
+  String NO_UUID = "this GPU has no UUID, by which a lease would know its settings again";
+
   /**
    * {@return what the GPU is, without asking the hardware; from any thread} Until the GPU has said
    * so, by {@link #identify} or a later call, no more than its id is known.
@@ -38,12 +41,30 @@ public interface Gpu {
   }
 
   /**
+   * {@return the number by which its vendor's tools know it now: the index of {@code nvidia-smi -i}
+   * or {@code amd-smi --gpu}}
+   *
+   * @throws DeviceException.NotSupported where there is no such number
+   */
+  default int vendorIndex() {
+    throw cannot("have a number that tools of its vendor know");
+  }
+
+  /**
    * {@return the instances that it is partitioned into, as they were when it was last asked for its
    * {@link #telemetry}, or to {@link #identify} itself; from any thread} Empty if it is not
    * partitioned.
    */
   default Optional<List<MigInstance>> migInstances() {
     return Optional.empty();
+  }
+
+  /**
+   * {@return why none of its settings can ever be lent and put back} Empty if they can, or if that is
+   * not known yet. Without asking the hardware; from any thread.
+   */
+  default Optional<String> whyNeverLent() {
+    return info().uuid().isPresent() ? Optional.empty() : Optional.of(NO_UUID);
   }
 
   /** Asks the hardware what the GPU is. A failure is logged only: it may tell later. */
@@ -102,6 +123,13 @@ public interface Gpu {
     throw cannot("have a module with a power limit");
   }
 
+  /**
+   * {@return the power limit that the driver sets by itself for the module that carries it, in mW}
+   */
+  default long defaultModulePowerLimitMw() {
+    throw cannot("have a module with a power limit");
+  }
+
   /** {@return the limits that can be set for the module that carries it} */
   default PowerLimitConstraints modulePowerLimitConstraints() {
     throw cannot("have a module with a power limit");
@@ -131,6 +159,15 @@ public interface Gpu {
    */
   default void setPowerLimit(long powerLimitMw) {
     throw cannot("have a power limit");
+  }
+
+  /**
+   * Sets the power limit of the module that carries it. Needs root.
+   *
+   * @param powerLimitMw the limit, in mW
+   */
+  default void setModulePowerLimit(long powerLimitMw) {
+    throw cannot("have a module with a power limit");
   }
 
   /**

@@ -5,6 +5,7 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.ffm.driver.BackOff;
 import dev.zeusd.ffm.driver.DriverException;
+import java.util.Optional;
 
 /**
  * A GPU behind the library of its vendor.
@@ -63,6 +64,11 @@ public abstract class DriverGpu implements Gpu {
   /** Replaces what {@link #info} gives. */
   protected final void setInfo(GpuInfo told) {
     info = told;
+  }
+
+  @Override
+  public final Optional<String> whyNeverLent() {
+    return identity.hasNoUuid() ? Optional.of(NO_UUID) : Optional.empty();
   }
 
   /** Asks the GPU for what is not known of it. */

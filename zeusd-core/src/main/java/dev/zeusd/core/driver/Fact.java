@@ -8,6 +8,7 @@ final class Fact<T> {
   private final String name;
   private final Question<T> question;
   private Optional<T> value = Optional.empty();
+  private volatile boolean neverTold;
   private boolean settled;
   private boolean complained;
 
@@ -26,6 +27,11 @@ final class Fact<T> {
     return settled;
   }
 
+  /** Whether it is known not to be told; from any thread. */
+  boolean isNeverTold() {
+    return neverTold;
+  }
+
   /**
    * Asks unless it is settled.
    *
@@ -40,7 +46,8 @@ final class Fact<T> {
       settled = true;
       return Optional.empty();
     } catch (DriverException e) {
-      settled = e.isLasting();
+      neverTold = e.isLasting();
+      settled = neverTold;
       Optional<String> complaint =
           complained ? Optional.empty() : Optional.of("no " + name + ": " + e.getMessage());
       complained = true;

@@ -50,6 +50,11 @@ public final class Identity {
     return true;
   }
 
+  /** Whether the driver has said that it never tells one; from any thread. */
+  boolean hasNoUuid() {
+    return uuid.isNeverTold();
+  }
+
   /** Asks for what is not known; what fails is logged, once for each fact. */
   public void ask() {
     List<String> complaints = facts.stream().map(Fact::ask).flatMap(Optional::stream).toList();

@@ -51,6 +51,12 @@ final class HwmonGpu implements Gpu, AutoCloseable {
     return energy.resets();
   }
 
+  @Override
+  public Optional<String> whyNeverLent() {
+    return Optional.of(
+        "this GPU has no settings to lend: the kernel's sensors tell its energy, and no more");
+  }
+
   /** Mean power since the read before; without one that is near enough, this takes 20 ms. */
   @Override
   public long powerMw() {

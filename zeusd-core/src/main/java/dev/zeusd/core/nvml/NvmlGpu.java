@@ -112,6 +112,11 @@ final class NvmlGpu extends DriverGpu {
   }
 
   @Override
+  public int vendorIndex() {
+    return get(device::index);
+  }
+
+  @Override
   public Optional<GpuDriver> driver() {
     return telemetry.driver();
   }
@@ -163,6 +168,11 @@ final class NvmlGpu extends DriverGpu {
   }
 
   @Override
+  public long defaultModulePowerLimitMw() {
+    return get(device.module()::defaultPowerLimitMw);
+  }
+
+  @Override
   public PowerLimitConstraints modulePowerLimitConstraints() {
     return get(range(device.module()::powerLimitsMw)).asPowerLimits();
   }
@@ -187,6 +197,14 @@ final class NvmlGpu extends DriverGpu {
         new Refusal("power limit", powerLimitMw, powerLimitMw, "mW"),
         () -> device.setPowerLimitMw(powerLimitMw),
         range(device::powerLimitsMw));
+  }
+
+  @Override
+  public void setModulePowerLimit(long powerLimitMw) {
+    set(
+        new Refusal("power limit of the module", powerLimitMw, powerLimitMw, "mW"),
+        () -> device.module().setPowerLimitMw(powerLimitMw),
+        range(device.module()::powerLimitsMw));
   }
 
   @Override

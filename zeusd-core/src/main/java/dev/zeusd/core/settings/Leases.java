@@ -177,13 +177,18 @@ public final class Leases implements AutoCloseable {
     Map<Integer, DeviceException> nameless = new TreeMap<>();
     for (DeviceWorker<Gpu> gpu : parts.gpus()) {
       if (gpuIds.contains(gpu.id()) && gpu.device().info().uuid().isEmpty()) {
-        nameless.put(
-            gpu.id(),
-            new DeviceException.Unavailable(
-                "the GPU has not told its UUID, by which its settings are known; try again later"));
+        nameless.put(gpu.id(), whyNotLent(gpu.device()));
       }
     }
     return nameless;
+  }
+
+  private static DeviceException whyNotLent(Gpu gpu) {
+    Optional<String> never = gpu.whyNeverLent();
+    return never.isPresent()
+        ? new DeviceException.NotSupported(never.get())
+        : new DeviceException.Unavailable(
+            "the GPU has not told its UUID, by which its settings are known; try again later");
   }
 
   /**

@@ -7,7 +7,7 @@ import java.util.Objects;
  * What became of a setting when its lease ended.
  *
  * @param outcome in short
- * @param problem why, where it is pending; else empty
+ * @param problem why, where it is pending or impossible; else empty
  */
 public record Restored(Outcome outcome, String problem) {
   /** In short. */
@@ -21,7 +21,9 @@ public record Restored(Outcome outcome, String problem) {
     /** It was to be kept. */
     KEPT,
     /** It is not back yet, and will be tried again. */
-    PENDING;
+    PENDING,
+    /** A baseline asks for what this GPU does not have. */
+    IMPOSSIBLE;
 
     /** {@return the name on the wire} */
     public String wireName() {
@@ -41,5 +43,9 @@ public record Restored(Outcome outcome, String problem) {
 
   static Restored pending(String problem) {
     return new Restored(Outcome.PENDING, problem);
+  }
+
+  static Restored impossible(String problem) {
+    return new Restored(Outcome.IMPOSSIBLE, problem);
   }
 }

@@ -110,6 +110,12 @@ final class Restorer {
         clocks.remember(gpu, change.get().before());
       }
       result = Restored.as(isBack ? Outcome.RESTORED : Outcome.OVERRIDDEN);
+    } catch (DeviceException.NotSupported e) {
+      // What a lease has set was there once; what a baseline asks for need never have been.
+      result =
+          change.get().isDemand()
+              ? Restored.impossible(e.getMessage())
+              : Restored.pending(e.getMessage());
     } catch (DeviceException e) {
       result = Restored.pending(String.valueOf(e.getMessage()));
     }

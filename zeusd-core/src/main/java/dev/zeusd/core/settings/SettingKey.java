@@ -14,8 +14,10 @@ public enum SettingKey {
   GPU_CLOCKS,
   /** The range that the memory's clock is locked to. */
   MEM_CLOCKS,
-  /** The power limit. */
+  /** The power limit of the GPU. */
   POWER_LIMIT,
+  /** The power limit of the module that carries it, with its CPU and memory (Grace Hopper). */
+  MODULE_POWER_LIMIT,
   /** Whether persistence mode is on. */
   PERSISTENCE_MODE;
 

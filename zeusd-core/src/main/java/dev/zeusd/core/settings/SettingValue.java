@@ -24,7 +24,7 @@ public sealed interface SettingValue {
   String text();
 
   /**
-   * A power limit, in mW.
+   * A power limit of the GPU, in mW.
    *
    * @param powerLimitMw the limit, in mW
    */
@@ -37,6 +37,28 @@ public sealed interface SettingValue {
     @Override
     public void writeTo(Gpu gpu) {
       gpu.setPowerLimit(powerLimitMw);
+    }
+
+    @Override
+    public String text() {
+      return Long.toString(powerLimitMw);
+    }
+  }
+
+  /**
+   * A power limit of the module that carries the GPU, in mW.
+   *
+   * @param powerLimitMw the limit, in mW
+   */
+  record ModulePowerLimit(long powerLimitMw) implements SettingValue {
+    @Override
+    public SettingKey key() {
+      return SettingKey.MODULE_POWER_LIMIT;
+    }
+
+    @Override
+    public void writeTo(Gpu gpu) {
+      gpu.setModulePowerLimit(powerLimitMw);
     }
 
     @Override
@@ -150,6 +172,7 @@ public sealed interface SettingValue {
   static Optional<SettingValue> read(SettingKey key, Gpu gpu) {
     return switch (key) {
       case POWER_LIMIT -> Optional.of(new PowerLimit(gpu.powerLimitMw()));
+      case MODULE_POWER_LIMIT -> Optional.of(new ModulePowerLimit(gpu.modulePowerLimitMw()));
       case PERSISTENCE_MODE -> Optional.of(new PersistenceMode(gpu.persistenceMode()));
       case GPU_CLOCKS, MEM_CLOCKS -> Optional.empty();
     };
@@ -164,6 +187,7 @@ public sealed interface SettingValue {
   static SettingValue driverDefault(SettingKey key, Gpu gpu) {
     return switch (key) {
       case POWER_LIMIT -> new PowerLimit(gpu.defaultPowerLimitMw());
+      case MODULE_POWER_LIMIT -> new ModulePowerLimit(gpu.defaultModulePowerLimitMw());
       case PERSISTENCE_MODE -> new PersistenceMode(false);
       case GPU_CLOCKS -> new GpuClocks(Optional.empty());
       case MEM_CLOCKS -> new MemClocks(Optional.empty());
@@ -181,6 +205,7 @@ public sealed interface SettingValue {
   static SettingValue parse(SettingKey key, String text) {
     return switch (key) {
       case POWER_LIMIT -> new PowerLimit(Long.parseLong(text));
+      case MODULE_POWER_LIMIT -> new ModulePowerLimit(Long.parseLong(text));
       case PERSISTENCE_MODE ->
           switch (text) {
             case "true" -> new PersistenceMode(true);

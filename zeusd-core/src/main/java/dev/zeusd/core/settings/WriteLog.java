@@ -75,22 +75,24 @@ final class WriteLog {
       return text + " " + checksum(text);
     }
 
-    /** Empty if it is damaged. */
+    /** Empty if it is damaged, or makes no sense here. */
     private static Optional<Line> parse(String line) {
       int end = line.lastIndexOf(' ');
       String[] parts = line.split(" ");
       if (parts.length != PARTS || !checksum(line.substring(0, end)).equals(parts[PARTS - 1])) {
         return Optional.empty();
       }
-      SettingKey key = SettingKey.of(parts[3]).orElseThrow();
-      return Optional.of(
-          new Line(
-              Long.parseLong(parts[0]),
-              new Setting(decode(parts[2]), key),
-              Long.parseLong(parts[1]),
-              parts[4].equals(FAILED)
-                  ? Optional.empty()
-                  : Optional.of(SettingValue.parse(key, parts[4]))));
+      // A newer zeusd may know settings that this one does not.
+      return SettingKey.of(parts[3])
+          .map(
+              key ->
+                  new Line(
+                      Long.parseLong(parts[0]),
+                      new Setting(decode(parts[2]), key),
+                      Long.parseLong(parts[1]),
+                      parts[4].equals(FAILED)
+                          ? Optional.empty()
+                          : Optional.of(SettingValue.parse(key, parts[4]))));
     }
   }
 

@@ -58,9 +58,18 @@ record Written(
   }
 
   private static boolean isSame(SettingValue own, SettingValue value) {
-    return own instanceof SettingValue.PowerLimit(long ownMw)
-            && value instanceof SettingValue.PowerLimit(long valueMw)
-        ? Math.abs(ownMw - valueMw) < SAME_LIMIT_MW
-        : own.equals(value);
+    if (own instanceof SettingValue.PowerLimit(long ownMw)
+        && value instanceof SettingValue.PowerLimit(long valueMw)) {
+      return isSameLimit(ownMw, valueMw);
+    }
+    if (own instanceof SettingValue.ModulePowerLimit(long ownMw)
+        && value instanceof SettingValue.ModulePowerLimit(long valueMw)) {
+      return isSameLimit(ownMw, valueMw);
+    }
+    return own.equals(value);
+  }
+
+  private static boolean isSameLimit(long ownMw, long valueMw) {
+    return Math.abs(ownMw - valueMw) < SAME_LIMIT_MW;
   }
 }

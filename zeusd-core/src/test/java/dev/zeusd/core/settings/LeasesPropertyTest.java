@@ -136,6 +136,8 @@ class LeasesPropertyTest {
       heal(gpu);
       gpu.reload();
       gpu.limitMw = 200_000 + 10_000 * random.nextInt(5);
+      // Never what is a limit of a GPU here, so that none is taken for the other.
+      gpu.moduleLimitMw = 2_000_000 + 10_000 * random.nextInt(5);
       gpu.persistence = random.nextBoolean();
       for (SettingKey key : SettingKey.values()) {
         Setting setting = new Setting("GPU-" + gpu.info().id(), key);
@@ -278,6 +280,8 @@ class LeasesPropertyTest {
     Optional<ClockRange> range = Optional.of(new ClockRange(300, 900 + random.nextInt(5)));
     return switch (key) {
       case POWER_LIMIT -> new SettingValue.PowerLimit(100_000 + 10_000L * random.nextInt(9));
+      case MODULE_POWER_LIMIT ->
+          new SettingValue.ModulePowerLimit(2_100_000 + 10_000L * random.nextInt(9));
       case PERSISTENCE_MODE -> new SettingValue.PersistenceMode(random.nextBoolean());
       case GPU_CLOCKS -> new SettingValue.GpuClocks(range);
       case MEM_CLOCKS -> new SettingValue.MemClocks(range);
@@ -542,12 +546,14 @@ class LeasesPropertyTest {
     String value = write.substring(write.lastIndexOf(' ') + 1);
     if (write.startsWith("limit ")) {
       gpu.limitMw = Long.parseLong(value);
+    } else if (write.startsWith("module ")) {
+      gpu.moduleLimitMw = Long.parseLong(value);
     } else if (write.startsWith("persistence ")) {
       gpu.persistence = Boolean.parseBoolean(value);
     }
   }
 
-  /** One of limit and persistence, since the others do not tell the value. */
+  /** One of the limits and persistence, since the others do not tell the value. */
   private String write(boolean reaches) throws IOException {
     if (random.nextInt(3) == 0) {
       return writeByProcess(reaches);
@@ -603,7 +609,10 @@ class LeasesPropertyTest {
   }
 
   private static boolean canBeReplayed(Setting setting) {
-    return setting.key() == SettingKey.POWER_LIMIT || setting.key() == SettingKey.PERSISTENCE_MODE;
+    return switch (setting.key()) {
+      case POWER_LIMIT, MODULE_POWER_LIMIT, PERSISTENCE_MODE -> true;
+      case GPU_CLOCKS, MEM_CLOCKS -> false;
+    };
   }
 
   /** Whether it still says all. */
@@ -742,6 +751,7 @@ class LeasesPropertyTest {
     ModelGpu gpu = models.get(gpuOf(setting).id());
     return switch (setting.key()) {
       case POWER_LIMIT -> "" + gpu.limitMw;
+      case MODULE_POWER_LIMIT -> "" + gpu.moduleLimitMw;
       case PERSISTENCE_MODE -> "" + gpu.persistence;
       case GPU_CLOCKS -> gpu.gpuClocks;
       case MEM_CLOCKS -> gpu.memClocks;

@@ -828,6 +828,25 @@ class LeasesTest {
   }
 
   @Test
+  void aBaselineOfWhatAGpuDoesNotHaveIsSaidAndNotTriedAgain() {
+    models.get(0).hasModule = false;
+    SettingValue module = new SettingValue.ModulePowerLimit(2_500_000);
+    Leases leases = open(new Baseline(List.of(ofAll(module, limit(240_000)))));
+    step(leases);
+    assertEquals(2_500_000, models.get(1).moduleLimitMw);
+    assertEquals(240_000, models.get(0).limitMw, "what it has is set");
+    assertEquals(List.of(), leases.list());
+    assertFalse(leases.isInUse());
+    // After a reload it may be another driver, which is asked once more.
+    models.get(0).hasModule = true;
+    pass(Duration.ofHours(1));
+    assertEquals(ModelGpu.DEFAULT_MODULE_LIMIT_MW, models.get(0).moduleLimitMw);
+    models.get(0).reload();
+    step(leases);
+    assertEquals(2_500_000, models.get(0).moduleLimitMw);
+  }
+
+  @Test
   void aHungGpuDelaysNoOther() throws Exception {
     Leases leases = open();
     Lease lease = take(leases, LIMIT, 0, 1);

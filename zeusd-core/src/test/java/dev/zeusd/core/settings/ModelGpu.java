@@ -12,9 +12,15 @@ import java.util.function.Consumer;
 final class ModelGpu implements Gpu {
   static final long DEFAULT_LIMIT_MW = 300_000;
   static final long MAX_LIMIT_MW = 1_000_000;
+  static final long DEFAULT_MODULE_LIMIT_MW = 3_000_000;
 
   private final GpuInfo info;
   volatile long limitMw = DEFAULT_LIMIT_MW;
+  volatile long moduleLimitMw = DEFAULT_MODULE_LIMIT_MW;
+
+  /** Whether there is a module that carries it. */
+  volatile boolean hasModule = true;
+
   volatile boolean persistence;
   volatile String gpuClocks = SettingValue.UNLOCKED;
   volatile String memClocks = SettingValue.UNLOCKED;
@@ -40,6 +46,7 @@ final class ModelGpu implements Gpu {
   void reload() {
     generation++;
     limitMw = DEFAULT_LIMIT_MW;
+    moduleLimitMw = DEFAULT_MODULE_LIMIT_MW;
     persistence = false;
     gpuClocks = SettingValue.UNLOCKED;
     memClocks = SettingValue.UNLOCKED;
@@ -93,6 +100,18 @@ final class ModelGpu implements Gpu {
   }
 
   @Override
+  public long modulePowerLimitMw() {
+    read();
+    return hasModule ? moduleLimitMw : Gpu.super.modulePowerLimitMw();
+  }
+
+  @Override
+  public long defaultModulePowerLimitMw() {
+    read();
+    return hasModule ? DEFAULT_MODULE_LIMIT_MW : Gpu.super.defaultModulePowerLimitMw();
+  }
+
+  @Override
   public PowerLimitConstraints powerLimitConstraints() {
     return new PowerLimitConstraints(0, MAX_LIMIT_MW);
   }
@@ -110,6 +129,11 @@ final class ModelGpu implements Gpu {
       throw new DeviceException.InvalidArgument("GPU " + info.id() + " does not offer it");
     }
     write("limit " + powerLimitMw, () -> limitMw = powerLimitMw);
+  }
+
+  @Override
+  public void setModulePowerLimit(long powerLimitMw) {
+    write("module " + powerLimitMw, () -> moduleLimitMw = powerLimitMw);
   }
 
   @Override

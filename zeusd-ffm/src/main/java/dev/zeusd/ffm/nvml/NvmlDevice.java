@@ -66,6 +66,13 @@ public final class NvmlDevice {
     return place.uuid();
   }
 
+  /** The index that NVML has it at now, which may be another one after a reload of the driver. */
+  public int index() throws NvmlException {
+    // Whoever answers was looked for.
+    name();
+    return place.index();
+  }
+
   /** Domain, bus and device as NVML counts them. */
   public PciAddress pciAddress() throws NvmlException {
     try (Arena call = Arena.ofConfined()) {

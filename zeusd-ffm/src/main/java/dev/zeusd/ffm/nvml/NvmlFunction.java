@@ -29,6 +29,11 @@ enum NvmlFunction {
   GET_POWER_LIMIT("nvmlDeviceGetPowerManagementLimit", "reading the power limit", ADDRESS, ADDRESS),
   SET_POWER_LIMIT(
       "nvmlDeviceSetPowerManagementLimit", "setting the power limit", ADDRESS, JAVA_INT),
+  SET_POWER_LIMIT_OF_SCOPE(
+      "nvmlDeviceSetPowerManagementLimit_v2",
+      "setting the power limit of the module",
+      ADDRESS,
+      ADDRESS),
   GET_POWER_LIMIT_CONSTRAINTS(
       "nvmlDeviceGetPowerManagementLimitConstraints",
       "reading the range of the power limit",

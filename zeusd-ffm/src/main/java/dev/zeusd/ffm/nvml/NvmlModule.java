@@ -2,6 +2,8 @@ package dev.zeusd.ffm.nvml;
 
 import dev.zeusd.ffm.nvml.NvmlDevice.Range;
 import dev.zeusd.ffm.nvml.raw.Nvml;
+import dev.zeusd.ffm.nvml.raw.nvmlPowerValue_v2_t;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -32,10 +34,29 @@ public final class NvmlModule {
     return limitMw(Nvml.NVML_FI_DEV_POWER_REQUESTED_LIMIT());
   }
 
+  /** The limit that the driver sets for it at its start, in mW. */
+  public long defaultPowerLimitMw() throws NvmlException {
+    return limitMw(Nvml.NVML_FI_DEV_POWER_DEFAULT_LIMIT());
+  }
+
   /** The lowest and highest limit that can be set for it, in mW. */
   public Range powerLimitsMw() throws NvmlException {
     return new Range(
         limitMw(Nvml.NVML_FI_DEV_POWER_MIN_LIMIT()), limitMw(Nvml.NVML_FI_DEV_POWER_MAX_LIMIT()));
+  }
+
+  /** Sets its power limit, in mW (an {@code unsigned int}). Needs root. */
+  public void setPowerLimitMw(long limitMw) throws NvmlException {
+    // Where there is no module, this says so; setting it might call the value invalid.
+    powerLimitMw();
+    NvmlFunction function = NvmlFunction.SET_POWER_LIMIT_OF_SCOPE;
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment value = nvmlPowerValue_v2_t.allocate(call);
+      nvmlPowerValue_v2_t.version(value, Nvml.nvmlPowerValue_v2());
+      nvmlPowerValue_v2_t.powerScope(value, (byte) Nvml.NVML_POWER_SCOPE_MODULE());
+      nvmlPowerValue_v2_t.powerValueMw(value, (int) limitMw);
+      gpu.run(function, (calls, device) -> calls.call(function, device, value));
+    }
   }
 
   private long limitMw(int field) throws NvmlException {

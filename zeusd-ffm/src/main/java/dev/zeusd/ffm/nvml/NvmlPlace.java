@@ -24,6 +24,11 @@ final class NvmlPlace {
     this.uuid = uuid;
   }
 
+  /** Where it was found last. */
+  int index() {
+    return index;
+  }
+
   /** From any thread. */
   String uuid() {
     return uuid;

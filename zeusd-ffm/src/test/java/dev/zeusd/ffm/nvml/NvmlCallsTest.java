@@ -198,6 +198,28 @@ class NvmlCallsTest {
   }
 
   @Test
+  void theModuleHasALimitOfItsOwn() throws NvmlException {
+    gpu.moduleScope(true).modulePowerLimits(200_001, 900_000, 1_000_000);
+    device.module().setPowerLimitMw(200_001);
+    assertEquals(200_001, gpu.modulePowerLimitMw());
+    assertEquals(200_001, device.module().powerLimitMw());
+    assertEquals(900_000, device.module().defaultPowerLimitMw());
+    assertEquals(300_000, gpu.powerLimitMw(), "the GPU's is another one");
+    assertEquals(0, gpu.calls(SET_POWER_LIMIT));
+    NvmlException refused =
+        assertThrows(NvmlException.class, () -> device.module().setPowerLimitMw(200_000));
+    assertEquals(NvmlReturn.INVALID_ARGUMENT, refused.result());
+    gpu.error(SET_POWER_LIMIT_OF_SCOPE, 4);
+    refused = assertThrows(NvmlException.class, () -> device.module().setPowerLimitMw(900_000));
+    assertEquals(NvmlReturn.NO_PERMISSION, refused.result());
+    assertEquals(3, gpu.calls(SET_POWER_LIMIT_OF_SCOPE));
+    gpu.moduleScope(false);
+    refused = assertThrows(NvmlException.class, () -> device.module().setPowerLimitMw(900_000));
+    assertEquals(NvmlReturn.NOT_SUPPORTED, refused.result());
+    assertEquals(3, gpu.calls(SET_POWER_LIMIT_OF_SCOPE), "not even asked");
+  }
+
+  @Test
   void clocksThatThereAre() throws NvmlException {
     gpu.gpuClockRange(211, 1981).memClockRange(406, 2620);
     assertEquals(new NvmlDevice.Range(211, 1981), device.gpuClocksMhz());
@@ -352,6 +374,7 @@ class NvmlCallsTest {
   static Stream<Function> functions() {
     return Stream.of(
         new Function("name", "nvmlDeviceGetName", GET_NAME, NvmlDevice::name),
+        new Function("index", "nvmlDeviceGetName", GET_NAME, NvmlDevice::index),
         new Function("uuid", "nvmlDeviceGetUUID", GET_UUID, NvmlDevice::uuid),
         new Function("pciAddress", "nvmlDeviceGetPciInfo_v3", GET_PCI_INFO, NvmlDevice::pciAddress),
         new Function(

@@ -49,13 +49,22 @@ public record Grant(
     }
   }
 
-  /** Takes copies. */
+  /**
+   * Takes copies. The limit of a module, which holds its GPU down as well, is not among the
+   * settings where only the GPU's is bounded: that bound would be none.
+   */
   public Grant {
     who = List.copyOf(who);
     groups = Set.copyOf(groups);
     gpus = List.copyOf(gpus);
-    settings = Set.copyOf(settings);
     bounds = Map.copyOf(bounds);
+    boolean boundsGpuOnly =
+        bounds.containsKey(SettingKey.POWER_LIMIT)
+            && !bounds.containsKey(SettingKey.MODULE_POWER_LIMIT);
+    settings =
+        settings.stream()
+            .filter(key -> key != SettingKey.MODULE_POWER_LIMIT || !boundsGpuOnly)
+            .collect(Collectors.toUnmodifiableSet());
   }
 
   /**
@@ -84,6 +93,7 @@ public record Grant(
   private static boolean isWithin(Range bound, SettingValue value) {
     return switch (value) {
       case SettingValue.PowerLimit limit -> bound.contains(limit.powerLimitMw());
+      case SettingValue.ModulePowerLimit limit -> bound.contains(limit.powerLimitMw());
       case SettingValue.GpuClocks clocks -> isWithin(bound, clocks.locked());
       case SettingValue.MemClocks clocks -> isWithin(bound, clocks.locked());
       case SettingValue.PersistenceMode mode -> true;
@@ -112,7 +122,7 @@ public record Grant(
     if (bound == null) {
       return name + " any";
     }
-    return key == SettingKey.POWER_LIMIT
+    return key == SettingKey.POWER_LIMIT || key == SettingKey.MODULE_POWER_LIMIT
         ? name + " " + watts(bound.min) + " to " + watts(bound.max) + " W"
         : name + " " + bound.min + " to " + bound.max + " MHz";
   }

@@ -174,6 +174,8 @@ public final class Rights {
   private static String describe(SettingValue value) {
     return switch (value) {
       case SettingValue.PowerLimit limit -> "power_limit " + limit.powerLimitMw() + " mW";
+      case SettingValue.ModulePowerLimit limit ->
+          "module_power_limit " + limit.powerLimitMw() + " mW";
       case SettingValue.GpuClocks clocks ->
           "gpu_clocks " + clocks.locked().map(range -> clocks.text() + " MHz").orElse(ANY_CLOCK);
       case SettingValue.MemClocks clocks ->

@@ -114,7 +114,8 @@ public final class GpuControlService {
           List<SettingCommand.Write> writes = command.writes().apply(query);
           requireRight(requester, ids, writes);
           String user = requester.name();
-          SettingAccess access = rights.of(request, requester, node.leases(), ids, command.keys());
+          SettingAccess access =
+              rights.of(request, requester, node.leases(), ids, SettingCommand.keys(writes));
           if (access instanceof Lease lease) {
             requester.audited().ifPresent(audited -> audited.about(lease));
           }

@@ -153,6 +153,8 @@ public final class LeaseJson {
   static void addValue(JsonObjectBuilder object, SettingValue value) {
     switch (value) {
       case SettingValue.PowerLimit(long powerLimitMw) -> object.add("power_limit_mw", powerLimitMw);
+      case SettingValue.ModulePowerLimit(long powerLimitMw) ->
+          object.add("module_power_limit_mw", powerLimitMw);
       case SettingValue.PersistenceMode(boolean enabled) -> object.add("persistence_mode", enabled);
       case SettingValue.GpuClocks(Optional<ClockRange> locked) ->
           object.add("gpu_clocks", clocks(locked));

@@ -79,6 +79,12 @@ class RightsModelTest {
   private static boolean within(Grant grant, SettingValue value) {
     Grant.Range range = grant.bounds().getOrDefault(value.key(), new Grant.Range(0, 1L << 40));
     boolean isBounded = grant.bounds().containsKey(value.key());
+    if (value instanceof SettingValue.ModulePowerLimit
+        && !isBounded
+        && grant.bounds().containsKey(SettingKey.POWER_LIMIT)) {
+      // The limit of the module holds its GPU down as well.
+      return false;
+    }
     // "250000", "900-1500", "driver", "true"
     String[] ends = value.text().split("-");
     boolean fits =
@@ -132,11 +138,12 @@ class RightsModelTest {
     List<SettingValue> values =
         List.of(
             new SettingValue.PowerLimit(low),
+            new SettingValue.ModulePowerLimit(low),
             new SettingValue.GpuClocks(clocks),
             new SettingValue.MemClocks(clocks),
             new SettingValue.PersistenceMode(random.nextBoolean()));
     return group == ApiGroup.GPU_CONTROL
-        ? new Wish(group, gpu, Optional.of(values.get(random.nextInt(4))))
+        ? new Wish(group, gpu, Optional.of(values.get(random.nextInt(5))))
         : new Wish(group, gpu, Optional.empty());
   }
 

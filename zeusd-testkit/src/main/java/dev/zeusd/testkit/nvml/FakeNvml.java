@@ -121,7 +121,9 @@ public final class FakeNvml {
     /** {@code nvmlDeviceGetGpuInstanceId}. */
     GET_GPU_INSTANCE_ID,
     /** {@code nvmlDeviceGetComputeInstanceId}. */
-    GET_COMPUTE_INSTANCE_ID
+    GET_COMPUTE_INSTANCE_ID,
+    /** {@code nvmlDeviceSetPowerManagementLimit_v2}. */
+    SET_POWER_LIMIT_OF_SCOPE
   }
 
   /** How a call that succeeds may be odd: a number in the control file. */
@@ -250,7 +252,8 @@ public final class FakeNvml {
           "nvmlDeviceGetMaxMigDeviceCount",
           "nvmlDeviceGetMigDeviceHandleByIndex",
           "nvmlDeviceGetGpuInstanceId",
-          "nvmlDeviceGetComputeInstanceId");
+          "nvmlDeviceGetComputeInstanceId",
+          "nvmlDeviceSetPowerManagementLimit_v2");
 
   /**
    * Builds the library as an old driver has it, into a folder.

@@ -140,6 +140,15 @@ public class Nvml {
     public static int NVML_FI_DEV_POWER_MAX_LIMIT() {
         return NVML_FI_DEV_POWER_MAX_LIMIT;
     }
+    private static final int NVML_FI_DEV_POWER_DEFAULT_LIMIT = (int)189L;
+    /**
+     * {@snippet lang=c :
+     * #define NVML_FI_DEV_POWER_DEFAULT_LIMIT 189
+     * }
+     */
+    public static int NVML_FI_DEV_POWER_DEFAULT_LIMIT() {
+        return NVML_FI_DEV_POWER_DEFAULT_LIMIT;
+    }
     private static final int NVML_FI_DEV_POWER_REQUESTED_LIMIT = (int)192L;
     /**
      * {@snippet lang=c :
@@ -175,6 +184,15 @@ public class Nvml {
      */
     public static int NVML_FI_DEV_MEMORY_TEMP() {
         return NVML_FI_DEV_MEMORY_TEMP;
+    }
+    private static final int nvmlPowerValue_v2 = (int)33554444L;
+    /**
+     * {@snippet lang=c :
+     * #define nvmlPowerValue_v2 33554444
+     * }
+     */
+    public static int nvmlPowerValue_v2() {
+        return nvmlPowerValue_v2;
     }
     private static final int nvmlTemperature_v1 = (int)16777228L;
     /**
@@ -1476,6 +1494,65 @@ public class Nvml {
                 traceDowncall("nvmlDeviceSetPowerManagementLimit", device, limit);
             }
             return (int)mh$.invokeExact(device, limit);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class nvmlDeviceSetPowerManagementLimit_v2 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nvml.C_INT,
+            Nvml.C_POINTER,
+            Nvml.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = Nvml.findOrThrow("nvmlDeviceSetPowerManagementLimit_v2");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceSetPowerManagementLimit_v2(nvmlDevice_t device, nvmlPowerValue_v2_t *powerValue)
+     * }
+     */
+    public static FunctionDescriptor nvmlDeviceSetPowerManagementLimit_v2$descriptor() {
+        return nvmlDeviceSetPowerManagementLimit_v2.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceSetPowerManagementLimit_v2(nvmlDevice_t device, nvmlPowerValue_v2_t *powerValue)
+     * }
+     */
+    public static MethodHandle nvmlDeviceSetPowerManagementLimit_v2$handle() {
+        return nvmlDeviceSetPowerManagementLimit_v2.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceSetPowerManagementLimit_v2(nvmlDevice_t device, nvmlPowerValue_v2_t *powerValue)
+     * }
+     */
+    public static MemorySegment nvmlDeviceSetPowerManagementLimit_v2$address() {
+        return nvmlDeviceSetPowerManagementLimit_v2.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * nvmlReturn_t nvmlDeviceSetPowerManagementLimit_v2(nvmlDevice_t device, nvmlPowerValue_v2_t *powerValue)
+     * }
+     */
+    public static int nvmlDeviceSetPowerManagementLimit_v2(MemorySegment device, MemorySegment powerValue) {
+        var mh$ = nvmlDeviceSetPowerManagementLimit_v2.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("nvmlDeviceSetPowerManagementLimit_v2", device, powerValue);
+            }
+            return (int)mh$.invokeExact(device, powerValue);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
