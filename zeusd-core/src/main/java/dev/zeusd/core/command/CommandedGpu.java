@@ -8,13 +8,17 @@ import dev.zeusd.core.device.GpuTelemetry;
 import dev.zeusd.core.device.MigInstance;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.device.PowerScope;
-import java.util.HashMap;
+import dev.zeusd.core.worker.YieldsTurn;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 
-/** A GPU of which commands change some settings. What they do not, the GPU itself does. */
-final class CommandedGpu implements Gpu {
+/**
+ * A GPU of which commands change some settings. What they do not, the GPU itself does. While a
+ * program runs, others may read the GPU.
+ */
+final class CommandedGpu implements Gpu, YieldsTurn {
   private final Gpu gpu;
   private final GpuCommands commands;
 
@@ -23,9 +27,16 @@ final class CommandedGpu implements Gpu {
 
   private Optional<Runnable> memLock = Optional.empty();
 
+  private volatile Consumer<Runnable> whileOthersRead = Runnable::run;
+
   CommandedGpu(Gpu gpu, GpuCommands commands) {
     this.gpu = gpu;
     this.commands = commands;
+  }
+
+  @Override
+  public void yieldTurnBy(Consumer<Runnable> whileOthersRead) {
+    this.whileOthersRead = whileOthersRead;
   }
 
   boolean isOver(Gpu other) {
@@ -41,12 +52,34 @@ final class CommandedGpu implements Gpu {
       return false;
     }
     GpuCommand command = found.get();
-    Map<String, Long> all = new HashMap<>(values);
-    all.put("gpu_id", (long) info().id());
-    for (List<String> line : command.filled(all)) {
-      CommandRunner.run(operation.inWords(), line, command.errorPattern(), command.timeout());
-    }
+    List<List<String>> lines =
+        command.filled(
+            name -> values.containsKey(name) ? Long.toString(values.get(name)) : fact(name));
+    whileOthersRead.accept(
+        () ->
+            lines.forEach(
+                line ->
+                    CommandRunner.run(
+                        operation.inWords(), line, command.errorPattern(), command.timeout())));
     return true;
+  }
+
+  /** What stands for this GPU in a command. */
+  private String fact(String name) {
+    return switch (GpuCommand.Fact.of(name)) {
+      case GPU_ID -> Integer.toString(info().id());
+      case VENDOR -> known(name, vendor());
+      case VENDOR_INDEX -> Integer.toString(gpu.vendorIndex());
+      case GPU_UUID -> known(name, info().uuid());
+      case PCI_ADDRESS -> known(name, info().pciAddress());
+    };
+  }
+
+  private static String known(String name, Optional<String> fact) {
+    return fact.orElseThrow(
+        () ->
+            new DeviceException.Failed(
+                "the command is not run: it needs {" + name + "}, which this GPU has not told"));
   }
 
   @Override
@@ -152,6 +185,11 @@ final class CommandedGpu implements Gpu {
   }
 
   @Override
+  public int vendorIndex() {
+    return gpu.vendorIndex();
+  }
+
+  @Override
   public Optional<GpuDriver> driver() {
     return gpu.driver();
   }
@@ -159,6 +197,11 @@ final class CommandedGpu implements Gpu {
   @Override
   public Optional<List<MigInstance>> migInstances() {
     return gpu.migInstances();
+  }
+
+  @Override
+  public Optional<String> whyNeverLent() {
+    return gpu.whyNeverLent();
   }
 
   @Override
@@ -204,6 +247,16 @@ final class CommandedGpu implements Gpu {
   @Override
   public long modulePowerLimitMw() {
     return gpu.modulePowerLimitMw();
+  }
+
+  @Override
+  public long defaultModulePowerLimitMw() {
+    return gpu.defaultModulePowerLimitMw();
+  }
+
+  @Override
+  public void setModulePowerLimit(long powerLimitMw) {
+    gpu.setModulePowerLimit(powerLimitMw);
   }
 
   @Override

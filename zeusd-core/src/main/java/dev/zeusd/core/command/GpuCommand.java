@@ -2,9 +2,11 @@ package dev.zeusd.core.command;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -12,13 +14,35 @@ import java.util.regex.Pattern;
  * What is run for one operation.
  *
  * @param commands one after the other, each a program's absolute path and its arguments, in which
- *     {@code {gpu_id}} and the operation's placeholders stand for values; no shell sees them
+ *     names in braces stand for values: of the {@link Fact facts} of the GPU and of the operation;
+ *     no shell sees them
  * @param errorPattern what, found in a command's output, means that it has failed
  * @param timeout how long each command may take
  */
 public record GpuCommand(
     List<List<String>> commands, Optional<Pattern> errorPattern, Duration timeout) {
   private static final Pattern BRACES = Pattern.compile("\\{([^{}]*)\\}|[{}]");
+
+  /** What any command may be told of its GPU: the name in braces, in lower case. */
+  enum Fact {
+    /** zeusd's id of it. */
+    GPU_ID,
+    /** Who made it, such as {@code nvidia}. */
+    VENDOR,
+    /** As the vendor's own tools count it: from 0, and without GPUs of others. */
+    VENDOR_INDEX,
+    GPU_UUID,
+    /** As {@code lspci -D} prints it. */
+    PCI_ADDRESS;
+
+    static Fact of(String name) {
+      return valueOf(name.toUpperCase(Locale.ROOT));
+    }
+
+    static List<String> names() {
+      return Arrays.stream(values()).map(fact -> fact.name().toLowerCase(Locale.ROOT)).toList();
+    }
+  }
 
   /** Checks that there is something to run. */
   public GpuCommand {
@@ -85,33 +109,30 @@ public record GpuCommand(
     return words;
   }
 
-  private static void check(String word, GpuOperation operation) {
+  /** That what stands in braces in a word can be told. */
+  static void check(String word, GpuOperation operation) {
     Matcher braces = BRACES.matcher(word);
     while (braces.find()) {
       String name = braces.group(1);
-      if (name == null || !name.equals("gpu_id") && !operation.placeholders().contains(name)) {
-        List<String> possible = new ArrayList<>(List.of("gpu_id"));
-        possible.addAll(operation.placeholders());
+      List<String> possible = new ArrayList<>(Fact.names());
+      possible.addAll(operation.placeholders());
+      if (!possible.contains(name)) {
         throw new IllegalArgumentException(
             "'%s' has braces that are none of {%s}".formatted(word, String.join("}, {", possible)));
       }
     }
   }
 
-  /** The commands with these values in the place of their names in braces. */
-  List<List<String>> filled(Map<String, Long> values) {
+  /** The commands with values in the place of their names in braces. */
+  List<List<String>> filled(UnaryOperator<String> valueOf) {
     return commands.stream()
-        .map(command -> command.stream().map(word -> fill(word, values)).toList())
+        .map(command -> command.stream().map(word -> fill(word, valueOf)).toList())
         .toList();
   }
 
-  private static String fill(String word, Map<String, Long> values) {
+  private static String fill(String word, UnaryOperator<String> valueOf) {
     return BRACES
         .matcher(word)
-        .replaceAll(
-            found -> {
-              Long value = values.get(found.group(1));
-              return value == null ? Matcher.quoteReplacement(found.group()) : Long.toString(value);
-            });
+        .replaceAll(found -> Matcher.quoteReplacement(valueOf.apply(found.group(1))));
   }
 }

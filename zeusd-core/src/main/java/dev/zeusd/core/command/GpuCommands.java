@@ -16,8 +16,18 @@ import java.util.function.BooleanSupplier;
  * @param byOperation what is run for each
  */
 public record GpuCommands(Map<GpuOperation, GpuCommand> byOperation) {
-  /** Keeps a copy. */
+  /**
+   * Keeps a copy.
+   *
+   * @throws IllegalArgumentException if what stands in braces in a command is none of its
+   *     operation's values
+   */
   public GpuCommands {
+    byOperation.forEach(
+        (operation, command) ->
+            command
+                .commands()
+                .forEach(words -> words.forEach(word -> GpuCommand.check(word, operation))));
     Map<GpuOperation, GpuCommand> copy = new EnumMap<>(GpuOperation.class);
     copy.putAll(byOperation);
     byOperation = Collections.unmodifiableMap(copy);

@@ -14,16 +14,18 @@ import java.util.function.Function;
  */
 final class CallQueue<D> {
   private final DeviceWorker<D> worker;
-  private final Mailbox mailbox;
+  private final Mailbox reads;
+  private final Mailbox commands;
 
   // From the call until it is its turn.
   private final AtomicInteger waitingCommands = new AtomicInteger();
   private final AtomicInteger waitingReads = new AtomicInteger();
 
-  /** Nothing waits; {@code mailbox} is the worker's. */
-  CallQueue(DeviceWorker<D> worker, Mailbox mailbox) {
+  /** Nothing waits; the mailboxes are the worker's, and may be the same. */
+  CallQueue(DeviceWorker<D> worker, Mailbox reads, Mailbox commands) {
     this.worker = worker;
-    this.mailbox = mailbox;
+    this.reads = reads;
+    this.commands = commands;
   }
 
   boolean isEmpty() {
@@ -51,7 +53,7 @@ final class CallQueue<D> {
                   kind.name().toLowerCase(Locale.ROOT)));
     }
     Call<T> added = new Call<>(kind, call, waiting);
-    mailbox.post(kind, added);
+    (kind == Mailbox.Kind.READ ? reads : commands).post(kind, added);
     return added.result;
   }
 

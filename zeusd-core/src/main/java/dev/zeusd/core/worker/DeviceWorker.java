@@ -16,7 +16,8 @@ import java.util.function.Supplier;
  *
  * <p>While the device is idle and has been quick, {@link #runOrSubmit} and {@link #runOrShare} ask
  * it on the thread of the caller, since waking this thread and being woken by it takes ten times as
- * long as such a call; and so does the sampler. It is never called twice at a time.
+ * long as such a call; and so does the sampler. It is never called twice at a time. While a command
+ * of a device that {@link YieldsTurn} waits for something else, the device is read.
  *
  * <p>Thread-safe. The thread starts when it is needed first, and sleeps without work.
  *
@@ -38,6 +39,12 @@ public final class DeviceWorker<D> implements AutoCloseable {
   private final String name;
   private final D device;
   private final Mailbox mailbox;
+
+  /**
+   * The same, but for a device whose commands wait for something else: they have another thread.
+   */
+  private final Mailbox commands;
+
   private final Turn turn;
 
   private final CallQueue<D> queue;
@@ -70,7 +77,13 @@ public final class DeviceWorker<D> implements AutoCloseable {
     this.device = device;
     this.mailbox = new Mailbox(name, clock);
     this.turn = new Turn(carriers, clock);
-    this.queue = new CallQueue<>(this, mailbox);
+    if (device instanceof YieldsTurn yielding) {
+      this.commands = new Mailbox(name + " commands", clock);
+      yielding.yieldTurnBy(turn::yieldFor);
+    } else {
+      this.commands = mailbox;
+    }
+    this.queue = new CallQueue<>(this, mailbox, commands);
     this.sharedReads = new SharedReads<>(queue);
   }
 
@@ -124,7 +137,10 @@ public final class DeviceWorker<D> implements AutoCloseable {
     if (turn.isMine()) {
       return runNow(call);
     }
-    return turn.tryTakeAsGuest(this::isIdle) ? runAsGuest(call) : submit(call);
+    // One that has yielded the turn is not to be overtaken.
+    return commands == mailbox && turn.tryTakeAsGuest(this::isIdle)
+        ? runAsGuest(call)
+        : submit(call);
   }
 
   /**
@@ -295,6 +311,9 @@ public final class DeviceWorker<D> implements AutoCloseable {
     List<Mailbox> mailboxes = new ArrayList<>();
     for (DeviceWorker<?> worker : workers) {
       mailboxes.add(worker.mailbox);
+      if (worker.commands != worker.mailbox) {
+        mailboxes.add(worker.commands);
+      }
     }
     for (String running : Mailbox.closeAll(mailboxes)) {
       LOG.log(System.Logger.Level.WARNING, "{0}: a call hangs, and is left behind", running);

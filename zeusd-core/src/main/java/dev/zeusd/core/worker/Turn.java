@@ -33,6 +33,9 @@ final class Turn {
   /** When whoever has it took it; 0 while nobody has it. */
   private volatile long takenNanos;
 
+  /** How long it was yielded so far. Of whoever has it. */
+  private long yieldedNanos;
+
   /** Nobody's; {@code carriers} are those that guests may pin. */
   Turn(Carriers carriers, NanoClock clock) {
     this.carriers = carriers;
@@ -65,6 +68,22 @@ final class Turn {
     calling.unlock();
   }
 
+  /** Lets others have it while {@code work} runs, which calls no device; for who has it once. */
+  void yieldFor(Runnable work) {
+    if (!isMine()) {
+      work.run();
+      return;
+    }
+    release();
+    long start = clock.nanoTime();
+    try {
+      work.run();
+    } finally {
+      take();
+      yieldedNanos += clock.nanoTime() - start;
+    }
+  }
+
   /** For how long somebody has had it; 0 while nobody does. */
   long heldNanos() {
     long since = takenNanos;
@@ -85,13 +104,14 @@ final class Turn {
     recentNanos = Math.max(tookNanos, recentNanos - recentNanos / 8);
   }
 
-  /** Makes a call, by whoever has this turn. */
+  /** Makes a call, by whoever has this turn; the time that it yields it is not the device's. */
   <T> T timed(Supplier<T> call) {
+    long yieldedBefore = yieldedNanos;
     long start = clock.nanoTime();
     try {
       return call.get();
     } finally {
-      noteTime(clock.nanoTime() - start);
+      noteTime(clock.nanoTime() - start - (yieldedNanos - yieldedBefore));
     }
   }
 

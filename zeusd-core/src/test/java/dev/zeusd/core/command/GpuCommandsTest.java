@@ -7,10 +7,17 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.Backend;
+import dev.zeusd.core.CpuBackend;
+import dev.zeusd.core.GpuBackend;
+import dev.zeusd.core.Node;
+import dev.zeusd.core.NodeConfig;
 import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.sampling.GpuPowerSample;
+import dev.zeusd.core.sampling.Subscription;
+import dev.zeusd.core.worker.DeviceWorker;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +26,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.logging.Level;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -35,10 +43,15 @@ class GpuCommandsTest {
 
   @TempDir private Path folder;
 
-  private record PowerOnly(GpuInfo info) implements Gpu {
+  private record PowerOnly(GpuInfo info, AtomicLong reads) implements Gpu {
+    PowerOnly(int id) {
+      this(GpuInfo.unknown(id), new AtomicLong());
+    }
+
+    /** One more with each reading. */
     @Override
     public long powerMw() {
-      return 1;
+      return reads.incrementAndGet();
     }
   }
 
@@ -54,10 +67,7 @@ class GpuCommandsTest {
         GpuCommand.split(script(script) + " " + arguments, GpuOperation.SET_POWER_LIMIT);
     GpuCommand command = new GpuCommand(List.of(words), pattern, timeout);
     GpuCommands commands = new GpuCommands(Map.of(GpuOperation.SET_POWER_LIMIT, command));
-    return commands
-        .over(Backend.of(List.of(new PowerOnly(GpuInfo.unknown(3)))))
-        .devices()
-        .getFirst();
+    return commands.over(Backend.of(List.of(new PowerOnly(3)))).devices().getFirst();
   }
 
   private static String failure(Gpu gpu) {
@@ -91,6 +101,42 @@ class GpuCommandsTest {
         Files.readAllLines(folder.resolve("told")));
     assertEquals(1, gpu.powerMw(), "what has no command is the GPU's");
     assertThrows(DeviceException.NotSupported.class, () -> gpu.setGpuLockedClocks(1, 2));
+  }
+
+  private static boolean setLimit(Gpu gpu, long powerLimitMw) {
+    gpu.setPowerLimit(powerLimitMw);
+    return true;
+  }
+
+  @Test
+  void whileAProgramRunsItsGpuIsStreamedAndItsOtherWritesWait() throws Exception {
+    Path said = folder.resolve("said");
+    Path go = folder.resolve("go");
+    Path script = script("echo $1 >>" + said + "; until [ -e " + go + " ]; do sleep 0.02; done");
+    GpuCommand command =
+        new GpuCommand(
+            List.of(List.of(script.toString(), "{power_limit_mw}")), Optional.empty(), LONG);
+    Backend<Gpu> gpus =
+        new GpuCommands(Map.of(GpuOperation.SET_POWER_LIMIT, command))
+            .over(Backend.of(List.of(new PowerOnly(0))));
+    NodeConfig nothing =
+        NodeConfig.defaults().withGpuBackend(GpuBackend.NONE).withCpuBackend(CpuBackend.NONE);
+    try (Node node = Node.of(nothing, List.of(gpus), List.of());
+        Subscription<GpuPowerSample> power = node.gpuPower().subscribe(List.of(0))) {
+      DeviceWorker<Gpu> gpu = node.gpus().getFirst();
+      var first = gpu.runOrSubmit(device -> setLimit(device, 250_000));
+      Await.until("the program runs", () -> Files.exists(said));
+      var second = gpu.runOrSubmit(device -> setLimit(device, 260_000));
+      for (int samples = 0; samples < 20; ) {
+        samples += power.poll(LONG).size();
+      }
+      assertTrue(gpu.runOrShare(Gpu::powerMw).join() > 20);
+      assertFalse(first.isDone() || second.isDone());
+      assertEquals(List.of("250000"), Files.readAllLines(said));
+      Files.createFile(go);
+      assertTrue(second.join() && first.isDone());
+      assertEquals(List.of("250000", "260000"), Files.readAllLines(said));
+    }
   }
 
   @Test
@@ -219,7 +265,7 @@ class GpuCommandsTest {
       value = {
         "a 'b            | a quote ' does not end",
         "\"  \"          | ",
-        "a {power_limit} | none of {gpu_id}, {power_limit_mw}, {power_limit_w}",
+        "a {power_limit} | {pci_address}, {power_limit_mw}, {power_limit_w}",
         "a {enabled}     | none of",
         "a {             | none of",
         "a }{gpu_id}     | none of",
