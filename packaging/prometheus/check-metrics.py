@@ -26,7 +26,7 @@ from fake_gpus import GET_TOTAL_ENERGY, NAME, TEMPERATURE, UUID, FakeGpus
 
 PLAIN, OPEN = "text/plain;version=0.0.4", "application/openmetrics-text;version=1.0.0"
 
-MAY_FAIL = [5, 6, 7, 8, 9, 10, 11, 14, 23, 24, 25, 26, 27, 28, 29, 30, 31]
+MAY_FAIL = [5, 6, 7, 8, 9, 10, 11, 14, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36]
 ERRORS = [0, 3, 4, 13, 15, 25, 999]
 
 
@@ -101,10 +101,13 @@ class Daemon:
 
 
 def samples(families):
-    return {
-        (sample.name, tuple(sorted((k, v) for k, v in sample.labels.items()))): sample.value
+    told = [
+        ((sample.name, tuple(sorted((k, v) for k, v in sample.labels.items()))), sample.value)
         for family in families for sample in family.samples
-    }
+    ]
+    unique = dict(told)
+    assert len(unique) == len(told), [key for key, _ in told if sum(key == other for other, _ in told) > 1]
+    return unique
 
 
 def parse(text, accept):
@@ -134,6 +137,10 @@ def fuzz(image, folder, fake, rng):
         struct.pack_into("<i", fake.memory, fake.at(gpu, TEMPERATURE), rng.randrange(-40, 120))
         for call in MAY_FAIL:
             fake.error(gpu, call, rng.choice(ERRORS) if rng.random() < 0.25 else 0)
+    for number in range(4):
+        # Some are compute instances of the same GPU instance.
+        name = b"NVIDIA MIG 1g.10gb" if rng.random() < 0.5 else random_text(rng)
+        fake.instance(5, number, b"MIG-%d" % number + random_text(rng), name, rng.randrange(3))
     with Daemon(image, folder, fake) as (_, connection):
         for target in "/metrics?names=dcgm", "/metrics":
             plain, open_metrics = (parse(connection.ask(target, a), a) for a in (PLAIN, OPEN))

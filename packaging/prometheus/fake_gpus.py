@@ -13,6 +13,7 @@ LIBRARIES = os.path.join(ROOT, "zeusd-ffm/target/fake-nvml")
 # Of the fake's control file; see fake_nvml.c.
 DEVICE_COUNT, NAME, UUID, POWER_MW, ANCHOR_NS, TEMPERATURE, CALLS = 12, 0, 96, 264, 296, 400, 2048
 GET_TOTAL_ENERGY = 10
+MIG_MODE, MIG_ON, INSTANCES, INSTANCE_BYTES = 468, 2, 1024, 128
 
 
 class FakeGpus:
@@ -32,9 +33,18 @@ class FakeGpus:
     def at(self, gpu, offset):
         return 4096 + 4096 * gpu + offset
 
-    def text(self, gpu, offset, value):
+    def text(self, gpu, offset, value, room=96):
         at = self.at(gpu, offset)
-        self.memory[at:at + 96] = value[:95].ljust(96, b"\0")
+        self.memory[at:at + room] = value[:room - 1].ljust(room, b"\0")
+
+    def instance(self, gpu, number, uuid, name, gpu_instance_id):
+        """One of those that a GPU is partitioned into (MIG), as a compute instance of its own number."""
+        at = INSTANCES + INSTANCE_BYTES * number
+        struct.pack_into("<I", self.memory, self.at(gpu, MIG_MODE), MIG_ON)
+        struct.pack_into("<IIII", self.memory, self.at(gpu, at), 1, gpu_instance_id, number, 0)
+        struct.pack_into("<QQ", self.memory, self.at(gpu, at + 16), 1 << 30, 10 << 30)
+        self.text(gpu, at + 32, uuid, 48)
+        self.text(gpu, at + 80, name, 48)
 
     def error(self, gpu, call, error):
         struct.pack_into("<I", self.memory, self.at(gpu, CALLS + 32 * call), error)

@@ -159,12 +159,16 @@ final class Converters {
 
   static final class Backend implements ITypeConverter<GpuBackend> {
     private static final GpuBackend[] OFFERED = {
-      GpuBackend.AUTO, GpuBackend.NVML, GpuBackend.AMDSMI, GpuBackend.SIMULATED
+      GpuBackend.AUTO,
+      GpuBackend.NVML,
+      GpuBackend.AMDSMI,
+      GpuBackend.SIMULATED,
+      GpuBackend.SIMULATED_MIG
     };
 
     @Override
     public GpuBackend convert(String text) {
-      return oneOf(OFFERED, Converters::lowerCase, text);
+      return oneOf(OFFERED, backend -> lowerCase(backend).replace('_', '-'), text);
     }
   }
 

@@ -49,8 +49,10 @@ final class DeviceOptions {
       defaultValue = "auto",
       converter = Converters.Backend.class,
       description = {
-        "Where GPUs come from: auto, nvml, amdsmi, simulated [default: ${DEFAULT-VALUE}]",
-        "  auto: NVIDIA's by NVML, AMD's by AMD SMI, Intel's by hwmon: all that there are"
+        "Where GPUs come from: auto, nvml, amdsmi, simulated, simulated-mig"
+            + " [default: ${DEFAULT-VALUE}]",
+        "  auto: NVIDIA's by NVML, AMD's by AMD SMI, Intel's by hwmon: all that there are",
+        "  simulated-mig: the last of the simulated ones is partitioned (MIG); also with --simulate"
       })
   private GpuBackend gpuBackend;
 
@@ -138,7 +140,8 @@ final class DeviceOptions {
   NodeConfig nodeConfig(Set<ApiGroup> groups, GpuCommands commands) {
     boolean gpus = groups.contains(ApiGroup.GPU_READ) || groups.contains(ApiGroup.GPU_CONTROL);
     boolean cpus = groups.contains(ApiGroup.CPU_READ);
-    GpuBackend backend = simulate ? GpuBackend.SIMULATED : gpuBackend;
+    GpuBackend backend =
+        simulate && gpuBackend != GpuBackend.SIMULATED_MIG ? GpuBackend.SIMULATED : gpuBackend;
     CpuBackend cpuBackend = simulate ? CpuBackend.SIMULATED : CpuBackend.RAPL;
     NodeConfig config =
         gpuIdleRelease

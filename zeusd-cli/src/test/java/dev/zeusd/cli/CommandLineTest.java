@@ -56,7 +56,7 @@ class CommandLineTest {
     "--history, at most 14d|read all the time|[default: never]",
     "--enable, 'gpu-control:|gpu-read:|cpu-read:|[default: gpu-control,gpu-read,cpu-read]'",
     "--signing-key-path, no authentication",
-    "--gpu-backend, 'auto, nvml, amdsmi, simulated [default: auto]'",
+    "--gpu-backend, 'auto, nvml, amdsmi, simulated, simulated-mig [default: auto]'",
     "--stream-format, sample|snapshot|[default: sample]",
     "--rapl-dir, /zeus_sys/class/powercap/intel-rapl|/sys/class/powercap/intel-rapl",
     "--simulate, Simulated",
@@ -246,7 +246,7 @@ class CommandLineTest {
     "'serve --enable=,gpu-read', gpu-control",
     "'serve --enable gpu-read,,cpu-read', gpu-control",
     "serve --stream-format=SAMPLE, snapshot",
-    "serve --gpu-backend=none, 'auto, nvml, amdsmi, simulated'",
+    "serve --gpu-backend=none, 'auto, nvml, amdsmi, simulated, simulated-mig'",
     "serve --log-level=trace, 'error, warn, info, debug'",
     "serve --mode=uds --mode=tcp, --mode",
     "help frobnicate, frobnicate"

@@ -10,6 +10,8 @@ public enum GpuBackend {
   AMDSMI,
   /** Simulated GPUs, for trying out and for tests. */
   SIMULATED,
+  /** The same, of which one is partitioned into instances (MIG). */
+  SIMULATED_MIG,
   /** No GPUs: nothing is loaded. */
   NONE
 }

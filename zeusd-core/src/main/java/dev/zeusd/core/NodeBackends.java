@@ -29,6 +29,7 @@ final class NodeBackends {
             switch (config.gpuBackend()) {
               case NONE -> Backend.of(List.of());
               case SIMULATED -> Backend.of(SimulatedGpu.typicalNode());
+              case SIMULATED_MIG -> Backend.of(SimulatedGpu.nodeWithInstances());
               case AUTO -> GpusOfAllVendors.open(config, afterUpgrade);
               case NVML -> NvmlBackend.open(config, afterUpgrade, new GpuIds());
               case AMDSMI -> AmdSmiBackend.open(config, new GpuIds());

@@ -2,6 +2,7 @@ package dev.zeusd.core;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
@@ -11,6 +12,7 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.GpuTelemetry;
+import dev.zeusd.core.device.GpuTelemetry.OfInstance;
 import dev.zeusd.core.device.GpuTelemetry.Reading;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.sampling.GpuPowerSample;
@@ -25,6 +27,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Timeout;
@@ -78,6 +81,52 @@ class GpuContractTest {
         assertTrue(gpu.call(Gpu::defaultPowerLimitMw) <= limits.maxPowerLimitMw());
         assertEquals(limit, gpu.call(Gpu::telemetry).get(Reading.POWER_LIMIT_MW).orElseThrow());
         assertTrue(gpu.call(Gpu::telemetry).get(Reading.SM_CLOCK_MHZ).orElseThrow() > 0);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aPartitionedGpuIsOneGpuAndItsInstancesAreBelowIt(GpuRig rig) {
+    try (Node node = open(rig)) {
+      OptionalInt partitioned = rig.partition();
+      for (DeviceWorker<Gpu> gpu : node.gpus()) {
+        GpuTelemetry told = gpu.call(Gpu::telemetry);
+        assertEquals(gpu.id(), gpu.device().info().id());
+        assertTrue(gpu.call(Gpu::powerMw) > 0);
+        if (gpu.id() != partitioned.orElse(-1)) {
+          assertEquals(Optional.empty(), told.migInstances());
+          assertEquals(Optional.empty(), gpu.device().migInstances());
+          continue;
+        }
+        assertTrue(told.get(Reading.GPU_UTILIZATION_PCT).isEmpty());
+        assertTrue(told.get(Reading.TEMPERATURE_C).isPresent());
+        List<OfInstance> instances = told.migInstances().orElseThrow();
+        assertFalse(instances.isEmpty());
+        assertEquals(
+            Optional.of(instances.stream().map(OfInstance::instance).toList()),
+            gpu.device().migInstances());
+        for (OfInstance instance : instances) {
+          assertTrue(instance.instance().uuid().orElseThrow().startsWith("MIG-"));
+          assertTrue(instance.instance().name().orElseThrow().matches(".* MIG \\dg\\.\\d+gb"));
+          assertEquals(
+              Set.of(Reading.MEMORY_USED_BYTES, Reading.MEMORY_TOTAL_BYTES),
+              instance.telemetry().readings().keySet());
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void theNumberThatToolsOfTheVendorHaveIsToldIfThereAreSuch(GpuRig rig) {
+    try (Node node = open(rig)) {
+      for (DeviceWorker<Gpu> gpu : node.gpus()) {
+        if (rig.hasVendorTools()) {
+          assertEquals(gpu.id(), gpu.call(Gpu::vendorIndex));
+        } else {
+          assertThrows(DeviceException.NotSupported.class, () -> gpu.call(Gpu::vendorIndex));
+        }
       }
     }
   }
@@ -148,9 +197,62 @@ class GpuContractTest {
       for (Command command : commands) {
         assertThrows(DeviceException.NotSupported.class, () -> run(gpu, command));
       }
-      assertThrows(
-          LeaseException.class, () -> node.lease(List.of(0), Set.of(SettingKey.POWER_LIMIT)));
+      for (SettingKey key : SettingKey.values()) {
+        DeviceException why = whyNotLent(node, key);
+        assertTrue(why.getMessage().contains("has no settings"), why.getMessage());
+      }
       assertTrue(works(gpu));
+    }
+  }
+
+  /** Never, and so not "try again later". */
+  private static DeviceException whyNotLent(Node node, SettingKey key) {
+    LeaseException.Unreadable refused =
+        assertThrows(
+            LeaseException.Unreadable.class, () -> node.lease(List.of(0), Set.of(key)), key::name);
+    return assertInstanceOf(DeviceException.NotSupported.class, refused.failures().get(0));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aModuleHasALimitOfItsOwnIfThereIsOne(GpuRig rig) {
+    try (Node node = open(rig)) {
+      DeviceWorker<Gpu> gpu = node.gpus().getFirst();
+      if (!rig.becomesModule(0)) {
+        List<Command> commands =
+            List.of(
+                Gpu::modulePowerLimitMw,
+                Gpu::defaultModulePowerLimitMw,
+                Gpu::modulePowerLimitConstraints,
+                device -> device.setModulePowerLimit(500_000));
+        for (Command command : commands) {
+          assertThrows(DeviceException.NotSupported.class, () -> run(gpu, command));
+        }
+        whyNotLent(node, SettingKey.MODULE_POWER_LIMIT);
+        return;
+      }
+      PowerLimitConstraints limits = gpu.call(Gpu::modulePowerLimitConstraints);
+      long before = gpu.call(Gpu::modulePowerLimitMw);
+      long ofGpuMw = gpu.call(Gpu::powerLimitMw);
+      try (Lease lease = node.lease(List.of(0), Set.of(SettingKey.MODULE_POWER_LIMIT))) {
+        lease.set(new SettingValue.ModulePowerLimit(limits.minPowerLimitMw() + 1000));
+        assertEquals(limits.minPowerLimitMw() + 1000, gpu.call(Gpu::modulePowerLimitMw));
+        assertEquals(ofGpuMw, gpu.call(Gpu::powerLimitMw));
+        DeviceException refused =
+            assertThrows(
+                DeviceException.InvalidArgument.class,
+                () ->
+                    run(
+                        gpu,
+                        device -> device.setModulePowerLimit(limits.maxPowerLimitMw() + 1000)));
+        assertTrue(
+            refused
+                .getMessage()
+                .contains(limits.minPowerLimitMw() + " to " + limits.maxPowerLimitMw() + " mW"),
+            refused.getMessage());
+      }
+      assertEquals(before, gpu.call(Gpu::modulePowerLimitMw));
+      assertEquals(ofGpuMw, gpu.call(Gpu::powerLimitMw));
     }
   }
 

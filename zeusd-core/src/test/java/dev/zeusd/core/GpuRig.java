@@ -6,10 +6,12 @@ import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.nvml.NvmlBackend;
 import dev.zeusd.core.simulated.SimulatedGpu;
 import dev.zeusd.ffm.fake.FakeAmdSmi;
+import dev.zeusd.testkit.nvml.FakeGpu;
 import dev.zeusd.testkit.nvml.FakeNvml;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 
 /** GPUs of one kind, two or more, and what can be done to them behind the daemon's back. */
@@ -21,7 +23,8 @@ enum GpuRig {
 
     @Override
     Backend<Gpu> open() {
-      fake().reset().deviceCount(2);
+      // One can be partitioned, and is not.
+      fake().reset().deviceCount(2).gpu(1).migMode(FakeGpu.MigMode.OFF);
       NodeConfig config = NodeConfig.defaults().withGpuBackend(GpuBackend.NVML);
       return NvmlBackend.open(config, Optional.empty(), new GpuIds());
     }
@@ -56,6 +59,18 @@ enum GpuRig {
     @Override
     void setBehindTheBack(int gpu, long powerLimitMw) {
       fake().gpu(gpu).powerLimitMw((int) powerLimitMw);
+    }
+
+    @Override
+    boolean becomesModule(int gpu) {
+      fake().gpu(gpu).moduleScope(true);
+      return true;
+    }
+
+    @Override
+    OptionalInt partition() {
+      fake().gpu(1).migMode(FakeGpu.MigMode.ON).instance(3).create("MIG-3", 7, 0);
+      return OptionalInt.of(1);
     }
 
     @Override
@@ -99,6 +114,16 @@ enum GpuRig {
     @Override
     void setBehindTheBack(int gpu, long powerLimitMw) {
       NVML.setBehindTheBack(gpu, powerLimitMw);
+    }
+
+    @Override
+    boolean becomesModule(int gpu) {
+      return NVML.becomesModule(gpu);
+    }
+
+    @Override
+    OptionalInt partition() {
+      return NVML.partition();
     }
 
     @Override
@@ -186,6 +211,17 @@ enum GpuRig {
     Backend<Gpu> open() {
       return Backend.of(SimulatedGpu.typicalNode());
     }
+  },
+  SIMULATED_MIG("simulated") {
+    @Override
+    Backend<Gpu> open() {
+      return Backend.of(SimulatedGpu.nodeWithInstances());
+    }
+
+    @Override
+    OptionalInt partition() {
+      return OptionalInt.of(3);
+    }
   };
 
   private static final Duration HANG = Duration.ofMinutes(10);
@@ -210,7 +246,12 @@ enum GpuRig {
 
   /** Whether there is a library that faults can be put into. */
   boolean canBeDisturbed() {
-    return this != SIMULATED;
+    return !vendor.equals("simulated");
+  }
+
+  /** Whether their vendor has tools that count them, as nvidia-smi does. */
+  boolean hasVendorTools() {
+    return canBeDisturbed() && this != HWMON;
   }
 
   /** Whether they have no settings, no telemetry and no UUID. */
@@ -275,6 +316,16 @@ enum GpuRig {
   /** Somebody else sets the power limit. */
   void setBehindTheBack(int gpu, long powerLimitMw) {
     amd().gpu(gpu).powerCapMw(powerLimitMw);
+  }
+
+  /** Partitions a GPU, if one can be, and gives its id. */
+  OptionalInt partition() {
+    return OptionalInt.empty();
+  }
+
+  /** Lets a module carry it, if one can. */
+  boolean becomesModule(int gpu) {
+    return false;
   }
 
   /** Calls of the library so far. */

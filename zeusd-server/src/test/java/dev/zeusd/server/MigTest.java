@@ -8,6 +8,7 @@ import dev.zeusd.testkit.nvml.FakeGpu.MigMode;
 import dev.zeusd.testkit.nvml.FakeNvml;
 import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import java.io.IOException;
+import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -119,6 +120,31 @@ class MigTest {
       assertEquals(1, count("\nzeusd_mig_instance_memory_total_bytes{", text));
       assertEquals(3, count("\nzeusd_gpu_memory_total_bytes{", text));
       assertFalse(text.contains("zeusd_gpu_utilization_ratio" + PARENT), text);
+    }
+  }
+
+  @Test
+  void dashboardsOfDcgmSeeTheMemoryOfEachInstanceAndThePowerOfTheWholeGpu() throws IOException {
+    // A second compute instance of the same GPU instance, and another GPU instance.
+    nvml.gpu(1).instance(4).create("MIG-4", 7, 1).memoryBytes(5, 10_000);
+    nvml.gpu(1).instance(5).create("MIG-5", 9, 0).memoryBytes(3L << 20, 10L << 20);
+    try (TestServer server = TestServer.start(Transport.UDS)) {
+      String text = server.get("/metrics?names=dcgm").body();
+      List<String> memory =
+          text.lines()
+              .filter(line -> line.matches("DCGM_FI_DEV_FB_(USED|FREE)\\{.*gpu=\"1\".*"))
+              .map(
+                  line -> line.replaceAll("\\{.*(GPU_I_ID=.*,GPU_I_PROFILE=\"[^\"]*\").*}", "{$1}"))
+              .toList();
+      assertEquals(4, memory.size(), memory::toString);
+      assertTrue(
+          memory.contains("DCGM_FI_DEV_FB_USED{GPU_I_ID=\"9\",GPU_I_PROFILE=\"1g.10gb\"} 3.0"),
+          memory::toString);
+      assertTrue(
+          memory.contains("DCGM_FI_DEV_FB_FREE{GPU_I_ID=\"9\",GPU_I_PROFILE=\"1g.10gb\"} 7.0"),
+          memory::toString);
+      assertEquals(3, count("\nDCGM_FI_DEV_POWER_USAGE{", text), "one for each whole GPU");
+      assertEquals(4, count("GPU_I_ID", text), "two of each of two GPU instances");
     }
   }
 

@@ -56,6 +56,17 @@ public final class SimulatedDevices {
   }
 
   /**
+   * {@return a GPU like these, which is partitioned into three instances (MIG)}
+   *
+   * @param id its id
+   * @param clock the clock that its power follows
+   * @param seed two runs with the same one give the same values
+   */
+  public static Gpu partitionedGpu(int id, NanoClock clock, long seed) {
+    return SimulatedGpu.partitioned(id, seed, clock::nanoTime);
+  }
+
+  /**
    * {@return CPUs with the ids from 0 on: 60 to 240 W; only the first one counts its DRAM}
    *
    * @param count how many

@@ -6,6 +6,7 @@ import dev.zeusd.core.device.GpuDriver;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.GpuTelemetry;
 import dev.zeusd.core.device.GpuTelemetry.Reading;
+import dev.zeusd.core.device.MigInstance;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.device.ThrottleReason;
@@ -24,6 +25,7 @@ import java.util.function.LongSupplier;
  */
 public final class SimulatedGpu implements Gpu {
   private static final int GPUS = 4;
+  private static final String NAME = "Simulated GPU";
   private static final double IDLE_MW = 70_000;
   private static final long MIN_LIMIT_MW = 200_000;
   private static final long DEFAULT_LIMIT_MW = 700_000;
@@ -37,6 +39,7 @@ public final class SimulatedGpu implements Gpu {
   private final GpuInfo info;
   private final long seed;
   private final PowerCycle power;
+  private final Optional<SimulatedInstances> instances;
 
   private long powerLimitMw = DEFAULT_LIMIT_MW;
   private boolean persistenceMode;
@@ -53,16 +56,33 @@ public final class SimulatedGpu implements Gpu {
    * @param nanoTime the clock that its power follows, in ns
    */
   public SimulatedGpu(int id, long seed, LongSupplier nanoTime) {
+    this(id, seed, nanoTime, Optional.empty());
+  }
+
+  private SimulatedGpu(
+      int id, long seed, LongSupplier nanoTime, Optional<SimulatedInstances> instances) {
     this.seed = seed;
+    this.instances = instances;
     this.info =
         new GpuInfo(
             id,
-            "Simulated GPU",
+            NAME,
             Optional.of(String.format("GPU-51330000-0000-4000-8000-%012x", id)),
             Optional.of(String.format("0000:%02x:00.0", 0x19 + 0x10 * id)),
             Optional.of(true),
             PowerScope.GPU);
     this.power = new PowerCycle(nanoTime, this::demandMw);
+  }
+
+  /**
+   * {@return the same, partitioned into three instances (MIG)}
+   *
+   * @param id the device's id
+   * @param seed of the noise: the same seed, id and time give the same power
+   * @param nanoTime the clock that its power follows, in ns
+   */
+  public static SimulatedGpu partitioned(int id, long seed, LongSupplier nanoTime) {
+    return new SimulatedGpu(id, seed, nanoTime, Optional.of(new SimulatedInstances(id, NAME)));
   }
 
   /** {@return the four GPUs of a simulated node} */
@@ -71,6 +91,13 @@ public final class SimulatedGpu implements Gpu {
     for (int id = 0; id < GPUS; id++) {
       gpus.add(new SimulatedGpu(id, 0, System::nanoTime));
     }
+    return gpus;
+  }
+
+  /** {@return the same, of which the last one is partitioned (MIG)} */
+  public static List<Gpu> nodeWithInstances() {
+    List<Gpu> gpus = typicalNode();
+    gpus.set(GPUS - 1, partitioned(GPUS - 1, 0, System::nanoTime));
     return gpus;
   }
 
@@ -130,6 +157,11 @@ public final class SimulatedGpu implements Gpu {
   }
 
   @Override
+  public Optional<List<MigInstance>> migInstances() {
+    return instances.map(SimulatedInstances::all);
+  }
+
+  @Override
   public Optional<GpuDriver> driver() {
     return Optional.of(new GpuDriver("simulated", ""));
   }
@@ -150,8 +182,11 @@ public final class SimulatedGpu implements Gpu {
     readings.put(Reading.MEMORY_TEMPERATURE_C, Math.round(temperatureC + 8));
     readings.put(Reading.SM_CLOCK_MHZ, smClockMhz(second, load, isCapped));
     readings.put(Reading.MEM_CLOCK_MHZ, memClockMhz);
-    readings.put(Reading.GPU_UTILIZATION_PCT, Math.round(100 * load));
-    readings.put(Reading.MEM_UTILIZATION_PCT, Math.round(45 * load));
+    if (instances.isEmpty()) {
+      // Of a partitioned one, drivers do not tell it.
+      readings.put(Reading.GPU_UTILIZATION_PCT, Math.round(100 * load));
+      readings.put(Reading.MEM_UTILIZATION_PCT, Math.round(45 * load));
+    }
     readings.put(Reading.MEMORY_USED_BYTES, load > 0 ? 61L << 30 : 512L << 20);
     readings.put(Reading.MEMORY_TOTAL_BYTES, 80L << 30);
     readings.put(Reading.POWER_LIMIT_MW, powerLimitMw);
@@ -165,7 +200,8 @@ public final class SimulatedGpu implements Gpu {
     if (isCapped) {
       reasons.add(ThrottleReason.SW_POWER_CAP);
     }
-    return new GpuTelemetry(readings, Optional.of(reasons));
+    return new GpuTelemetry(
+        readings, Optional.of(reasons), instances.map(all -> all.telemetry(load > 0)));
   }
 
   /** Power over idle goes with the square of the clock. */

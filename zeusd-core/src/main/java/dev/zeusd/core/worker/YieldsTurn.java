@@ -8,8 +8,10 @@ import java.util.function.Consumer;
  */
 public interface YieldsTurn {
   /**
-   * Is told, once, by what to wait: what is given runs some work, which must not call the device,
-   * on the thread that is calling a method of the device.
+   * Is told, once, by what to wait.
+   *
+   * @param whileOthersRead runs some work, which must not call the device, on the thread that is
+   *     calling a method of the device
    */
   void yieldTurnBy(Consumer<Runnable> whileOthersRead);
 }
