@@ -63,8 +63,8 @@ public final class GpuSettings {
   }
 
   /**
-   * Sets the power limit, as each driver sets it by itself, of the GPUs or of the modules that carry
-   * them.
+   * Sets the power limit, as each driver sets it by itself, of the GPUs or of the modules that
+   * carry them.
    *
    * @param gpuIds the GPUs
    * @param scope whether theirs or their modules'

@@ -60,8 +60,8 @@ public interface Gpu {
   }
 
   /**
-   * {@return why none of its settings can ever be lent and put back} Empty if they can, or if that is
-   * not known yet. Without asking the hardware; from any thread.
+   * {@return why none of its settings can ever be lent and put back} Empty if they can, or if that
+   * is not known yet. Without asking the hardware; from any thread.
    */
   default Optional<String> whyNeverLent() {
     return info().uuid().isPresent() ? Optional.empty() : Optional.of(NO_UUID);
