@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -161,8 +162,9 @@ final class Http implements AutoCloseable {
     String message = body.strip();
     if (message.startsWith("{")) {
       JsonObject json = Json.object(message);
-      if (json.containsKey("errors")) {
-        return ZeusdException.ofDevices(status, target.deviceKind(), Json.errors(json));
+      SortedMap<Integer, String> errors = Json.errors(json);
+      if (!errors.isEmpty()) {
+        return ZeusdException.ofDevices(status, target.deviceKind(), errors);
       }
       message = json.getString("error", message);
     }

@@ -61,7 +61,11 @@ final class HttpConnection implements Closeable {
   Answer exchange(String method, String target, Map<String, String> headers, int timeoutMillis)
       throws IOException {
     Head head = begin(method, target, headers, timeoutMillis);
-    byte[] body = head.body().readNBytes(MAX_BODY_BYTES);
+    byte[] body = head.body().readNBytes(MAX_BODY_BYTES + 1);
+    if (body.length > MAX_BODY_BYTES) {
+      // What is left of it would be taken for the next answer.
+      throw new ProtocolException("the answer is too long");
+    }
     idleSinceNanos = System.nanoTime();
     return new Answer(head.status(), head.headers(), body, head.keepsAlive());
   }

@@ -1,7 +1,6 @@
 package dev.zeusd.client;
 
 import jakarta.json.JsonArray;
-import jakarta.json.JsonException;
 import jakarta.json.JsonNumber;
 import jakarta.json.JsonObject;
 import jakarta.json.JsonReader;
@@ -33,7 +32,8 @@ final class Json {
   static JsonObject object(String text) {
     try (JsonReader reader = Library.JSON.createReader(new StringReader(text))) {
       return reader.readObject();
-    } catch (JsonException | IllegalStateException e) {
+    } catch (RuntimeException | StackOverflowError e) {
+      // Among them one of no special kind, for what is nested too deep.
       throw ZeusdException.unreachable("what answers is no daemon: it sends no JSON", e);
     }
   }
@@ -64,17 +64,21 @@ final class Json {
     return new PerDevice<>(byId, errors);
   }
 
+  /** An object in another one; empty if there is none. */
+  static JsonObject member(JsonObject json, String name) {
+    JsonObject member = understood(() -> json.getJsonObject(name));
+    return member == null ? JsonValue.EMPTY_JSON_OBJECT : member;
+  }
+
   static SortedMap<Integer, String> errors(JsonObject json) {
     SortedMap<Integer, String> errors = new TreeMap<>();
-    JsonObject byId = json.getJsonObject("errors");
-    if (byId != null) {
-      byId.forEach(
-          (id, text) -> {
-            if (isId(id)) {
-              errors.put(Integer.parseInt(id), text(text));
-            }
-          });
-    }
+    member(json, "errors")
+        .forEach(
+            (id, text) -> {
+              if (isId(id)) {
+                errors.put(Integer.parseInt(id), text(text));
+              }
+            });
     return errors;
   }
 
@@ -90,7 +94,10 @@ final class Json {
   static <T> T understood(Supplier<T> read) {
     try {
       return read.get();
-    } catch (NullPointerException | ClassCastException | NumberFormatException e) {
+    } catch (ZeusdException e) {
+      throw e;
+    } catch (RuntimeException e) {
+      // Members that are missing or of another kind, or numbers that are far too large.
       throw ZeusdException.unreachable("the answer of zeusd is not understood", e);
     }
   }

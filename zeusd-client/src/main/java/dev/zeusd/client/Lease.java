@@ -95,15 +95,8 @@ public final class Lease implements AutoCloseable {
   public List<Restored> end() {
     keeper.close();
     Http.Text answer = http.post(Target.of("/lease/end").with("lease_id", id), Map.of());
-    List<Restored> all = new ArrayList<>();
-    JsonObject byGpu = answer.json().getJsonObject("gpus");
-    if (byGpu != null) {
-      byGpu.forEach(
-          (gpu, keys) ->
-              keys.asJsonObject()
-                  .forEach((key, result) -> all.add(Restored.of(gpu, key, result.asJsonObject()))));
-    }
-    return List.copyOf(all);
+    JsonObject byGpu = Json.member(answer.json(), "gpus");
+    return Json.understood(() -> Restored.all(byGpu));
   }
 
   /**
@@ -116,6 +109,15 @@ public final class Lease implements AutoCloseable {
    * @param error why it is {@code pending}
    */
   public record Restored(String gpu, String key, String result, Optional<String> error) {
+    private static List<Restored> all(JsonObject byGpu) {
+      List<Restored> all = new ArrayList<>();
+      byGpu.forEach(
+          (gpu, keys) ->
+              keys.asJsonObject()
+                  .forEach((key, result) -> all.add(of(gpu, key, result.asJsonObject()))));
+      return List.copyOf(all);
+    }
+
     private static Restored of(String gpu, String key, JsonObject json) {
       return new Restored(
           gpu, key, json.getString("result", "unknown"), Json.optionalString(json, "error"));

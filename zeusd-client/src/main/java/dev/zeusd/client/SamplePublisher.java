@@ -95,9 +95,12 @@ final class SamplePublisher<T> implements Flow.Publisher<T> {
       reason.ifPresentOrElse(subscriber::onError, subscriber::onComplete);
     }
 
-    /** Waits; empty at the end. */
+    /**
+     * Waits; empty at the end. Then, what was not requested is not waited for: the client may be
+     * closed, and the subscriber never ask again.
+     */
     private synchronized Optional<T> next() throws InterruptedException {
-      while (!cancelled && failure.isEmpty() && (waiting.isEmpty() ? !ended : demand == 0)) {
+      while (!cancelled && !ended && (waiting.isEmpty() || demand == 0)) {
         wait();
       }
       if (cancelled || waiting.isEmpty() || demand == 0) {
@@ -111,24 +114,31 @@ final class SamplePublisher<T> implements Flow.Publisher<T> {
       try (PowerSamples<T> samples = open.get()) {
         synchronized (this) {
           source = Optional.of(samples);
-          if (cancelled) {
+          if (cancelled || ended) {
             return;
           }
         }
         samples.forEach(this::add);
         end(null);
-      } catch (RuntimeException e) {
+      } catch (RuntimeException | Error e) {
+        // Whatever it is: else the subscriber would wait for ever.
         end(e);
       }
     }
 
     private synchronized void end(Throwable reason) {
-      ended = true;
-      failure = failure.or(() -> Optional.ofNullable(reason));
-      notifyAll();
+      if (!ended) {
+        ended = true;
+        failure = Optional.ofNullable(reason);
+        source.ifPresent(PowerSamples::close);
+        notifyAll();
+      }
     }
 
     private synchronized void add(T sample) {
+      if (ended) {
+        return;
+      }
       if (waiting.size() >= MOST_WAITING) {
         keepLatest();
       }

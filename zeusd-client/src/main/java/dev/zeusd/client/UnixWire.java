@@ -4,13 +4,17 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
 import java.io.OutputStream;
+import java.net.ConnectException;
+import java.net.SocketException;
 import java.net.SocketTimeoutException;
+import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedSelectorException;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 
@@ -19,6 +23,8 @@ import java.util.concurrent.TimeUnit;
  * as long as is wanted.
  */
 final class UnixWire implements Wire {
+  private static final long FULL_QUEUE_PAUSE_MILLIS = 10;
+
   private final SocketChannel channel;
   private final Selector selector;
   private final SelectionKey key;
@@ -29,18 +35,63 @@ final class UnixWire implements Wire {
     this.channel = channel;
     this.selector = selector;
     this.readTimeoutMillis = readTimeoutMillis;
-    channel.configureBlocking(false);
     key = channel.register(selector, SelectionKey.OP_READ);
   }
 
-  static UnixWire open(Path path, int readTimeoutMillis) throws IOException {
-    SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(path));
+  static UnixWire open(Path path, int timeoutMillis) throws IOException {
+    SocketChannel channel = connect(path, timeoutMillis);
     try {
-      return new UnixWire(channel, Selector.open(), readTimeoutMillis);
+      return new UnixWire(channel, Selector.open(), timeoutMillis);
     } catch (IOException | RuntimeException e) {
       channel.close();
       throw e;
     }
+  }
+
+  /**
+   * Connects without blocking, since nothing limits how long a blocking connect waits for a daemon
+   * that does not take connections any more.
+   */
+  private static SocketChannel connect(Path path, int timeoutMillis) throws IOException {
+    long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMillis);
+    do {
+      SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+      try {
+        channel.configureBlocking(false);
+        if (channel.connect(UnixDomainSocketAddress.of(path))) {
+          return channel;
+        }
+        channel.close();
+      } catch (IOException | RuntimeException e) {
+        channel.close();
+        if (!isFull(path, e)) {
+          throw e;
+        }
+      }
+      // The kernel tells nobody when there is room again.
+      pause();
+    } while (System.nanoTime() - deadline < 0);
+    throw timedOut(timeoutMillis);
+  }
+
+  /** Whether too many wait already to be taken: what no other reason explains, as Java tells it. */
+  private static boolean isFull(Path path, Exception failure) {
+    return failure instanceof SocketException
+        && !(failure instanceof ConnectException)
+        && Files.isWritable(path);
+  }
+
+  private static void pause() throws InterruptedIOException {
+    try {
+      Thread.sleep(FULL_QUEUE_PAUSE_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted");
+    }
+  }
+
+  private static SocketTimeoutException timedOut(int millis) {
+    return new SocketTimeoutException("no answer within " + millis + " ms");
   }
 
   @Override
@@ -98,7 +149,7 @@ final class UnixWire implements Wire {
   private void await(int operation, long deadline) throws IOException {
     long millis = TimeUnit.NANOSECONDS.toMillis(deadline - System.nanoTime());
     if (millis <= 0) {
-      throw new SocketTimeoutException("no answer within " + readTimeoutMillis + " ms");
+      throw timedOut(readTimeoutMillis);
     }
     try {
       key.interestOps(operation);

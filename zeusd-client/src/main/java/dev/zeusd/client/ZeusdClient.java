@@ -86,12 +86,11 @@ public final class ZeusdClient implements AutoCloseable {
 
   GpuPowers gpuPower(Target target) {
     Http.Text answer = http.get(target);
-    JsonObject power = answer.json().getJsonObject("power_mw");
     PerDevice<Long> powerMw =
         Json.perDevice(
             answer,
             "GPU",
-            power == null ? JsonObject.EMPTY_JSON_OBJECT : power,
+            Json.member(answer.json(), "power_mw"),
             (byId, id) -> byId.getJsonNumber(id).longValue());
     return new GpuPowers(timestampMs(answer), powerMw);
   }
@@ -163,12 +162,11 @@ public final class ZeusdClient implements AutoCloseable {
    */
   public CpuPowers cpuPower(int... cpuIds) {
     Http.Text answer = http.get(cpus("/cpu/get_power", cpuIds));
-    JsonObject power = answer.json().getJsonObject("power_mw");
     PerDevice<CpuPower> byCpu =
         Json.perDevice(
             answer,
             "CPU",
-            power == null ? JsonObject.EMPTY_JSON_OBJECT : power,
+            Json.member(answer.json(), "power_mw"),
             (byId, id) -> CpuPower.of(byId.getJsonObject(id)));
     return new CpuPowers(timestampMs(answer), byCpu);
   }
