@@ -4,12 +4,14 @@ import dev.zeusd.cli.DaemonState.Device;
 import java.io.IOError;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import org.jline.terminal.Attributes;
 import org.jline.terminal.Size;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
 import org.jline.utils.AttributedString;
+import org.jline.utils.AttributedStringBuilder;
 import org.jline.utils.AttributedStyle;
 import org.jline.utils.Display;
 import org.jline.utils.InfoCmp.Capability;
@@ -19,6 +21,8 @@ final class TopScreen {
   /** How long a key, or another size of the window, may wait. */
   private static final long GLANCE_MILLIS = 200;
 
+  private static final int DEFAULT_WIDTH = 80;
+  private static final int DEFAULT_HEIGHT = 24;
   private static final double HOT_SHARE = 0.9;
   private static final double WARM_SHARE = 0.6;
   private static final int CONTROL_C = 3;
@@ -86,8 +90,9 @@ final class TopScreen {
 
   private void draw() {
     Size size = terminal.getSize();
-    int width = Math.max(20, size.getColumns());
-    int height = Math.max(5, size.getRows());
+    // Some terminals do not say how large they are.
+    int width = size.getColumns() > 0 ? size.getColumns() : DEFAULT_WIDTH;
+    int height = size.getRows() > 0 ? size.getRows() : DEFAULT_HEIGHT;
     if (width != shownWidth || height != shownHeight) {
       // Wherever the cursor is, and whatever stands there.
       display.clear();
@@ -95,35 +100,48 @@ final class TopScreen {
       shownWidth = width;
       shownHeight = height;
     }
-    display.update(lines(width, height), 0);
+    List<AttributedString> lines = lines(watches.states(), order, width, height);
+    display.update(lines, 0);
   }
 
-  private List<AttributedString> lines(int width, int height) {
-    List<DaemonState> states = watches.states();
+  /** What is shown: as many lines as there is room for, each as wide as the screen. */
+  static List<AttributedString> lines(
+      List<DaemonState> states, TopTable.Order order, int width, int height) {
     List<AttributedString> lines = new ArrayList<>();
-    for (int i = 0; i < states.size(); i++) {
+    List<DaemonState> told = states;
+    int most = Math.max(1, height / 2 - 1);
+    if (states.size() > most) {
+      // Those that something is wrong with first.
+      told =
+          states.stream()
+              .sorted(Comparator.comparing(state -> state.problem().isEmpty()))
+              .limit(most)
+              .toList();
+    }
+    for (DaemonState state : told) {
       AttributedStyle style = AttributedStyle.BOLD;
-      boolean isLost = states.get(i).problem().isPresent();
-      lines.add(
-          line(
-              TopTable.summaries(states).get(i),
-              isLost ? style.foreground(AttributedStyle.RED) : style,
-              width));
+      boolean isLost = state.problem().isPresent();
+      String summary = TopTable.summary(state);
+      lines.add(line(summary, isLost ? style.foreground(AttributedStyle.RED) : style, width));
     }
     lines.add(line(TopTable.header(states, width), AttributedStyle.INVERSE, width));
     List<Device> devices = TopTable.sorted(states, order);
-    int room = height - lines.size() - 1;
-    for (Device device : devices.subList(0, Math.min(room, devices.size()))) {
+    int shown = Math.clamp(height - lines.size() - 1, 0, devices.size());
+    for (Device device : devices.subList(0, shown)) {
       lines.add(line(TopTable.row(device, states, width), style(device), width));
     }
-    int hidden = devices.size() - room;
     lines.add(
         line(
-            (hidden > 0 ? hidden + " more devices; " : "")
+            more(states.size() - told.size(), "daemons")
+                + more(devices.size() - shown, "devices")
                 + "q quit  sort by: p power  e energy  u utilisation  d device",
             AttributedStyle.DEFAULT.faint(),
             width));
-    return lines;
+    return lines.subList(0, Math.min(height, lines.size()));
+  }
+
+  private static String more(int count, String what) {
+    return count > 0 ? count + " more " + what + "; " : "";
   }
 
   /** By how near it is to its limit. */
@@ -142,7 +160,9 @@ final class TopScreen {
 
   /** As wide as the screen, so that what was there before is gone. */
   private static AttributedString line(String text, AttributedStyle style, int width) {
-    String cut = text.length() > width ? text.substring(0, width) : text;
-    return new AttributedString(cut + " ".repeat(width - cut.length()), style);
+    // Columns, not characters: those of East Asian scripts take two.
+    AttributedString cut = new AttributedString(text, style).columnSubSequence(0, width);
+    String rest = " ".repeat(Math.max(0, width - cut.columnLength()));
+    return new AttributedStringBuilder().append(cut).append(rest, style).toAttributedString();
   }
 }

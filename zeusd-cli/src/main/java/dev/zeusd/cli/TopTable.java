@@ -40,7 +40,7 @@ final class TopTable {
 
   /** For scripts: all devices, as wide as it takes. */
   static String plain(List<DaemonState> states) {
-    List<String> lines = new ArrayList<>(summaries(states));
+    List<String> lines = new ArrayList<>(states.stream().map(TopTable::summary).toList());
     lines.add(header(states, PLAIN_WIDTH));
     sorted(states, Order.DEVICE).forEach(device -> lines.add(row(device, states, PLAIN_WIDTH)));
     return String.join(System.lineSeparator(), lines);
@@ -53,12 +53,8 @@ final class TopTable {
         .toList();
   }
 
-  /** A line for each daemon: what its devices take in all, or what is wrong. */
-  static List<String> summaries(List<DaemonState> states) {
-    return states.stream().map(TopTable::summary).toList();
-  }
-
-  private static String summary(DaemonState state) {
+  /** What the devices of a daemon take in all, or what is wrong. */
+  static String summary(DaemonState state) {
     if (state.problem().isPresent()) {
       return Logging.harmless(state.problem().get());
     }

@@ -40,6 +40,6 @@ class TopTableTest {
             device(Kind.CPU, 80, 10, false),
             device(Kind.DRAM, 20, 6, false));
     DaemonState state = new DaemonState("node1", devices, Optional.empty());
-    assertEquals(List.of("node1: 3 devices, " + sum), TopTable.summaries(List.of(state)));
+    assertEquals("node1: 3 devices, " + sum, TopTable.summary(state));
   }
 }

@@ -17,10 +17,15 @@ import java.io.StringReader;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import org.jline.utils.AttributedString;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -117,6 +122,55 @@ class TopTest {
     assertEquals(50, energy.until(1050));
     assertEquals(50, energy.until(3));
     assertEquals(57, energy.until(10));
+  }
+
+  /** However many daemons there are, and however small the screen, or long and wide the names. */
+  @Test
+  void whateverThereIsFitsOnTheScreen() {
+    for (int daemons : new int[] {0, 1, 3, 40}) {
+      List<DaemonState> states = IntStream.range(0, daemons).mapToObj(TopTest::oddState).toList();
+      for (int height : new int[] {1, 2, 3, 5, 24, 60}) {
+        for (int width : new int[] {1, 10, 20, 80, 120, 300}) {
+          List<AttributedString> lines =
+              TopScreen.lines(states, TopTable.Order.POWER, width, height);
+          assertTrue(lines.size() <= height, lines::toString);
+          lines.forEach(line -> assertEquals(width, line.columnLength(), line::toString));
+        }
+      }
+    }
+    List<DaemonState> many = IntStream.range(0, 40).mapToObj(TopTest::oddState).toList();
+    List<AttributedString> lines = TopScreen.lines(many, TopTable.Order.DEVICE, 80, 24);
+    assertEquals(24, lines.size());
+    assertTrue(lines.getFirst().toString().contains("is lost"), lines::toString);
+    assertTrue(lines.getLast().toString().startsWith("29 more daemons; 109 more devices; q quit"));
+  }
+
+  /** One of seven is lost. */
+  private static DaemonState oddState(int n) {
+    String daemon = "host" + n + ".example:4938";
+    Optional<String> problem =
+        n % 7 == 6
+            ? Optional.of("the daemon at \u001b[31m" + daemon + " is lost")
+            : Optional.empty();
+    return new DaemonState(
+        daemon, IntStream.range(0, 3).mapToObj(id -> oddDevice(daemon, id)).toList(), problem);
+  }
+
+  private static DaemonState.Device oddDevice(String daemon, int id) {
+    return new DaemonState.Device(
+        daemon,
+        DaemonState.Kind.GPU,
+        id,
+        "\u9ad8\u6027\u80fd\ud83d\udd25 \u202e\u009b31m".repeat(10),
+        id == 0 ? OptionalDouble.empty() : OptionalDouble.of(1e12),
+        OptionalDouble.of(id * 1e12),
+        OptionalDouble.of(1e15),
+        OptionalInt.of(Integer.MAX_VALUE),
+        OptionalInt.of(-40),
+        OptionalInt.empty(),
+        false,
+        "user \u738b\u5c0f\u660e\u738b\u5c0f\u660e\u738b\u5c0f\u660e",
+        new double[] {0, 1e12, Double.MAX_VALUE, 0, 5});
   }
 
   /** In a real terminal, by tmux: drawn, sorted, resized, and left as it was. */
