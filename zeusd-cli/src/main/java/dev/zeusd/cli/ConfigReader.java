@@ -45,6 +45,10 @@ final class ConfigReader {
   private static final Pattern GPU_UUID =
       Pattern.compile("(?i)GPU-[0-9a-f-]+|[0-9a-f]+(-[0-9a-f]+){4}(@[0-9a-f:.#]+)?");
 
+  /** What a number makes sense for: of a duration, 0. */
+  private static final Set<Class<?>> NUMBERS =
+      Set.of(int.class, Integer.class, DurationOrNever.class);
+
   /** These make no sense in a file. */
   private static final Set<String> NOT_IN_FILES = Set.of("help", "version", "config");
 
@@ -126,11 +130,8 @@ final class ConfigReader {
           ? Optional.empty()
           : Optional.of(String.join(arePaths ? "\n" : ",", items));
     }
-    // 0o660 and 660 are different numbers in TOML, and both would be taken for the other one.
     Optional<String> text =
-        option.paramLabel().equals("<OCTAL>")
-            ? root.string(name, example)
-            : root.text(name, example);
+        isNumber(option) ? root.text(name, example) : root.string(name, example);
     text.ifPresent(
         value -> {
           try {
@@ -140,6 +141,11 @@ final class ConfigReader {
           }
         });
     return text;
+  }
+
+  /** 0o660 and 660 are different numbers in TOML, and both would be taken for the other one. */
+  private static boolean isNumber(OptionSpec option) {
+    return NUMBERS.contains(option.type()) && !option.paramLabel().equals("<OCTAL>");
   }
 
   /**
@@ -212,7 +218,7 @@ final class ConfigReader {
   }
 
   private static List<GpuSelector> gpus(TomlSection section) {
-    return section.has("gpus") ? section.list("gpus", "[0, 1]", ConfigReader::gpu) : List.of();
+    return section.has("gpus") ? section.listOfAny("gpus", "[0, 1]", ConfigReader::gpu) : List.of();
   }
 
   private static GpuSelector gpu(String text) {

@@ -189,7 +189,7 @@ final class Converters {
   static final class FilePath implements ITypeConverter<Path> {
     @Override
     public Path convert(String text) {
-      if (text.isEmpty()) {
+      if (text.isBlank()) {
         throw new TypeConversionException("the path is empty");
       }
       try {

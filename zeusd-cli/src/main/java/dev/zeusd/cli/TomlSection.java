@@ -132,36 +132,47 @@ final class TomlSection {
   }
 
   /**
-   * A list of texts or whole numbers, or a single one.
+   * A list of texts, or a single one.
    *
    * @param convert what each is taken for; what it throws says why that cannot be
    */
   <T> List<T> list(String key, String example, Function<String, T> convert) {
+    return list(key, example, convert, Set.of(String.class));
+  }
+
+  /** The same of texts and whole numbers. */
+  <T> List<T> listOfAny(String key, String example, Function<String, T> convert) {
+    return list(key, example, convert, Set.of(String.class, Long.class));
+  }
+
+  private <T> List<T> list(
+      String key, String example, Function<String, T> convert, Set<Class<?>> types) {
     Object value = table.get(List.of(key));
     List<T> items = new ArrayList<>();
+    known.add(key);
     if (value instanceof TomlArray array) {
-      known.add(key);
       for (int i = 0; i < array.size(); i++) {
+        Object item = array.get(i);
         Place itsPlace = place(array.inputPositionOf(i));
-        convert(key, array.get(i), itsPlace, convert).ifPresent(items::add);
+        if (types.contains(item.getClass())) {
+          convert(key, item, itsPlace, convert).ifPresent(items::add);
+        } else {
+          problems.add(itsPlace, key + ": " + kind(item) + " cannot be in this list");
+        }
       }
       if (array.isEmpty()) {
         refuse(key, "is empty, write " + key + " = " + example + ", or leave it out");
       }
-    } else {
-      text(key, example)
-          .flatMap(text -> convert(key, text, placeOf(key), convert))
-          .ifPresent(items::add);
+    } else if (value != null && types.contains(value.getClass())) {
+      convert(key, value, placeOf(key), convert).ifPresent(items::add);
+    } else if (value != null) {
+      refuse(key, "is " + kind(value) + ", write it as " + key + " = " + example);
     }
     return items;
   }
 
   private <T> Optional<T> convert(
       String key, Object item, Place itsPlace, Function<String, T> convert) {
-    if (!(item instanceof String || item instanceof Long)) {
-      problems.add(itsPlace, key + ": " + kind(item) + " cannot be in this list");
-      return Optional.empty();
-    }
     try {
       return Optional.of(convert.apply(item.toString()));
     } catch (IllegalArgumentException e) {
@@ -187,7 +198,14 @@ final class TomlSection {
     double high = ((Number) array.get(1)).doubleValue();
     if (!(low >= 0 && low <= high && high <= 0xFFFF_FFFFL)) {
       refuse(
-          key, "goes from " + array.get(0) + " to " + array.get(1) + ", put the lower one first");
+          key,
+          "cannot go from "
+              + array.get(0)
+              + " to "
+              + array.get(1)
+              + (low > high
+                  ? ", put the lower one first"
+                  : ", write it as " + key + " = " + example));
       return Optional.empty();
     }
     return Optional.of(new double[] {low, high});

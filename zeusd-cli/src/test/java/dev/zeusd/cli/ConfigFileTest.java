@@ -14,6 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 
 /** What a configuration file may say, and what is said of one that is wrong. */
 class ConfigFileTest {
@@ -113,7 +114,9 @@ class ConfigFileTest {
         "help = true | 1:1: unknown key 'help'",
         "config = '/x' | 1:1: unknown key 'config'",
         "mode = 'udp' | 1:1: mode: 'udp' is none of uds, tcp",
-        "mode = 7 | 1:1: mode: '7' is none of uds, tcp",
+        "mode = 7 | 1:1: mode: is a whole number, write it as mode = \"uds\"",
+        "socket-path = 3 | 1:1: socket-path: is a whole number, write it as socket-path = \"/",
+        "signing-key-path = ['/k', 3] | 1:27: signing-key-path: a whole number cannot be in",
         "mode = true | 1:1: mode: is true or false, write it as mode = \"uds\"",
         "simulate = 'yes' | 1:1: simulate: is a string, write it as simulate = true",
         "socket-permissions = 660 | 1:1: socket-permissions: is a whole number, write it as",
@@ -140,7 +143,12 @@ class ConfigFileTest {
         "[[grant]]\\n"
             + "who = ['uid:0']\\n"
             + "groups = ['gpu-control']\\n"
-            + "power_limit_w = [3, 2] | 4:1: power",
+            + "power_limit_w = [3, 2] | 4:1: power_limit_w: cannot go from 3 to 2, put the lower",
+        "[[grant]]\\n"
+            + "who = ['uid:0']\\n"
+            + "groups = ['gpu-control']\\n"
+            + "power_limit_w = [-3, 2] | 4:1: power_limit_w: cannot go from -3 to 2, write it as",
+        "[[grant]]\\nwho = [0]\\ngroups = ['gpu-read'] | 2:8: who: a whole number cannot be in",
         "[[grant]]\\n"
             + "who = ['uid:0']\\n"
             + "groups = ['gpu-control']\\n"
@@ -173,6 +181,58 @@ class ConfigFileTest {
     assertEquals(2, serve.status(), serve::toString);
     assertTrue(serve.err().startsWith("error: " + directory), serve::toString);
     assertEquals(2, serve.err().lines().count(), serve::toString);
+  }
+
+  /** Each option, and each kind of value that TOML knows. */
+  @Test
+  void aValueOfAnotherKindIsRefusedWhateverTheOption() throws Exception {
+    CommandSpec serve = Zeusd.commandLine().getSubcommands().get("serve").getCommandSpec();
+    List<String> values =
+        List.of(
+            "true",
+            "3",
+            "-3",
+            "3.5",
+            "nan",
+            "inf",
+            "1979-05-27",
+            "07:32:00",
+            "''",
+            "' '",
+            "[]",
+            "[3]",
+            "[true]",
+            "[['x']]",
+            "['']",
+            "{a = 1}",
+            "{}",
+            "\"\\u0000\"",
+            "99999999999");
+    List<String> taken = new java.util.ArrayList<>();
+    for (OptionSpec option : serve.options()) {
+      String name = ConfigFile.nameOf(option);
+      for (String value : values) {
+        if (name.equals("gpu-command-overrides") && value.startsWith("{")) {
+          // What would stand in a file of its own.
+          continue;
+        }
+        try {
+          ConfigFile.read(file(name + " = " + value + "\n"), serve);
+          taken.add(name + " = " + value);
+        } catch (ConfigException e) {
+          assertTrue(e.getMessage().contains(name), name + " = " + value + " " + e.getMessage());
+        }
+      }
+    }
+    assertEquals(
+        List.of(
+            "socket-uid = 3",
+            "socket-gid = 3",
+            "num-workers = 3",
+            "gpu-power-poll-hz = 3",
+            "cpu-power-poll-hz = 3",
+            "simulate = true"),
+        taken);
   }
 
   @Test
