@@ -41,11 +41,13 @@ record EnergyTable(EnergyReport energy, Discovery discovery) {
     energy
         .gpus()
         .errors()
-        .forEach((id, why) -> line(text, " GPU %d was not measured: %s", id, why));
+        .forEach(
+            (id, why) -> line(text, " GPU %d was not measured: %s", id, Logging.harmless(why)));
     energy
         .cpus()
         .errors()
-        .forEach((id, why) -> line(text, " CPU %d was not measured: %s", id, why));
+        .forEach(
+            (id, why) -> line(text, " CPU %d was not measured: %s", id, Logging.harmless(why)));
     return text.toString();
   }
 

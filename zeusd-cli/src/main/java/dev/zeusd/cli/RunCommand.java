@@ -43,6 +43,7 @@ import picocli.CommandLine.Spec;
 final class RunCommand implements Callable<Integer> {
   private static final int NOT_RUN = 125;
   private static final int SIGNALLED = 128;
+  private static final int LONGEST_NAME = 100;
 
   /** Until settings come back where even SIGKILL has ended this process. */
   private static final Duration TTL = Duration.ofSeconds(10);
@@ -96,7 +97,7 @@ final class RunCommand implements Callable<Integer> {
         JsonFile file = JsonFile.open(Optional.ofNullable(json))) {
       try (CommandEnergy meter = new CommandEnergy(client, gpuIds)) {
         setForAWhile(client, meter.gpuIds());
-        meter.begin(Path.of(command.getFirst()).getFileName().toString());
+        meter.begin(nameOfProgram());
         return run(signals, meter, file);
       } finally {
         endLease();
@@ -106,6 +107,13 @@ final class RunCommand implements Callable<Integer> {
     } catch (IOException e) {
       return refused(JsonFile.reason(e));
     }
+  }
+
+  /** What the window is called: of a file name, as much as a name may have. */
+  private String nameOfProgram() {
+    String path = Logging.harmless(command.getFirst());
+    String name = path.substring(path.lastIndexOf('/') + 1);
+    return name.length() > LONGEST_NAME ? name.substring(0, LONGEST_NAME) : name;
   }
 
   private int run(ForwardedSignals signals, CommandEnergy meter, JsonFile file)

@@ -126,7 +126,7 @@ public final class Zeusd implements Runnable {
 
   /** What comes from the command line may hold anything; a line stays one line. */
   static String error(String message) {
-    return Logging.errorPrefix() + "error: " + message.replaceAll("\\p{Cntrl}", " ");
+    return Logging.errorPrefix() + "error: " + Logging.harmless(message);
   }
 
   /** The version that the build wrote down. */

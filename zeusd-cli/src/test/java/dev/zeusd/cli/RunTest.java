@@ -262,7 +262,13 @@ class RunTest {
   @ParameterizedTest
   @CsvSource({
     "/no/such/command,127,there is no command",
-    "/tmp,126,is no program that this user may execute"
+    "/tmp,126,is no program that this user may execute",
+    "/,126,is no program that this user may execute",
+    // Longer than the name of a window may be.
+    "/no/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+        + "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz,127,there"
+        + " is no command",
+    "'/no/such\n\u009bcommand',127,there is no command"
   })
   void aCommandThatCannotBeStarted(String command, int status, String why) throws Exception {
     try (ZeusdProcess run = run("--power-limit", "250W", command)) {
