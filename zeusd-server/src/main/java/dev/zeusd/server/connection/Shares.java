@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Semaphore;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -23,11 +24,18 @@ import java.util.function.BooleanSupplier;
  * <p>Thread-safe.
  */
 public final class Shares {
+  private static final int HANDSHAKES_AT_A_TIME =
+      Math.max(1, Runtime.getRuntime().availableProcessors() * 3 / 4);
+
   private final Limits limits;
   private final boolean asksForTokens;
   private final BooleanSupplier asksForCertificates;
   private final Map<Peer, Account> accounts = new HashMap<>();
   private final QueuePlaces queues = new QueuePlaces();
+
+  /** Of all peers together, so that a part of the processors is left to those who have shaken. */
+  private final Semaphore handshakes = new Semaphore(HANDSHAKES_AT_A_TIME, true);
+
   private int streams;
 
   /**
@@ -224,14 +232,27 @@ public final class Shares {
   // Time of the processors.
 
   /**
-   * Takes a step of the handshake of {@code connection}, when few others of its peer do. One takes
-   * milliseconds of a processor, and virtual threads that can run stand in line: thousands of one
-   * peer would stand before everybody else for seconds.
+   * Takes a step of the handshake of {@code connection}, when few others of its peer do, and few of
+   * all. One takes milliseconds of a processor, and virtual threads that can run stand in line:
+   * thousands of one peer, or one each of hundreds, would stand before everybody else for seconds.
    *
    * @throws CloseConnectionException if it was closed meanwhile
    */
   public void stepOfHandshake(Connection connection, Runnable step) {
-    accountOfOpen(connection).stepOfHandshake(connection, step);
+    accountOfOpen(connection).stepOfHandshake(connection, () -> inTurnOfAll(step));
+  }
+
+  private void inTurnOfAll(Runnable step) {
+    try {
+      handshakes.acquire();
+    } catch (InterruptedException e) {
+      throw new CloseConnectionException("interrupted during the handshake", e);
+    }
+    try {
+      step.run();
+    } finally {
+      handshakes.release();
+    }
   }
 
   /**
