@@ -17,6 +17,7 @@ import java.util.TreeMap;
  * and what they had changed is known again.
  */
 final class Recovery {
+  private static final System.Logger LOG = System.getLogger(Leases.class.getName());
   private static final int LEASE_PARTS = 8;
   private static final int SETTING_PARTS = 10;
   private static final int CLOCKS_PARTS = 4;
@@ -57,8 +58,16 @@ final class Recovery {
         case "epoch" -> lastEpoch = Long.parseLong(parts[1]);
         case "lines" -> lines = Long.parseLong(parts[1]);
         case "lease" -> leaseLines.add(checked(parts, LEASE_PARTS));
-        case "clocks" -> readClocks(checked(parts, CLOCKS_PARTS));
-        case "setting" -> settings.add(checked(parts, SETTING_PARTS));
+        case "clocks" -> {
+          if (isKnown(checked(parts, CLOCKS_PARTS))) {
+            readClocks(parts);
+          }
+        }
+        case "setting" -> {
+          if (isKnown(checked(parts, SETTING_PARTS))) {
+            settings.add(parts);
+          }
+        }
         default -> throw new IllegalArgumentException(line);
       }
     }
@@ -71,6 +80,19 @@ final class Recovery {
       throw new IllegalArgumentException(Arrays.toString(parts));
     }
     return parts;
+  }
+
+  /** A later version, which was here before, may know more settings: they cost themselves. */
+  private static boolean isKnown(String[] parts) {
+    boolean isKnown = SettingKey.of(parts[2]).isPresent();
+    if (!isKnown) {
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "{0} of GPU {1}, which a later version has changed, is not put back",
+          parts[2],
+          WriteLog.decode(parts[1]));
+    }
+    return isKnown;
   }
 
   private void readLease(String[] parts, List<String[]> settings) {

@@ -20,8 +20,10 @@ import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadInfo;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -37,6 +39,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
+import java.util.zip.CRC32;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -712,6 +715,31 @@ class LeasesTest {
     assertEquals(List.of(), next.list());
     assertTrue(Files.exists(dir.resolve("leases.damaged")));
     take(next, LIMIT, 0);
+  }
+
+  /** After a return to this version. */
+  @Test
+  void whatALaterVersionAddsCostsItselfAlone() throws IOException {
+    write(take(open(), LIMIT, 0), 0, limit(200_000));
+    StateDirectory state = StateDirectory.open(dir);
+    List<String> lines = new ArrayList<>(state.read("leases").orElseThrow());
+    lines.stream()
+        .filter(line -> line.contains(" power_limit "))
+        .toList()
+        .forEach(line -> lines.add(line.replace(" power_limit ", " fan_speed ")));
+    state.write("leases", lines);
+    String written = "99 1 GPU-0 fan_speed 70";
+    CRC32 sum = new CRC32();
+    sum.update(written.getBytes(StandardCharsets.UTF_8));
+    Files.writeString(
+        dir.resolve("lease-writes-0"),
+        "\n" + written + " " + Long.toHexString(sum.getValue()) + "\n",
+        StandardOpenOption.APPEND);
+    Leases next = open();
+    pass(TTL);
+    step(next);
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
+    assertFalse(Files.exists(dir.resolve("leases.damaged")));
   }
 
   @Test
