@@ -85,6 +85,12 @@ final class EnergyFile implements EnergyCounter, AutoCloseable {
     return ANY_SILENCE;
   }
 
+  /** Where it is. */
+  @Override
+  public String toString() {
+    return file.toString();
+  }
+
   @Override
   public void close() {
     microjoules.close();

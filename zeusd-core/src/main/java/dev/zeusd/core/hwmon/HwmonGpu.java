@@ -16,6 +16,9 @@ final class HwmonGpu implements Gpu, AutoCloseable {
 
   private static final long MAX_NANOS = 2_000_000_000L;
 
+  /** A reload of the driver costs one. */
+  private static final int MAX_TRIES = 5;
+
   private static final long UJ_PER_MJ = 1000;
 
   private final GpuInfo info;
@@ -69,7 +72,10 @@ final class HwmonGpu implements Gpu, AutoCloseable {
     EnergyReading from = sinceNanos > MAX_NANOS ? now : last.get();
     EnergyReading to = now;
     OptionalLong powerMw = to.powerMwSince(from);
-    while (powerMw.isEmpty()) {
+    for (int tries = 0; powerMw.isEmpty(); tries++) {
+      if (tries == MAX_TRIES) {
+        throw new DeviceException.Failed(energy + " falls again and again");
+      }
       // Also after a reload of the driver: then there is no difference to the read before.
       from = to;
       LockSupport.parkNanos(4 * MIN_NANOS);

@@ -184,6 +184,27 @@ class HwmonTest {
     assertThrows(DeviceException.NotSupported.class, () -> gpus.get(0).setPowerLimit(1));
   }
 
+  /** As of a card that is dying: whoever asks is told, and does not wait for ever. */
+  @Test
+  void aCounterThatFallsAgainAndAgainIsNoPower() throws IOException {
+    chip(0, "name", "xe", "energy1_input", "1000000");
+    Path counter = dir.resolve("hwmon0/energy1_input");
+    BootClock whileItFalls =
+        BootClock.of(
+            () -> {
+              try {
+                Files.writeString(
+                    counter, Long.parseLong(Files.readString(counter).strip()) - 1 + "\n");
+              } catch (IOException e) {
+                throw new java.io.UncheckedIOException(e);
+              }
+              return nanos.addAndGet(SECOND);
+            });
+    Gpu gpu = HwmonGpus.find(List.of(dir), new GpuIds(), whileItFalls).devices().getFirst();
+    DeviceException e = assertThrows(DeviceException.Failed.class, gpu::powerMw);
+    assertTrue(e.getMessage().contains("energy1_input falls again and again"), e::getMessage);
+  }
+
   @Test
   void aGpuIsFoundAgainWhereItsDriverHasPutItAndNoOtherIsTakenForIt() throws Exception {
     Path first = card("0000:03:00.0", 0, 5_000_000);
