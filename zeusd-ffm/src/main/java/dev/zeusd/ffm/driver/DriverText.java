@@ -20,7 +20,7 @@ public final class DriverText {
       length++;
     }
     return new String(bytes, 0, length, StandardCharsets.UTF_8)
-        .replaceAll("[\\p{Cntrl}\\p{Cn}\uFFFD]", "?")
+        .replaceAll("[\\p{Cc}\\p{Cf}\\p{Cn}\\p{Zl}\\p{Zp}\uFFFD]", "?")
         .strip();
   }
 
