@@ -239,6 +239,9 @@ def check_tokens(image: str, folder: str) -> None:
         problem = "document.getElementById('token-problem').textContent"
         enter("x.y.z")
         wait_until("a refusal", lambda: page.run(problem))
+        # What cannot be in a header, as from a program that makes quotation marks beautiful.
+        enter("“x.y.z”")
+        wait_until("another refusal", lambda: "letters" in page.run(problem))
         check(page.run(CARDS) == 0 and " W" not in page.run("document.body.innerText"), "data without a token")
         enter(token("cpu-read"))
         wait_until("the CPUs", lambda: page.run(CARDS) == 2 and page.run(STATUS) == "Live")

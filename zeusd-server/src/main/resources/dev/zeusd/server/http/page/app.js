@@ -174,8 +174,9 @@ class Plot {
 
 /** One device: its card, its track, and its energy since the page was opened. */
 class Device {
-  constructor(kind, id, name) {
+  constructor(kind, id, name, what) {
     this.key = `${kind} ${id}`;
+    this.what = what;
     this.kind = kind;
     this.track = new Track();
     this.joules = 0;
@@ -358,6 +359,8 @@ async function begin() {
       groups = groups.filter(group => scopes.includes(group));
       $('host').textContent = `${location.host} · ${sub}`;
     } catch (e) {
+      // Gone between two questions.
+      if (!(e instanceof Refused) || e.status >= 500) return setTimeout(begin, 1000);
       clear();
       return askForToken(e.message);
     }
@@ -417,20 +420,22 @@ function clear() {
 function build(discovery, groups) {
   const wanted = [];
   if (groups.includes('gpu-read')) {
-    for (const {id, name} of discovery.gpus) wanted.push(['gpu', id, name]);
+    for (const {id, name, uuid} of discovery.gpus) wanted.push(['gpu', id, name, `${name} ${uuid}`]);
   }
   if (groups.includes('cpu-read')) {
     // The other domains hold packages and more, and are in no stream of "all CPUs".
-    for (const {id, domain} of discovery.cpus) if (domain === 'package') wanted.push(['cpu', id, domain]);
+    for (const {id, domain} of discovery.cpus) if (domain === 'package') wanted.push(['cpu', id, domain, domain]);
   }
   gpusHaveCpus = groups.includes('gpu-read') && discovery.gpus.some(gpu => gpu.power_scope === 'module');
   $('problems').hidden = !discovery.problems;
   $('problems').textContent = (discovery.problems || []).join('\n');
-  const same = wanted.length === devices.size && wanted.every(([kind, id]) => devices.has(`${kind} ${id}`));
+  // After a restart of the machine there may be another device behind the same id.
+  const same = wanted.length === devices.size
+    && wanted.every(([kind, id, , what]) => devices.get(`${kind} ${id}`)?.what === what);
   if (same && devices.size) return;
   clear();
-  for (const [kind, id, name] of wanted) {
-    const device = new Device(kind, id, name);
+  for (const [kind, id, name, what] of wanted) {
+    const device = new Device(kind, id, name, what);
     devices.set(device.key, device);
     $(`${kind}s`).hidden = false;
     $(`${kind}s`).querySelector('.grid').append(device.card);
@@ -541,7 +546,10 @@ $('pause').addEventListener('click', () => {
 });
 $('login').addEventListener('submit', event => {
   event.preventDefault();
-  token = $('token').value.trim();
+  const given = $('token').value.trim();
+  // The browser would not even send anything else.
+  if (!/^[\x21-\x7e]*$/.test(given)) return askForToken('A token has letters, digits and signs only');
+  token = given;
   sessionStorage.setItem('zeusd-token', token);
   $('token').value = '';
   begin();
