@@ -61,7 +61,10 @@ public final class ZeusdException extends RuntimeException {
     return Map.copyOf(deviceErrors);
   }
 
-  /** Whether the same may work in a moment: no answer, too many requests, or trouble over there. */
+  /**
+   * {@return whether the same may work in a moment: no answer, too many requests, or trouble over
+   * there}
+   */
   public boolean isTransient() {
     return status == 0 || status == TOO_MANY_REQUESTS || status >= SERVER_ERRORS;
   }
