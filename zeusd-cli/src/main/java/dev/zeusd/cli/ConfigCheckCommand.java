@@ -63,7 +63,7 @@ final class ConfigCheckCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Logging.setUp(Logging.LogLevel.INFO);
-    CommandLine serve = Zeusd.commandLine().getSubcommands().get("serve");
+    CommandLine serve = Zeusd.commandLineFor("serve").getSubcommands().get("serve");
     ConfigFile read;
     try {
       read = ConfigFile.read(file, serve.getCommandSpec());

@@ -145,7 +145,7 @@ final class ServeCommand implements Callable<Integer> {
       return this;
     }
     CommandLine root = spec.root().commandLine();
-    CommandLine again = Zeusd.commandLine();
+    CommandLine again = Zeusd.commandLineFor(spec.name());
     again.setErr(root.getErr());
     CommandLine serve = again.getSubcommands().get(spec.name());
     ConfigFile read = ConfigFile.read(config, serve.getCommandSpec());

@@ -7,6 +7,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.function.IntSupplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -19,18 +21,22 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "zeusd",
     description = "The Zeus daemon manages and monitors compute devices on the node",
-    subcommands = {
-      ServeCommand.class,
-      RunCommand.class,
-      TopCommand.class,
-      EnergyCommand.class,
-      TokenCommand.class,
-      ConfigCommand.class,
-      HelpOfCommand.class
-    },
     versionProvider = Zeusd.Version.class,
     mixinStandardHelpOptions = true)
 public final class Zeusd implements Runnable {
+  /** In the order in which help tells them. */
+  private static final Map<String, Class<?>> COMMANDS = new LinkedHashMap<>();
+
+  static {
+    COMMANDS.put("serve", ServeCommand.class);
+    COMMANDS.put("run", RunCommand.class);
+    COMMANDS.put("top", TopCommand.class);
+    COMMANDS.put("energy", EnergyCommand.class);
+    COMMANDS.put("token", TokenCommand.class);
+    COMMANDS.put("config", ConfigCommand.class);
+    COMMANDS.put("help", HelpOfCommand.class);
+  }
+
   @Spec private CommandSpec spec;
 
   /** Runs the command; exits with 0, 1 (could not do it) or 2 (wrong usage). */
@@ -41,8 +47,9 @@ public final class Zeusd implements Runnable {
     Lifetime.exit(run(args));
   }
 
-  private static int run(String[] args) {
-    CommandLine commandLine = commandLine();
+  /** The same, but the process goes on. */
+  static int run(String... args) {
+    CommandLine commandLine = commandLineFor(args);
     try {
       return commandLine.execute(Arguments.inUtf8(args, commandLine));
     } catch (ParameterException e) {
@@ -53,20 +60,41 @@ public final class Zeusd implements Runnable {
     }
   }
 
+  /** With all commands. */
   static CommandLine commandLine() {
     return commandLine(WholeWords::usualWidth);
   }
 
-  /** Its help has lines of at most {@code helpWidth} characters. */
+  /** With all commands, and a help whose lines have at most {@code helpWidth} characters. */
   static CommandLine commandLine(IntSupplier helpWidth) {
+    return commandLine(COMMANDS, helpWidth);
+  }
+
+  /**
+   * With the command alone that these arguments begin with: to know the options of all the others
+   * takes as long as half of a short command.
+   */
+  static CommandLine commandLineFor(String... args) {
+    String first = args.length == 0 ? "" : args[0];
+    boolean needsAll = !COMMANDS.containsKey(first) || first.equals("help");
+    return needsAll
+        ? commandLine()
+        : commandLine(Map.of(first, COMMANDS.get(first)), WholeWords::usualWidth);
+  }
+
+  private static CommandLine commandLine(Map<String, Class<?>> commands, IntSupplier helpWidth) {
     CommandLine commandLine = new CommandLine(new Zeusd());
+    commands.forEach(commandLine::addSubcommand);
     WholeWords.setUp(commandLine, helpWidth);
     commandLine.setParameterExceptionHandler(Zeusd::wrongUsage);
     commandLine.setExecutionExceptionHandler(Zeusd::failure);
     // An argument that begins with @ is what it is, not the name of a file with arguments.
     commandLine.setExpandAtFiles(false);
-    // What follows the command that is run is the command's.
-    commandLine.getSubcommands().get("run").setStopAtPositional(true);
+    CommandLine run = commandLine.getSubcommands().get("run");
+    if (run != null) {
+      // What follows the command that is run is the command's.
+      run.setStopAtPositional(true);
+    }
     return commandLine;
   }
 

@@ -9,7 +9,7 @@ record Said(int status, String out, String err) {
   static Said by(String... args) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
-    CommandLine zeusd = Zeusd.commandLine();
+    CommandLine zeusd = Zeusd.commandLineFor(args);
     zeusd.setOut(new PrintWriter(out, true)).setErr(new PrintWriter(err, true));
     int status = zeusd.execute(args);
     return new Said(status, out.toString(), err.toString());
