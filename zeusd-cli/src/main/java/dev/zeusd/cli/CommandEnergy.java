@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 
 /**
  * The energy of a command, by an energy window of the daemon. While the command runs, it asks now
@@ -61,22 +62,37 @@ final class CommandEnergy implements AutoCloseable {
     begunNanos = System.nanoTime();
   }
 
-  /** Asks now and then, on a thread of its own: nobody else has to wait for the daemon. */
-  void watch() {
-    Thread.ofPlatform().daemon().name("energy so far").start(this::askNowAndThen);
+  /**
+   * Asks now and then, on a thread of its own: nobody else has to wait for the daemon.
+   *
+   * @param onFirst told what is known before anything has been measured
+   */
+  void watch(Consumer<Measured> onFirst) {
+    Thread.ofPlatform().daemon().name("energy so far").start(() -> askNowAndThen(onFirst));
   }
 
-  private void askNowAndThen() {
+  private void askNowAndThen(Consumer<Measured> onFirst) {
+    ask().ifPresent(none -> onFirst.accept(measured(0, none)));
     while (sleep(ASK_MILLIS)) {
-      try {
-        EnergyReport soFar = client.energySoFar(windowId);
-        synchronized (this) {
-          known = Optional.of(soFar);
-        }
-      } catch (ZeusdException e) {
-        // It may be back the next time, or at the end.
-      }
+      ask();
     }
+  }
+
+  private Optional<EnergyReport> ask() {
+    try {
+      EnergyReport soFar = client.energySoFar(windowId);
+      synchronized (this) {
+        known = Optional.of(soFar);
+      }
+      return Optional.of(soFar);
+    } catch (ZeusdException e) {
+      // It may be back the next time, or at the end.
+      return Optional.empty();
+    }
+  }
+
+  private Measured measured(double seconds, EnergyReport energy) {
+    return new Measured(discovery, seconds, Optional.of(energy), Optional.empty());
   }
 
   private synchronized boolean sleep(long millis) {
@@ -111,8 +127,7 @@ final class CommandEnergy implements AutoCloseable {
     long deadline = System.nanoTime() + PATIENCE_NANOS;
     while (true) {
       try {
-        EnergyReport all = client.endEnergyWindow(windowId);
-        return new Measured(discovery, seconds, Optional.of(all), Optional.empty());
+        return measured(seconds, client.endEnergyWindow(windowId));
       } catch (ZeusdException e) {
         if (!e.isTransient() || System.nanoTime() > deadline) {
           synchronized (this) {

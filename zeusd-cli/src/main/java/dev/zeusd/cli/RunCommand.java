@@ -129,7 +129,7 @@ final class RunCommand implements Callable<Integer> {
       return e.status();
     }
     signals.to(process);
-    meter.watch();
+    meter.watch(this::prepareReport);
     int status = process.waitFor();
     RunReport report = new RunReport(command, status, meter.end());
     tell(report.text());
@@ -139,6 +139,15 @@ final class RunCommand implements Callable<Integer> {
       tell(Zeusd.error("the report is not in " + json + ": " + JsonFile.reason(e)));
     }
     return status;
+  }
+
+  /** Loads all that writes a report while the command runs, instead of when it has ended. */
+  private void prepareReport(CommandEnergy.Measured nothing) {
+    RunReport report = new RunReport(command, 0, nothing);
+    report.text();
+    if (json != null) {
+      report.json();
+    }
   }
 
   private void setForAWhile(ZeusdClient client, List<Integer> ids) {
