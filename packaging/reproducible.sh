@@ -1,10 +1,10 @@
 #!/bin/sh
 # Builds this checkout once more, in another folder, with another umask and time zone, and compares the
-# two images and tarballs: every file is to have the same bytes, mode and time, but for the AOT cache.
+# two images and tarballs: every file is to have the same bytes, mode and time, but for the AOT caches.
 # Usage: reproducible.sh IMAGE_DIR
 #
-# The AOT cache is a snapshot of a JVM that ran the daemon: its threads, and with them the order of
-# things in memory, are never twice the same. Its file's name and time are compared.
+# An AOT cache is a snapshot of a JVM that ran the daemon: its threads, and with them the order of
+# things in memory, are never twice the same. The names and times of their files are compared.
 set -eu
 image=$(cd "$1" && pwd -P)
 root=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -46,8 +46,6 @@ diff "$work/list" "$work/list-again" || {
 }
 echo "the same in two builds: $(wc -l <"$work/bytes") files of the image, and mode, owner and time of the" \
   "tarball's $(wc -l <"$work/list") entries"
-if cmp -s "$image"/lib/*.aot "$again"/lib/*.aot; then
-  echo "the AOT cache, too"
-else
-  echo "not the same: the AOT cache, lib/$(basename "$again"/lib/*.aot)"
-fi
+for cache in "$again"/lib/*.aot; do
+  cmp -s "$image/lib/${cache##*/}" "$cache" || echo "not the same: the AOT cache lib/${cache##*/}"
+done

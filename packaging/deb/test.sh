@@ -125,6 +125,12 @@ start --config "$root/etc/zeusd/zeusd.toml" --socket-path "$work/run/zeusd.sock"
 curl -sSf --max-time 5 --unix-socket "$work/link.sock" http://localhost/time | grep -q timestamp_ms ||
   fail "no answer on the socket"
 uses_cache || fail "the AOT cache is not used"
+# The JVM of zeusd run is the parent of its command.
+cache_of_run() {
+  env -i PATH=/usr/bin:/bin "$root/usr/bin/zeusd" run --connect "$work/run/zeusd.sock" -- \
+    sh -c 'grep -o "zeusd-.*\.aot" /proc/$PPID/maps | sort -u' 2>/dev/null
+}
+cache_of_run | grep -q -- '-commands\.aot$' || fail "zeusd run has the AOT cache '$(cache_of_run)'"
 stop
 "$root/usr/lib/zeusd/systemd/socket-link" remove "$work/link.sock"
 [ ! -L "$work/link.sock" ] && [ ! -e "$work/link.sock.made" ] || fail "the link is left"
@@ -154,6 +160,7 @@ touch -r "$jar" "$work/time"
 touch "$jar"
 start --socket-path "$work/run/zeusd.sock"
 ! uses_cache || fail "the test of the AOT cache notices nothing"
+[ -z "$(cache_of_run)" ] || fail "the test of the AOT cache of zeusd run notices nothing"
 stop
 touch -r "$work/time" "$jar"
 ok "a stale AOT cache would be noticed"

@@ -16,6 +16,10 @@ fi
 mkdir -p "$image/bin"
 cp -r target/app "$lib/app"
 rm -f "$lib/app/.built" "$lib/app/.built.new"
+# Jars that NewerClassFiles.java has made anew.
+for jar in target/newer/*.jar; do
+  [ ! -e "$lib/app/lib/${jar##*/}" ] || cp "$jar" "$lib/app/lib/"
+done
 cp src/dist/jvm.options "$lib/"
 cp ../LICENSE ../README.md ../CHANGELOG.md "$image/"
 # What a service of it needs, for those who install the tarball.
@@ -59,38 +63,61 @@ else
 fi
 
 # The JVM does not notice when a jar changed under its AOT cache and would run the old code. So the
-# cache carries the jars' hash in its name, and the launcher asks for that very name.
+# caches carry the jars' hash in their names, and the launcher asks for that very name.
 hash=$(cd "$lib/app" && find . -name '*.jar' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-16)
 sed "s/@AOT_HASH@/$hash/" src/dist/bin/zeusd >"$image/bin/zeusd"
 chmod 755 "$image/bin/zeusd"
 
-# Before the cache is made, which knows the jars and the runtime by their times.
+# Before the caches are made, which know the jars and the runtime by their times.
 set_times() {
   find "$image" -exec touch -h -d "$time" {} +
 }
 set_times
 
-cache=$lib/zeusd-$hash.aot
+elsewhere=$(mktemp -d)
+daemon=
+clean_up() {
+  [ -z "$daemon" ] || kill "$daemon" || true
+  rm -rf "$elsewhere"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
 log=target/aot-training.log
 # On the class path that it has later on, which is checked, too; so the training, which is no part of the
 # image, is loaded by keytool.
-LD_LIBRARY_PATH=$fake_nvml FAKE_NVML_POWER=counting timeout 120 "$lib/runtime/bin/java" "@$lib/jvm.options" \
-  "-XX:AOTCacheOutput=$cache" -cp "$lib/app/zeusd.jar" sun.security.tools.keytool.Main -list \
-  -providerclass dev.zeusd.training.AotTraining -providerpath target/test-classes >"$log" 2>&1 || {
-  cat "$log" >&2
-  exit 1
+train() { # cache, run
+  LD_LIBRARY_PATH=$fake_nvml FAKE_NVML_POWER=counting timeout 120 "$lib/runtime/bin/java" "@$lib/jvm.options" \
+    "-XX:AOTCacheOutput=$1" -cp "$lib/app/zeusd.jar" sun.security.tools.keytool.Main -list \
+    -providerclass dev.zeusd.training.AotTraining -providerarg "$2" -providerpath target/test-classes \
+    >"$log" 2>&1 || {
+    cat "$log" >&2
+    exit 1
+  }
 }
+serve=$lib/zeusd-$hash.aot
+commands=$lib/zeusd-$hash-commands.aot
+train "$serve" serve
+"$image/bin/zeusd" serve --simulate --log-level error --socket-path "$elsewhere/zeusd.sock" \
+  --state-dir "$elsewhere/state" 2>"$elsewhere/log" &
+daemon=$!
+train "$commands" "$elsewhere/zeusd.sock"
 
 set_times
 
 # AOTMode=on makes a cache that cannot be used an error: it has to be good where it is, ...
-"$lib/runtime/bin/java" -XX:AOTMode=on "@$lib/jvm.options" "-XX:AOTCache=$cache" \
-  -jar "$lib/app/zeusd.jar" --version
-# ... and somewhere else, through a link, in a folder that no locale is needed for, too.
-elsewhere=$(mktemp -d)
-trap 'rm -rf "$elsewhere"' EXIT
-# With the jars' times, which the JVM compares.
+for cache in "$serve" "$commands"; do
+  "$lib/runtime/bin/java" -XX:AOTMode=on "@$lib/jvm.options" "-XX:AOTCache=$cache" \
+    -jar "$lib/app/zeusd.jar" --version
+done
+# ... and somewhere else, through a link, in a folder that no locale is needed for, too; with the jars'
+# times, which the JVM compares.
 cp -a "$image" "$elsewhere/ü"
 ln -s ü/bin/zeusd "$elsewhere/zeusd"
-env -u LANG -u LC_ALL -u LC_CTYPE JDK_JAVA_OPTIONS=-XX:AOTMode=on "$elsewhere/zeusd" --version 2>&1 |
-  grep -q '^zeusd '
+for command in '' serve; do
+  env -u LANG -u LC_ALL -u LC_CTYPE JDK_JAVA_OPTIONS=-XX:AOTMode=on "$elsewhere/zeusd" $command --version 2>&1 |
+    grep -q '^zeusd '
+done
+# A command whose cache cannot be used says nothing of it, and runs.
+echo none >"$elsewhere/ü/lib/${commands##*/}"
+[ "$("$elsewhere/zeusd" --version 2>&1)" = "$("$image/bin/zeusd" --version)" ]

@@ -1,9 +1,9 @@
 package dev.zeusd.training;
 
 import dev.zeusd.cli.Zeusd;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
+import java.io.PrintStream;
 import java.lang.reflect.Method;
 import java.net.SocketException;
 import java.net.UnixDomainSocketAddress;
@@ -17,18 +17,16 @@ import java.security.Provider;
 import java.util.List;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
-import picocli.CommandLine;
 
 /**
- * The run from which the AOT cache of the installed daemon is made: commands, and two real daemons
- * over their endpoints, one simulated, with tokens, and one with the GPUs that NVML shows (in the
- * build, those of the fake one). No configuration file is read: all classes of the cache are loaded
- * at each start, used or not, and those of a TOML parser take 3 MB and a tenth of a second.
+ * The runs from which the AOT caches of the installed daemon are made, one for {@code zeusd serve}
+ * and one for the other commands. The JVM loads and links each class of its cache at each start,
+ * used or not, so that each run does what nearly everybody needs, and nothing else.
  *
  * <p>It is in no jar of the daemon. The JVM takes a cache only on the class path that it was made
  * with, so this cannot stand there either: src/dist/build.sh lets {@code keytool} load it, which is
  * in every Java runtime and takes a security provider from any folder. That is all the provider
- * there is: the JVM ends in its constructor.
+ * there is: the JVM ends when it is configured.
  */
 public final class AotTraining extends Provider {
   private static final long serialVersionUID = 1L;
@@ -62,29 +60,42 @@ public final class AotTraining extends Provider {
   private static final Pattern LEASE =
       Pattern.compile("\"lease_id\":\"([0-9a-f]+)\",\"epoch\":([0-9]+)");
 
-  /** Does the run, and ends the JVM: with status 0 if all went well. */
+  /** Made by keytool. */
   public AotTraining() {
     super("AotTraining", "1", "no provider of anything");
+  }
+
+  /**
+   * Does a run, and ends the JVM: with status 0 if all went well.
+   *
+   * @param run {@code serve}; or the socket of a daemon that the other commands are run against
+   */
+  @Override
+  public Provider configure(String run) {
     try {
-      train(Files.createTempDirectory("zeusd-training"));
-      System.exit(0);
+      Path directory = Files.createTempDirectory("zeusd-training");
+      if (run.equals("serve")) {
+        trainServe(directory);
+      } else {
+        trainCommands(directory, Path.of(run));
+      }
+      // How each command ends.
+      Zeusd.main(new String[] {"--version"});
     } catch (Throwable e) {
       e.printStackTrace();
       System.exit(1);
     }
+    return this;
   }
 
-  private static void train(Path directory) throws Exception {
+  /**
+   * Two real daemons over their endpoints: one simulated, with tokens, and one with the GPUs that
+   * NVML shows (in the build, those of the fake one). No configuration file is read: the classes of
+   * a TOML parser take 3 MB and a tenth of a second.
+   */
+  private static void trainServe(Path directory) throws Exception {
     Path key = secret(directory.resolve("key"), "0123456789abcdef0123456789abcdef");
-    for (String command : List.of("--help", "--version", "help serve", "serve --help")) {
-      execute(command);
-    }
-    String token =
-        execute(
-            "token issue --user training --scope gpu-read,gpu-control,cpu-read --expires 1h"
-                + " --signing-key-path "
-                + key);
-    String header = "Authorization: Bearer " + token.strip() + "\r\n";
+    String header = "Authorization: Bearer " + issueToken(key) + "\r\n";
     Path simulated = directory.resolve("simulated");
     Path real = directory.resolve("real");
     serve(
@@ -109,15 +120,35 @@ public final class AotTraining extends Provider {
     stream(real, "GET /gpu/stream_power", "");
     request(real, "");
     scrape(real, "");
-    Path open = directory.resolve("open");
-    serve("--simulate --state-dir " + directory.resolve("open-state") + " --socket-path " + open);
-    connect(open).close();
+  }
+
+  /**
+   * The commands that are in scripts, and help. None of tokens: zeusd run would load the library of
+   * those each time, and look through all jars for two of its classes that no cache takes.
+   */
+  private static void trainCommands(Path directory, Path daemon) throws Exception {
+    connect(daemon).close();
+    String connect = " --connect " + daemon;
+    for (String command : List.of("--help", "--version", "help serve", "run --help")) {
+      execute(command);
+    }
+    execute("run" + connect + " -- true");
     execute(
         "run --power-limit 300W --gpu-clocks 900-1400 --json "
             + directory.resolve("report")
-            + " --connect "
-            + open
+            + connect
             + " -- true");
+    String window = execute("energy begin --name training" + connect).strip();
+    execute("energy show --json" + connect + " " + window);
+    execute("energy end" + connect + " " + window);
+  }
+
+  private static String issueToken(Path key) {
+    return execute(
+            "token issue --user training --scope gpu-read,gpu-control,cpu-read --expires 1h"
+                + " --signing-key-path "
+                + key)
+        .strip();
   }
 
   private static Path secret(Path file, String text) throws IOException {
@@ -230,29 +261,34 @@ public final class AotTraining extends Provider {
   // ---- The commands ----
 
   private static void serve(String options) {
-    Thread.ofPlatform().daemon().start(() -> execute("serve " + options));
+    Thread.ofPlatform().daemon().start(() -> run("serve " + options));
   }
 
-  /** What a command prints. */
+  /** What a command prints; one at a time, but for serve, which prints nothing. */
   private static String execute(String commandLine) {
-    StringWriter said = new StringWriter();
-    CommandLine zeusd = commandLine();
-    zeusd.setOut(new PrintWriter(said, true));
-    int status = zeusd.execute(commandLine.split(" "));
-    if (status != 0) {
-      throw new IllegalStateException(commandLine + " ended with status " + status);
+    PrintStream out = System.out;
+    ByteArrayOutputStream said = new ByteArrayOutputStream();
+    System.setOut(new PrintStream(said, true, StandardCharsets.UTF_8));
+    try {
+      run(commandLine);
+    } finally {
+      System.setOut(out);
     }
-    return said.toString();
+    return said.toString(StandardCharsets.UTF_8);
   }
 
-  private static CommandLine commandLine() {
+  private static void run(String commandLine) {
+    int status;
     try {
       // Not public; and this class, which is loaded by another loader, is not of its package.
-      Method method = Zeusd.class.getDeclaredMethod("commandLine");
-      method.setAccessible(true);
-      return (CommandLine) method.invoke(null);
+      Method run = Zeusd.class.getDeclaredMethod("run", String[].class);
+      run.setAccessible(true);
+      status = (int) run.invoke(null, (Object) commandLine.split(" "));
     } catch (ReflectiveOperationException e) {
       throw new IllegalStateException(e);
+    }
+    if (status != 0) {
+      throw new IllegalStateException(commandLine + " ended with status " + status);
     }
   }
 }
