@@ -41,6 +41,9 @@ final class Logging {
 
   private static final Pattern HARMFUL = Pattern.compile("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]");
 
+  /** The root's level, which that other hook of {@link #sayLast} sets back. */
+  private static volatile Level least = Level.INFO;
+
   private Logging() {}
 
   static void setUp(LogLevel level) {
@@ -52,6 +55,7 @@ final class Logging {
     stderr.setLevel(Level.ALL);
     ROOT.addHandler(stderr);
     ROOT.setLevel(level.level);
+    least = level.level;
     if (level != LogLevel.DEBUG) {
       HELIDON.setLevel(Level.WARNING);
     }
@@ -60,7 +64,7 @@ final class Logging {
   /** For a shutdown hook: beside it runs another one, which closes the log. */
   static void sayLast(String message) {
     LogRecord last = new LogRecord(Level.INFO, message);
-    if (ROOT.isLoggable(last.getLevel())) {
+    if (last.getLevel().intValue() >= least.intValue()) {
       System.err.print(new OneLine(stderrIsJournal()).format(last));
     }
   }
