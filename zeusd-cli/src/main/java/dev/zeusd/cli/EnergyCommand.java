@@ -1,11 +1,17 @@
 package dev.zeusd.cli;
 
 import dev.zeusd.client.EnergyReport;
+import dev.zeusd.client.EnergyWindowInfo;
 import dev.zeusd.client.ZeusdClient;
 import jakarta.json.JsonObjectBuilder;
 import jakarta.json.spi.JsonProvider;
 import java.io.PrintWriter;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -97,6 +103,40 @@ final class EnergyCommand implements Runnable {
     return tell(windowId, json, daemon, false);
   }
 
+  @Command(
+      name = "list",
+      description = "List the windows that are open: your own, or all of them for an admin",
+      mixinStandardHelpOptions = true,
+      versionProvider = Zeusd.Version.class,
+      sortOptions = false)
+  int list(@Mixin DaemonOptions daemon) {
+    Logging.setUp(Logging.LogLevel.ERROR);
+    try (ZeusdClient client = ZeusdClient.open(daemon.one())) {
+      List<String> lines = new ArrayList<>();
+      lines.add(line("ID", "BEGUN", "GPUS", "CPUS", "OWNER", "NAME"));
+      for (EnergyWindowInfo window : client.energyWindows()) {
+        lines.add(
+            line(
+                window.windowId(),
+                Instant.ofEpochMilli(window.startedMs()).truncatedTo(ChronoUnit.SECONDS),
+                ids(window.gpuIds()),
+                ids(window.cpuIds()),
+                Logging.harmless(window.owner()),
+                Logging.harmless(window.name())));
+      }
+      print(String.join(System.lineSeparator(), lines));
+    }
+    return 0;
+  }
+
+  private static String line(Object... values) {
+    return String.format(Locale.ROOT, "%-32s  %-20s  %-11s  %-5s  %-20s  %s", values).strip();
+  }
+
+  private static String ids(List<Integer> ids) {
+    return ids.isEmpty() ? "-" : ids.stream().map(String::valueOf).collect(Collectors.joining(","));
+  }
+
   private int tell(String windowId, boolean json, DaemonOptions daemon, boolean isEnd) {
     Logging.setUp(Logging.LogLevel.ERROR);
     try (ZeusdClient client = ZeusdClient.open(daemon.one())) {
@@ -110,7 +150,7 @@ final class EnergyCommand implements Runnable {
         table.addTo(object, provider);
         print(object.build().toString());
       } else {
-        print(table.text() + String.format(java.util.Locale.ROOT, "%n%,14.3f s", energy.seconds()));
+        print(table.text() + String.format(Locale.ROOT, "%n%,14.3f s", energy.seconds()));
       }
     }
     return 0;

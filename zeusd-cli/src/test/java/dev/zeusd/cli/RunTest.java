@@ -402,6 +402,10 @@ class RunTest {
     assertTrue(id.matches("[0-9a-f]+"), begun.out());
     Said shown = Said.by("energy", "show", id, "--connect", at);
     assertTrue(shown.out().contains("GPU 1  Simulated GPU"), shown.out() + shown.err());
+    List<String> listed = Said.by("energy", "list", "--connect", at).out().lines().toList();
+    assertTrue(listed.getFirst().startsWith("ID"), listed::toString);
+    assertTrue(listed.get(1).startsWith(id + "  20"), listed::toString);
+    assertTrue(listed.get(1).endsWith("  job 7"), listed::toString);
     Said ended = Said.by("energy", "end", "--json", id, "--connect", at);
     assertEquals(0, ended.status(), ended.err());
     try (JsonReader reader = Json.createReader(new StringReader(ended.out()))) {
@@ -410,6 +414,7 @@ class RunTest {
       assertEquals(java.util.Set.of("1"), report.getJsonObject("gpus").keySet());
       assertTrue(report.getJsonNumber("total_j").doubleValue() > 0, ended.out());
     }
+    assertEquals(1, Said.by("energy", "list", "--connect", at).out().lines().count());
     // Its answer may have been lost.
     Said again = Said.by("energy", "end", "--json", id, "--connect", at);
     assertEquals(ended.out(), again.out(), again.err());
