@@ -51,6 +51,7 @@ public final class CallGate {
     }
   }
 
+  /** The call of {@code caller} has ended. */
   public void leave(Caller caller) {
     lock.lock();
     try {

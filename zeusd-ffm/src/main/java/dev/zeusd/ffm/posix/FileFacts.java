@@ -66,18 +66,22 @@ public record FileFacts(int mode, int uid, int gid, int links, long dev, long in
     return dev == other.dev && ino == other.ino;
   }
 
+  /** Whether it is a Unix socket. */
   public boolean isSocket() {
     return (mode & TYPE) == SOCKET;
   }
 
+  /** Whether it is a symbolic link; that is only seen of one that was not followed. */
   public boolean isLink() {
     return (mode & TYPE) == LINK;
   }
 
+  /** Whether it is a plain file, and no FIFO, device or the like. */
   public boolean isRegular() {
     return (mode & TYPE) == REGULAR;
   }
 
+  /** Whether it is a directory. */
   public boolean isDirectory() {
     return (mode & TYPE) == DIRECTORY;
   }
@@ -92,10 +96,12 @@ public record FileFacts(int mode, int uid, int gid, int links, long dev, long in
     return mode & PERMISSIONS;
   }
 
+  /** Whether its group may write to it. */
   public boolean groupMayWrite() {
     return (mode & GROUP_WRITE) != 0;
   }
 
+  /** Whether everybody may write to it. */
   public boolean othersMayWrite() {
     return (mode & OTHERS_WRITE) != 0;
   }
