@@ -153,7 +153,7 @@ class DriverFaultsTest {
   @ParameterizedTest
   @CsvSource({"false", "true"})
   void aLostGpuDoesNotSilenceTheOthers(boolean alsoItsHandle) throws Exception {
-    nvml.delay(INIT, Duration.ofSeconds(3));
+    nvml.delay(INIT, Duration.ofSeconds(20));
     try (EventStream stream = server.stream(STREAM)) {
       awaitSamples(stream, Set.of(0, 1, 2, 3));
       long inits = nvml.calls(INIT);
@@ -173,8 +173,8 @@ class DriverFaultsTest {
       long calls = nvml.gpu(1).calls() - before;
       assertTrue(calls <= 9 * 10, () -> calls + " calls to a lost GPU");
       assertEquals(inits, nvml.calls(INIT));
-      // Half a second is allowed, the rest is for a busy machine; NVML would take 3 s to open.
-      assertTrue(longestNanos < 2_000_000_000L, "silent for " + longestNanos / 1_000_000 + " ms");
+      // Half a second is allowed, the rest is for a busy machine; NVML would take 20 s to open.
+      assertTrue(longestNanos < 10_000_000_000L, "silent for " + longestNanos / 1_000_000 + " ms");
       nvml.gpu(1).allErrors(0).error(GET_HANDLE_BY_INDEX, 0);
       awaitSamples(stream, Set.of(0, 1, 2, 3));
     } finally {

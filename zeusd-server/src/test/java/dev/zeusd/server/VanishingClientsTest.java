@@ -119,7 +119,8 @@ class VanishingClientsTest {
 
   @ParameterizedTest
   @EnumSource
-  void stopsWithinASecondAndEndsStreamsProperly(Transport transport) throws Exception {
+  void stopsWithoutWaitingForStuckClientsAndEndsStreamsProperly(Transport transport)
+      throws Exception {
     nvml.gpu(3).countingPower(0);
     try (TestServer server = TestServer.start(transport, 1000);
         RawConnection idle = server.connect();
@@ -139,7 +140,8 @@ class VanishingClientsTest {
       long start = System.nanoTime();
       server.stopServer();
       long tookMs = (System.nanoTime() - start) / 1_000_000;
-      assertTrue(tookMs < 1000, () -> "stopping took " + tookMs + " ms");
+      // It takes some 100 ms; a stuck stream has 10 s to take something, and an answer 15.
+      assertTrue(tookMs < 8000, () -> "stopping took " + tookMs + " ms");
       for (EventStream stream : steady) {
         stream.assertEndsProperly();
         stream.close();
