@@ -62,16 +62,16 @@ class NodeTest {
 
   // ---- Opening ----
 
-  /** Opens without a library: AUTO, then NVML. */
+  /** Opens without a library: NVML, and then AUTO, which does not wait until a JVM is warm. */
   static final class OpenBoth {
     public static void main(String[] args) {
-      try (Node node = Node.open(AUTO)) {
-        System.out.println("auto=" + node.gpus().size());
-      }
       try (Node node = Node.open(NVML)) {
         System.out.println("nvml=" + node.gpus().size());
       } catch (NodeException e) {
         System.out.println("nvml=" + e.getMessage());
+      }
+      try (Node node = Node.open(AUTO)) {
+        System.out.println("auto=" + node.gpus().size());
       }
     }
   }
@@ -102,10 +102,10 @@ class NodeTest {
     assertEquals("0 GPUs", child.value("NONE"));
   }
 
-  /** Opens a node with each of three backends. */
+  /** Opens a node with each of three backends; AUTO does not wait until a JVM is warm. */
   static final class OpenNvmlOrNone {
     public static void main(String[] args) {
-      for (GpuBackend backend : List.of(GpuBackend.AUTO, GpuBackend.NVML, GpuBackend.NONE)) {
+      for (GpuBackend backend : List.of(GpuBackend.NVML, GpuBackend.AUTO, GpuBackend.NONE)) {
         try (Node node = Node.open(NVML.withGpuBackend(backend))) {
           System.out.println(backend + "=" + node.gpus().size() + " GPUs");
         } catch (NodeException e) {
