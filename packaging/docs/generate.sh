@@ -27,7 +27,7 @@ version=${version%.jar}
 
 java="$dist/lib/runtime/bin/java"
 "$java" -cp "$dist/lib/app/zeusd.jar:$work/codegen/picocli-codegen-$version.jar" \
-  picocli.codegen.docgen.manpage.ManPageGenerator -d "$work/adoc" dev.zeusd.cli.Zeusd
+  picocli.codegen.docgen.manpage.ManPageGenerator -d "$work/adoc" 'dev.zeusd.cli.Zeusd$WithAllCommands'
 
 # `help` needs no page; what the command cannot know about itself is in more.adoc.
 rm "$work"/adoc/zeusd*-help.adoc
@@ -48,7 +48,7 @@ for page in "$out"/man1/*.1; do
 done
 
 "$java" -cp "$dist/lib/app/zeusd.jar" picocli.AutoComplete -f -n zeusd \
-  -o "$work/completion" dev.zeusd.cli.Zeusd
+  -o "$work/completion" 'dev.zeusd.cli.Zeusd$WithAllCommands'
 
 # picocli offers the names of the enum constants (GPU_READ). The command takes them as gpu-read, and
 # not all of them: keep those that it takes.

@@ -7,8 +7,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.function.IntSupplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -23,20 +21,7 @@ import picocli.CommandLine.Spec;
     description = "The Zeus daemon manages and monitors compute devices on the node",
     versionProvider = Zeusd.Version.class,
     mixinStandardHelpOptions = true)
-public final class Zeusd implements Runnable {
-  /** In the order in which help tells them. */
-  private static final Map<String, Class<?>> COMMANDS = new LinkedHashMap<>();
-
-  static {
-    COMMANDS.put("serve", ServeCommand.class);
-    COMMANDS.put("run", RunCommand.class);
-    COMMANDS.put("top", TopCommand.class);
-    COMMANDS.put("energy", EnergyCommand.class);
-    COMMANDS.put("token", TokenCommand.class);
-    COMMANDS.put("config", ConfigCommand.class);
-    COMMANDS.put("help", HelpOfCommand.class);
-  }
-
+public sealed class Zeusd implements Runnable permits Zeusd.WithAllCommands {
   @Spec private CommandSpec spec;
 
   /** Runs the command; exits with 0, 1 (could not do it) or 2 (wrong usage). */
@@ -60,6 +45,19 @@ public final class Zeusd implements Runnable {
     }
   }
 
+  /** With all commands; those who make man pages and completion go by its annotation. */
+  @Command(
+      subcommands = {
+        ServeCommand.class,
+        RunCommand.class,
+        TopCommand.class,
+        EnergyCommand.class,
+        TokenCommand.class,
+        ConfigCommand.class,
+        HelpOfCommand.class
+      })
+  static final class WithAllCommands extends Zeusd {}
+
   /** With all commands. */
   static CommandLine commandLine() {
     return commandLine(WholeWords::usualWidth);
@@ -67,7 +65,7 @@ public final class Zeusd implements Runnable {
 
   /** With all commands, and a help whose lines have at most {@code helpWidth} characters. */
   static CommandLine commandLine(IntSupplier helpWidth) {
-    return commandLine(COMMANDS, helpWidth);
+    return setUp(new CommandLine(new WithAllCommands()), helpWidth);
   }
 
   /**
@@ -76,15 +74,17 @@ public final class Zeusd implements Runnable {
    */
   static CommandLine commandLineFor(String... args) {
     String first = args.length == 0 ? "" : args[0];
-    boolean needsAll = !COMMANDS.containsKey(first) || first.equals("help");
-    return needsAll
-        ? commandLine()
-        : commandLine(Map.of(first, COMMANDS.get(first)), WholeWords::usualWidth);
+    for (Class<?> command : WithAllCommands.class.getAnnotation(Command.class).subcommands()) {
+      if (command != HelpOfCommand.class
+          && command.getAnnotation(Command.class).name().equals(first)) {
+        CommandLine alone = new CommandLine(new Zeusd()).addSubcommand(first, command);
+        return setUp(alone, WholeWords::usualWidth);
+      }
+    }
+    return commandLine();
   }
 
-  private static CommandLine commandLine(Map<String, Class<?>> commands, IntSupplier helpWidth) {
-    CommandLine commandLine = new CommandLine(new Zeusd());
-    commands.forEach(commandLine::addSubcommand);
+  private static CommandLine setUp(CommandLine commandLine, IntSupplier helpWidth) {
     WholeWords.setUp(commandLine, helpWidth);
     commandLine.setParameterExceptionHandler(Zeusd::wrongUsage);
     commandLine.setExecutionExceptionHandler(Zeusd::failure);
