@@ -1,5 +1,7 @@
 package dev.zeusd.cli;
 
+import dev.zeusd.core.settings.Baseline;
+import dev.zeusd.core.settings.SettingValue;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.auth.Caller;
 import dev.zeusd.server.auth.Grant;
@@ -14,6 +16,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import javax.security.auth.x500.X500Principal;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -76,7 +79,7 @@ final class ConfigCheckCommand implements Callable<Integer> {
     read.warnings().forEach(what -> say("warning: " + what));
     say(file + " is good.");
     read.options().forEach((name, value) -> say("  " + name + " = " + value.replace("\n", ", ")));
-    read.baseline().entries().forEach(entry -> say("  baseline: " + entry));
+    read.baseline().entries().forEach(entry -> say("  " + describe(entry)));
     say("");
     if (as.isEmpty()) {
       tellAll(read.policy());
@@ -84,6 +87,25 @@ final class ConfigCheckCommand implements Callable<Integer> {
       tell(read.policy(), as);
     }
     return 0;
+  }
+
+  private static String describe(Baseline.Entry entry) {
+    String gpus =
+        entry.gpus().isEmpty()
+            ? "all GPUs"
+            : "GPUs "
+                + entry.gpus().stream().map(Object::toString).collect(Collectors.joining(", "));
+    return entry.values().stream()
+        .map(value -> value.key().wireName() + " " + value.text() + unit(value))
+        .collect(Collectors.joining(", ", "baseline of " + gpus + ": ", ""));
+  }
+
+  private static String unit(SettingValue value) {
+    return switch (value) {
+      case SettingValue.PowerLimit _, SettingValue.ModulePowerLimit _ -> " mW";
+      case SettingValue.GpuClocks _, SettingValue.MemClocks _ -> " MHz";
+      case SettingValue.PersistenceMode _ -> "";
+    };
   }
 
   private void tellAll(Policy policy) {

@@ -33,6 +33,9 @@ import picocli.CommandLine.TypeConversionException;
 
 /** Takes a configuration file apart, and collects all that is wrong with it. */
 final class ConfigReader {
+  /** What 32 bits hold in mW. */
+  private static final long MOST_WATTS = 4_294_967;
+
   private static final String POWER_LIMIT_W = "power_limit_w";
   private static final String MODULE_POWER_LIMIT_W = "module_power_limit_w";
   private static final String GPU_CLOCK_MHZ = "gpu_clock_mhz";
@@ -280,12 +283,10 @@ final class ConfigReader {
   private Baseline.Entry baseline(TomlSection section) {
     List<GpuSelector> gpus = gpus(section);
     List<SettingValue> values = new ArrayList<>();
-    section
-        .number(POWER_LIMIT_W, "300")
-        .ifPresent(watts -> values.add(new SettingValue.PowerLimit(watts * 1000)));
-    section
-        .number(MODULE_POWER_LIMIT_W, "900")
-        .ifPresent(watts -> values.add(new SettingValue.ModulePowerLimit(watts * 1000)));
+    milliwatts(section, POWER_LIMIT_W, "300")
+        .ifPresent(mw -> values.add(new SettingValue.PowerLimit(mw)));
+    milliwatts(section, MODULE_POWER_LIMIT_W, "900")
+        .ifPresent(mw -> values.add(new SettingValue.ModulePowerLimit(mw)));
     section
         .range(GPU_CLOCK_MHZ, "[900, 1500]")
         .ifPresent(mhz -> values.add(new SettingValue.GpuClocks(Optional.of(clocks(mhz)))));
@@ -300,6 +301,15 @@ final class ConfigReader {
       section.refuse("a baseline needs a setting, such as power_limit_w = 300");
     }
     return new Baseline.Entry(gpus, values);
+  }
+
+  private static Optional<Long> milliwatts(TomlSection section, String key, String example) {
+    Optional<Long> watts = section.number(key, example);
+    if (watts.isPresent() && (watts.get() < 1 || watts.get() > MOST_WATTS)) {
+      section.refuse(key, watts.get() + " is not from 1 to " + MOST_WATTS);
+      return Optional.of(1L);
+    }
+    return watts.map(each -> each * 1000);
   }
 
   private static ClockRange clocks(double[] mhz) {

@@ -167,6 +167,8 @@ class ConfigFileTest {
             + "settings = ['power_limit', 'module_power_limit']\\n"
             + "power_limit_w = [1, 2] | 5:1: power_limit_w: bounds the GPU",
         "[[baseline]]\\ngpus = [0] | 1:1: a baseline needs a setting",
+        "[[baseline]]\\npower_limit_w = 0 | 2:1: power_limit_w: 0 is not from 1 to",
+        "[[baseline]]\\npower_limit_w = -9223372036854775807 | 2:1: power_limit_w: -92",
         "[limits]\\nconnections = 1 | 2:1: connections: 1 is not from 16 to",
         "[limits]\\nto_take_answer_s = 5 | 2:1: to_take_answer_s: 5 is not from 11",
         "[limits]\\nstreams = 5 | 2:1: unknown key 'streams'"
@@ -262,11 +264,17 @@ class ConfigFileTest {
         power_limit_w = [200, 300]
         [[baseline]]
         module_power_limit_w = 800
+        gpu_clock_mhz = [900, 1500]
         """;
     Said all = check(text);
     assertEquals(0, all.status(), all::toString);
     assertTrue(all.out().contains("mode = uds"), all::toString);
     assertTrue(all.out().contains("gid:4711 may use:"), all::toString);
+    assertTrue(
+        all.out()
+            .contains(
+                "baseline of all GPUs: module_power_limit 800000 mW, gpu_clocks 900-1500 MHz"),
+        all::toString);
     Said root = check(text, "--as", "uid:root");
     assertTrue(
         root.out()
