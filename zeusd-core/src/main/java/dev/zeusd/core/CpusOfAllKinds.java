@@ -2,7 +2,7 @@ package dev.zeusd.core;
 
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.hwmon.HwmonCpus;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -3,7 +3,7 @@ package dev.zeusd.core;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.driver.GpuIds;
 import dev.zeusd.core.hwmon.HwmonGpus;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;

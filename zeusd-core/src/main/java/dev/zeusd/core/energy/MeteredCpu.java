@@ -4,7 +4,7 @@ import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.EnergyReading;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.util.List;
 import java.util.Optional;

@@ -4,7 +4,7 @@ import dev.zeusd.core.DeviceSet;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.util.ArrayList;
 import java.util.List;

@@ -3,7 +3,7 @@ package dev.zeusd.core.energy;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.PowerScope;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.util.List;
 import java.util.Optional;

@@ -2,7 +2,7 @@ package dev.zeusd.core.energy;
 
 import dev.zeusd.core.DeviceSet;
 import dev.zeusd.core.device.Gpu;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.Subscription;
 import dev.zeusd.core.worker.DeviceWorker;

@@ -8,7 +8,7 @@ import java.util.concurrent.TimeUnit;
  * The energy of one device since somebody began to measure it: a sum that only grows, of what each
  * reading adds. Windows look at it when they begin and when they end.
  *
- * <p>Thread-safe. Times are a {@link dev.zeusd.core.rapl.BootClock}'s.
+ * <p>Thread-safe. Times are a {@link dev.zeusd.core.kernel.BootClock}'s.
  */
 final class Tally {
   /** What the readings are, and what one adds to the sum. */

@@ -5,7 +5,7 @@ import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.CpuInfo.Domain;
 import dev.zeusd.core.device.EnergyCounter;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

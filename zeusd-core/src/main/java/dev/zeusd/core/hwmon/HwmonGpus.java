@@ -5,7 +5,7 @@ import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.driver.GpuIds;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

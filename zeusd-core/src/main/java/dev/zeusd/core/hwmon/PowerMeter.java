@@ -3,8 +3,8 @@ package dev.zeusd.core.hwmon;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.EnergyCounter;
 import dev.zeusd.core.device.EnergyReading;
-import dev.zeusd.core.rapl.BootClock;
-import dev.zeusd.core.rapl.NumberFile;
+import dev.zeusd.core.kernel.BootClock;
+import dev.zeusd.core.kernel.NumberFile;
 import java.nio.file.Path;
 
 /**

@@ -3,6 +3,8 @@ package dev.zeusd.core.rapl;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.EnergyCounter;
 import dev.zeusd.core.device.EnergyReading;
+import dev.zeusd.core.kernel.BootClock;
+import dev.zeusd.core.kernel.NumberFile;
 import dev.zeusd.core.rapl.SavedCounters.Saved;
 import java.io.IOException;
 import java.nio.file.Path;

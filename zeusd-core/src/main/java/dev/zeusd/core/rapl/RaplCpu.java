@@ -3,6 +3,7 @@ package dev.zeusd.core.rapl;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.EnergyCounter;
+import dev.zeusd.core.kernel.BootClock;
 import java.nio.file.Path;
 import java.util.Optional;
 

@@ -4,6 +4,7 @@ import dev.zeusd.core.Backend;
 import dev.zeusd.core.StateDirectory;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
+import dev.zeusd.core.kernel.BootClock;
 import dev.zeusd.ffm.posix.FileFacts;
 import java.io.IOException;
 import java.io.InputStream;

@@ -1,6 +1,7 @@
 package dev.zeusd.core.rapl;
 
 import dev.zeusd.core.StateDirectory;
+import dev.zeusd.core.kernel.BootClock;
 import dev.zeusd.ffm.posix.FileFacts;
 import java.io.IOException;
 import java.net.URLDecoder;

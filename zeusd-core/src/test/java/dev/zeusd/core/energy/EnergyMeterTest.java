@@ -16,7 +16,7 @@ import dev.zeusd.core.device.EnergyReading;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.energy.WindowEnergy.Method;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.GpuPowerSample;
 import dev.zeusd.core.sampling.PowerSampler;

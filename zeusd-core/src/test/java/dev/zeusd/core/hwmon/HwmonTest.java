@@ -16,7 +16,7 @@ import dev.zeusd.core.device.EnergyCounter;
 import dev.zeusd.core.device.EnergyReading;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.driver.GpuIds;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.core.sampling.CpuPowerSample;
 import dev.zeusd.core.sampling.Subscription;

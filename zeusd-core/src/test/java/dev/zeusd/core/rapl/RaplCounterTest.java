@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.EnergyReading;
+import dev.zeusd.core.kernel.BootClock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

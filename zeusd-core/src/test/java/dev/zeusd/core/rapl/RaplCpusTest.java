@@ -9,6 +9,7 @@ import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuEnergy;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.core.kernel.BootClock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

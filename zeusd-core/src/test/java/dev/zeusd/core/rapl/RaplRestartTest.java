@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.StateDirectory;
+import dev.zeusd.core.kernel.BootClock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

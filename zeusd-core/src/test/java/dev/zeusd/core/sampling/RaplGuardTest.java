@@ -10,7 +10,7 @@ import dev.zeusd.core.Await;
 import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.DeviceException;
-import dev.zeusd.core.rapl.BootClock;
+import dev.zeusd.core.kernel.BootClock;
 import dev.zeusd.core.rapl.RaplCpus;
 import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.core.worker.Carriers;

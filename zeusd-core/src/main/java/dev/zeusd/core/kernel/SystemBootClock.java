@@ -1,4 +1,4 @@
-package dev.zeusd.core.rapl;
+package dev.zeusd.core.kernel;
 
 import java.io.IOException;
 import java.math.BigDecimal;

@@ -1,4 +1,4 @@
-package dev.zeusd.core.rapl;
+package dev.zeusd.core.kernel;
 
 import dev.zeusd.core.worker.NanoClock;
 import java.util.function.LongSupplier;

@@ -1,4 +1,4 @@
-package dev.zeusd.core.rapl;
+package dev.zeusd.core.kernel;
 
 import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.ffm.posix.FileFacts;
@@ -115,7 +115,7 @@ public final class NumberFile implements AutoCloseable {
   }
 
   /** Whether the path leads to another file than the one that is open, or nowhere. */
-  boolean isReplaced() {
+  public boolean isReplaced() {
     try {
       return !Objects.equals(openFile, lookUp().fileKey());
     } catch (IOException e) {

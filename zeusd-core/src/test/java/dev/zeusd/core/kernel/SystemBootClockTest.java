@@ -1,4 +1,4 @@
-package dev.zeusd.core.rapl;
+package dev.zeusd.core.kernel;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
