@@ -41,9 +41,19 @@ final class TopScreen {
     this.display = new Display(terminal, true);
   }
 
-  /** Until q is pressed, or the terminal is gone. */
+  /**
+   * Until q is pressed, or the terminal is gone.
+   *
+   * @throws StartupException if the terminal can only write line after line
+   */
   static void show(Watches watches) throws IOException {
     try (Terminal terminal = TerminalBuilder.builder().system(true).provider("ffm").build()) {
+      if (terminal.getStringCapability(Capability.cursor_address) == null) {
+        throw new StartupException(
+            "a terminal of type "
+                + terminal.getType()
+                + " (TERM) cannot move its cursor; use --once or --json");
+      }
       Attributes before = terminal.enterRawMode();
       Thread restore = new Thread(() -> restore(terminal, before), "restore the terminal");
       // Also when a signal ends it.

@@ -177,18 +177,7 @@ class TopTest {
   @Test
   void aTerminalIsDrawnAndGivenBack() throws Exception {
     Assumptions.assumeTrue(Path.of("/usr/bin/tmux").toFile().canExecute(), "no tmux");
-    String command =
-        String.join(
-            " ",
-            "echo before;",
-            ProcessHandle.current().info().command().orElseThrow(),
-            "--enable-native-access=ALL-UNNAMED -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '"
-                + ClassPath.OWN
-                + "'",
-            Zeusd.class.getName(),
-            "top --connect",
-            socket.toString() + "; echo ended $?; stty -a | grep -o ' icanon'; cat");
-    tmux("new-session", "-d", "-x", "80", "-y", "24", command);
+    tmux("new-session", "-d", "-x", "80", "-y", "24", inATerminal(""));
     try {
       String small = await(screen -> screen.contains("GPU 3") && screen.contains("q quit"));
       assertTrue(small.lines().allMatch(line -> line.length() <= 80), small);
@@ -204,6 +193,40 @@ class TopTest {
     } finally {
       tmux("kill-server");
     }
+  }
+
+  @Test
+  void aTerminalThatCannotMoveItsCursorIsNamed() throws Exception {
+    Assumptions.assumeTrue(Path.of("/usr/bin/tmux").toFile().canExecute(), "no tmux");
+    tmux("new-session", "-d", "-x", "120", "-y", "24", inATerminal("TERM=dumb"));
+    try {
+      String screen = await(each -> each.contains("ended "));
+      assertTrue(
+          screen.startsWith(
+              """
+              before
+              error: a terminal of type dumb (TERM) cannot move its cursor; use --once or --json
+              ended 1
+              """),
+          screen);
+    } finally {
+      tmux("kill-server");
+    }
+  }
+
+  /** {@code zeusd top} for a shell, which says what was before and comes after it. */
+  private String inATerminal(String environment) {
+    return String.join(
+        " ",
+        "echo before;",
+        environment,
+        ProcessHandle.current().info().command().orElseThrow(),
+        "--enable-native-access=ALL-UNNAMED -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '"
+            + ClassPath.OWN
+            + "'",
+        Zeusd.class.getName(),
+        "top --connect",
+        socket.toString() + "; echo ended $?; stty -a | grep -o ' icanon'; cat");
   }
 
   private String await(Predicate<String> isAsWanted) throws Exception {
