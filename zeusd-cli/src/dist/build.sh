@@ -77,7 +77,8 @@ set_times
 elsewhere=$(mktemp -d)
 daemon=
 clean_up() {
-  [ -z "$daemon" ] || kill "$daemon" || true
+  # It writes to the folder until it has ended.
+  [ -z "$daemon" ] || ! kill "$daemon" || wait "$daemon" || true
   rm -rf "$elsewhere"
 }
 trap clean_up EXIT
@@ -87,7 +88,7 @@ log=target/aot-training.log
 # On the class path that it has later on, which is checked, too; so the training, which is no part of the
 # image, is loaded by keytool.
 train() { # cache, run
-  LD_LIBRARY_PATH=$fake_nvml FAKE_NVML_POWER=counting timeout 120 "$lib/runtime/bin/java" "@$lib/jvm.options" \
+  LD_LIBRARY_PATH=$fake_nvml FAKE_NVML_POWER=counting timeout 300 "$lib/runtime/bin/java" "@$lib/jvm.options" \
     "-XX:AOTCacheOutput=$1" -cp "$lib/app/zeusd.jar" sun.security.tools.keytool.Main -list \
     -providerclass dev.zeusd.training.AotTraining -providerarg "$2" -providerpath target/test-classes \
     >"$log" 2>&1 || {
