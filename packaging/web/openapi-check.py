@@ -180,6 +180,8 @@ def narrowed(document: dict, node: dict, limits: dict) -> dict:
     }
     # Simulated GPUs stand on no module.
     parameters["PowerScope"]["schema"]["enum"] = ["gpu"]
+    keys = [each for each in document["components"]["schemas"]["SettingKey"]["enum"] if "module" not in each]
+    parameter(document["paths"]["/lease"]["post"], "keys")["schema"]["items"] = {"enum": keys}
     close(document["components"]["schemas"])
     return document
 
