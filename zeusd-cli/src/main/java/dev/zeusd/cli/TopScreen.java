@@ -50,9 +50,9 @@ final class TopScreen {
     try (Terminal terminal = TerminalBuilder.builder().system(true).provider("ffm").build()) {
       if (terminal.getStringCapability(Capability.cursor_address) == null) {
         throw new StartupException(
-            "a terminal of type "
-                + terminal.getType()
-                + " (TERM) cannot move its cursor; use --once or --json");
+            "this terminal cannot move its cursor (TERM is "
+                + System.getenv().getOrDefault("TERM", "not set")
+                + "); use --once or --json");
       }
       Attributes before = terminal.enterRawMode();
       Thread restore = new Thread(() -> restore(terminal, before), "restore the terminal");

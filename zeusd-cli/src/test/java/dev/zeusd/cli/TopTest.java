@@ -205,7 +205,7 @@ class TopTest {
           screen.startsWith(
               """
               before
-              error: a terminal of type dumb (TERM) cannot move its cursor; use --once or --json
+              error: this terminal cannot move its cursor (TERM is dumb); use --once or --json
               ended 1
               """),
           screen);
