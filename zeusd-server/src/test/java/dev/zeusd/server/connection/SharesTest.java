@@ -125,7 +125,12 @@ class SharesTest {
 
     CountDownLatch other = new CountDownLatch(1);
     Connection others = connection(shares, OTHER_HOST);
-    Thread.ofVirtual().start(() -> shares.stepOfHandshake(others, other::countDown));
+    Thread waiting =
+        Thread.ofVirtual().start(() -> shares.stepOfHandshake(others, other::countDown));
+    // Of two processors all hosts have one: only who waits already comes next.
+    Await.until(
+        "the other host waits, or is through",
+        () -> waiting.getState() == Thread.State.WAITING || other.getCount() == 0);
     // As many processors as all of them may have.
     may.release(atATime);
     assertTrue(other.await(30, TimeUnit.SECONDS));
