@@ -38,18 +38,27 @@ final class Account {
 
   /** As {@link Shares#stepOfHandshake}. */
   void stepOfHandshake(Connection connection, Runnable step) {
+    inTurn(
+        handshakes,
+        () -> {
+          if (!connection.isOpen()) {
+            throw new CloseConnectionException("closed during the handshake");
+          }
+          step.run();
+        });
+  }
+
+  /** Takes a step of a handshake when there is a place for it. */
+  static void inTurn(Semaphore places, Runnable step) {
     try {
-      handshakes.acquire();
+      places.acquire();
     } catch (InterruptedException e) {
       throw new CloseConnectionException("interrupted during the handshake", e);
     }
     try {
-      if (!connection.isOpen()) {
-        throw new CloseConnectionException("closed during the handshake");
-      }
       step.run();
     } finally {
-      handshakes.release();
+      places.release();
     }
   }
 

@@ -239,20 +239,7 @@ public final class Shares {
    * @throws CloseConnectionException if it was closed meanwhile
    */
   public void stepOfHandshake(Connection connection, Runnable step) {
-    accountOfOpen(connection).stepOfHandshake(connection, () -> inTurnOfAll(step));
-  }
-
-  private void inTurnOfAll(Runnable step) {
-    try {
-      handshakes.acquire();
-    } catch (InterruptedException e) {
-      throw new CloseConnectionException("interrupted during the handshake", e);
-    }
-    try {
-      step.run();
-    } finally {
-      handshakes.release();
-    }
+    accountOfOpen(connection).stepOfHandshake(connection, () -> Account.inTurn(handshakes, step));
   }
 
   /**
