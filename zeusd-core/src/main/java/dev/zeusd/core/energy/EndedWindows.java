@@ -52,12 +52,8 @@ final class EndedWindows {
   synchronized void add(Ended one) {
     ended.put(one.window.id(), one);
     if (ended.size() > MOST) {
-      String owner =
-          Owners.of(ended.values().stream().map(Ended::window).toList()).withMost().orElseThrow();
-      ended.values().stream()
-          .filter(each -> each.window.owner().equals(owner))
-          .findFirst()
-          .ifPresent(oldest -> ended.remove(oldest.window.id()));
+      List<EnergyWindow> windows = ended.values().stream().map(Ended::window).toList();
+      ended.remove(Owners.of(windows).firstOfMost(windows).id());
     }
   }
 

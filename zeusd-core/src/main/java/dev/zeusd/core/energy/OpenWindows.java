@@ -92,16 +92,12 @@ final class OpenWindows {
     }
     if (free == 0) {
       // Somebody has more than that share, since all shares together are less than there is.
-      giveWay(owners.withMost().orElseThrow(), owners);
+      giveWay(owners);
     }
   }
 
-  private void giveWay(String owner, Owners owners) {
-    EnergyWindow oldest =
-        windows.values().stream()
-            .filter(window -> window.owner().equals(owner))
-            .findFirst()
-            .orElseThrow();
+  private void giveWay(Owners owners) {
+    EnergyWindow oldest = owners.firstOfMost(windows.values());
     LOG.log(
         System.Logger.Level.WARNING,
         "{0} is forgotten, to make room: of {1} windows that may be, {2}",

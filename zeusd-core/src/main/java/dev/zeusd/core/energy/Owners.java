@@ -3,7 +3,6 @@ package dev.zeusd.core.energy;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -32,9 +31,13 @@ record Owners(Map<String, Integer> counts) {
     return all / (others + 2);
   }
 
-  /** Who has the most; empty if nobody has any. */
-  Optional<String> withMost() {
-    return byNumber().map(Map.Entry::getKey).findFirst();
+  /** The first of these windows that is of whoever has the most. */
+  EnergyWindow firstOfMost(Collection<EnergyWindow> windows) {
+    String owner = byNumber().findFirst().orElseThrow().getKey();
+    return windows.stream()
+        .filter(window -> window.owner().equals(owner))
+        .findFirst()
+        .orElseThrow();
   }
 
   private Stream<Map.Entry<String, Integer>> byNumber() {
