@@ -92,17 +92,15 @@ final class ClassPath {
 
     /** Changes with the files. */
     private static int stamp(List<Path> folders, List<Path> jars) throws IOException {
-      List<Object> said = new ArrayList<>(jars);
-      for (Path folder : folders) {
-        try (Stream<Path> files = Files.walk(folder)) {
+      List<Object> said = new ArrayList<>();
+      for (Path entry : Stream.concat(folders.stream(), jars.stream()).toList()) {
+        // Of a jar, the walk is the jar itself.
+        try (Stream<Path> files = Files.walk(entry)) {
           for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
             said.add(file);
             said.add(Files.getLastModifiedTime(file));
           }
         }
-      }
-      for (Path jar : jars) {
-        said.add(Files.getLastModifiedTime(jar));
       }
       return said.hashCode();
     }
