@@ -21,6 +21,7 @@ import dev.zeusd.client.ScopedGpus;
 import dev.zeusd.client.SettingKey;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
+import dev.zeusd.core.Await;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.server.raw.ListeningRelay;
@@ -66,19 +67,19 @@ class ClientCoverageTest {
                     .withToken(
                         TestTokens.hs256(
                             "{\"sub\":\"alice\",\"scopes\":[\"gpu-read\",\"gpu-control\",\"cpu-read\"]}")))) {
-      askEverything(client);
+      askEverything(client, relay);
       assertEquals(documented(server.get("/openapi.json").body()), asked(relay.requests()));
     }
   }
 
-  private static void askEverything(ZeusdClient client) throws Exception {
+  private static void askEverything(ZeusdClient client, ListeningRelay relay) throws Exception {
     assertTrue(client.timeMs() > 0);
     assertEquals(Optional.of(Duration.ofHours(1)), client.discover().powerHistory());
     assertEquals(Optional.of("simulated"), client.discover().gpus().getFirst().vendor());
     assertEquals("alice", client.whoAmI().orElseThrow().user());
     readGpus(client);
     change(client.settings());
-    lend(client);
+    lend(client, relay);
     measure(client);
     client.cpuPower(0);
     client.cpuEnergy(0);
@@ -121,9 +122,13 @@ class ClientCoverageTest {
     settings.resetClocks(GPU);
   }
 
-  private static void lend(ZeusdClient client) {
+  private static void lend(ZeusdClient client, ListeningRelay relay) throws Exception {
     LeaseRequest request = LeaseRequest.of(GPU, Set.of(SettingKey.POWER_LIMIT));
     try (Lease lease = client.lease(request)) {
+      // Its stream is opened by a thread of its own, which a short lease does not wait for.
+      Await.until(
+          "the lease is held",
+          () -> relay.requests().stream().anyMatch(each -> each.startsWith("GET /lease/hold")));
       assertEquals(1, client.leases().size());
       lease.settings().setPowerLimit(GPU, 250_000);
     }
