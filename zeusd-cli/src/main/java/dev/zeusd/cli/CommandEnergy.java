@@ -1,7 +1,7 @@
 package dev.zeusd.cli;
 
 import dev.zeusd.client.Discovery;
-import dev.zeusd.client.EnergyReport;
+import dev.zeusd.client.WindowEnergy;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
 import java.time.Duration;
@@ -35,7 +35,7 @@ final class CommandEnergy implements AutoCloseable {
   private long begunNanos;
 
   // Guarded by this.
-  private Optional<EnergyReport> known = Optional.empty();
+  private Optional<WindowEnergy> known = Optional.empty();
   private boolean ended;
 
   /** Of these GPUs, or all if none are named, and of all CPUs. */
@@ -78,9 +78,9 @@ final class CommandEnergy implements AutoCloseable {
     }
   }
 
-  private Optional<EnergyReport> ask() {
+  private Optional<WindowEnergy> ask() {
     try {
-      EnergyReport soFar = client.energySoFar(windowId);
+      WindowEnergy soFar = client.energySoFar(windowId);
       synchronized (this) {
         known = Optional.of(soFar);
       }
@@ -91,7 +91,7 @@ final class CommandEnergy implements AutoCloseable {
     }
   }
 
-  private Measured measured(double seconds, EnergyReport energy) {
+  private Measured measured(double seconds, WindowEnergy energy) {
     return new Measured(discovery, seconds, Optional.of(energy), Optional.empty());
   }
 
@@ -115,7 +115,7 @@ final class CommandEnergy implements AutoCloseable {
    * @param lost why not all is known
    */
   record Measured(
-      Discovery discovery, double seconds, Optional<EnergyReport> energy, Optional<String> lost) {}
+      Discovery discovery, double seconds, Optional<WindowEnergy> energy, Optional<String> lost) {}
 
   /** Up to here. */
   Measured end() throws InterruptedException {

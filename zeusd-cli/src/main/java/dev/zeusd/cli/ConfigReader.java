@@ -187,7 +187,7 @@ final class ConfigReader {
             .filter(group -> names.contains(group.wireName()))
             .collect(Collectors.toCollection(() -> EnumSet.noneOf(ApiGroup.class)));
     List<GpuSelector> gpus = gpus(section);
-    Set<SettingKey> settings = settings(section);
+    Set<SettingKey> settingKeys = settingKeys(section);
     Map<SettingKey, Grant.Range> bounds = bounds(section);
     section.refuseOthers(List.of());
     for (String key :
@@ -196,11 +196,11 @@ final class ConfigReader {
         section.refuse(key, "has no effect without gpu-control in groups");
       }
     }
-    if (!settings.containsAll(bounds.keySet())) {
+    if (!settingKeys.containsAll(bounds.keySet())) {
       section.refuse("settings", "lacks what this grant has a range for");
     }
     if (section.has("settings")
-        && settings.contains(SettingKey.MODULE_POWER_LIMIT)
+        && settingKeys.contains(SettingKey.MODULE_POWER_LIMIT)
         && bounds.containsKey(SettingKey.POWER_LIMIT)
         && !bounds.containsKey(SettingKey.MODULE_POWER_LIMIT)) {
       section.refuse(
@@ -209,7 +209,7 @@ final class ConfigReader {
               + MODULE_POWER_LIMIT_W
               + " too");
     }
-    return new Grant(who, groups, names.contains(Claims.LEASE_ADMIN), gpus, settings, bounds);
+    return new Grant(who, groups, names.contains(Claims.LEASE_ADMIN), gpus, settingKeys, bounds);
   }
 
   private static String groupName(String text) {
@@ -241,7 +241,7 @@ final class ConfigReader {
         "'" + text + "' is neither the index of a GPU, such as 0, nor its UUID, GPU-...");
   }
 
-  private static Set<SettingKey> settings(TomlSection section) {
+  private static Set<SettingKey> settingKeys(TomlSection section) {
     List<SettingKey> some =
         section.has("settings")
             ? section.list("settings", "[\"power_limit\"]", ConfigReader::setting)

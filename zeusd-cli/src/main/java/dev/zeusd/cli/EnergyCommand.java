@@ -1,7 +1,7 @@
 package dev.zeusd.cli;
 
-import dev.zeusd.client.EnergyReport;
 import dev.zeusd.client.EnergyWindowInfo;
+import dev.zeusd.client.WindowEnergy;
 import dev.zeusd.client.ZeusdClient;
 import jakarta.json.JsonObjectBuilder;
 import jakarta.json.spi.JsonProvider;
@@ -117,7 +117,7 @@ final class EnergyCommand implements Runnable {
       for (EnergyWindowInfo window : client.energyWindows()) {
         lines.add(
             line(
-                window.windowId(),
+                window.id(),
                 Instant.ofEpochMilli(window.startedMs()).truncatedTo(ChronoUnit.SECONDS),
                 ids(window.gpuIds()),
                 ids(window.cpuIds()),
@@ -142,7 +142,7 @@ final class EnergyCommand implements Runnable {
     try (ZeusdClient client = ZeusdClient.open(daemon.one())) {
       // First, so that the window is not ended yet should this fail.
       var discovery = client.discover();
-      EnergyReport energy = isEnd ? client.endEnergyWindow(windowId) : client.energySoFar(windowId);
+      WindowEnergy energy = isEnd ? client.endEnergyWindow(windowId) : client.energySoFar(windowId);
       EnergyTable table = new EnergyTable(energy, discovery);
       if (json) {
         JsonProvider provider = JsonProvider.provider();
@@ -150,7 +150,8 @@ final class EnergyCommand implements Runnable {
         table.addTo(object, provider);
         print(object.build().toString());
       } else {
-        print(table.text() + String.format(Locale.ROOT, "%n%,14.3f s", energy.seconds()));
+        print(
+            table.text() + String.format(Locale.ROOT, "%n%,14.3f s", EnergyTable.seconds(energy)));
       }
     }
     return 0;

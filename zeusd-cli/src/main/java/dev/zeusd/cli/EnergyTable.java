@@ -1,7 +1,7 @@
 package dev.zeusd.cli;
 
 import dev.zeusd.client.Discovery;
-import dev.zeusd.client.EnergyReport;
+import dev.zeusd.client.WindowEnergy;
 import jakarta.json.JsonObjectBuilder;
 import jakarta.json.spi.JsonProvider;
 import java.util.Locale;
@@ -13,10 +13,15 @@ import java.util.OptionalLong;
  * @param energy what was measured
  * @param discovery the daemon's devices, for their names
  */
-record EnergyTable(EnergyReport energy, Discovery discovery) {
+record EnergyTable(WindowEnergy energy, Discovery discovery) {
   private static final double MJ_PER_J = 1e3;
   private static final double UJ_PER_J = 1e6;
   private static final double UJ_PER_MJ = 1e3;
+
+  /** How long a window took, in s. */
+  static double seconds(WindowEnergy energy) {
+    return energy.elapsed().toNanos() / 1e9;
+  }
 
   /** Lines of joules and mean watts: for each device, and in all. */
   String text() {
@@ -37,7 +42,7 @@ record EnergyTable(EnergyReport energy, Discovery discovery) {
                 row(text, cpu.dramEnergyUj().getAsLong() / UJ_PER_J, "DRAM " + id);
               }
             });
-    row(text, energy.totalJ(), "in all");
+    row(text, energy.totalJoules(), "in all");
     energy
         .gpus()
         .errors()
@@ -52,7 +57,7 @@ record EnergyTable(EnergyReport energy, Discovery discovery) {
   }
 
   private void row(StringBuilder text, double joules, String what) {
-    double watts = energy.seconds() > 0 ? joules / energy.seconds() : 0;
+    double watts = seconds(energy) > 0 ? joules / seconds(energy) : 0;
     line(text, "%,14.2f J  %,12.2f W   %s", joules, watts, what);
   }
 
@@ -68,7 +73,7 @@ record EnergyTable(EnergyReport energy, Discovery discovery) {
         .orElse("");
   }
 
-  private static String note(EnergyReport.Gpu gpu) {
+  private static String note(WindowEnergy.OfGpu gpu) {
     String how = gpu.method().equals("counter") ? "" : " (sum of its power)";
     return how + missing(gpu.missingMs());
   }
@@ -90,17 +95,17 @@ record EnergyTable(EnergyReport energy, Discovery discovery) {
     energy.cpus().errors().forEach((id, why) -> errors.add("CPU " + id, why));
     report
         .add("started_ms", energy.startedMs())
-        .add("measured_seconds", toMicros(energy.seconds()))
+        .add("measured_seconds", toMicros(seconds(energy)))
         .add("gpus", gpus)
         .add("cpus", cpus)
         .add("errors", errors)
-        .add("total_j", toMicros(energy.totalJ()))
+        .add("total_j", toMicros(energy.totalJoules()))
         .add(
             "mean_power_w",
-            toMicros(energy.seconds() > 0 ? energy.totalJ() / energy.seconds() : 0));
+            toMicros(seconds(energy) > 0 ? energy.totalJoules() / seconds(energy) : 0));
   }
 
-  private JsonObjectBuilder gpu(JsonProvider json, int id, EnergyReport.Gpu gpu) {
+  private JsonObjectBuilder gpu(JsonProvider json, int id, WindowEnergy.OfGpu gpu) {
     return json.createObjectBuilder()
         .add("name", name(id))
         .add("energy_mj", gpu.energyMj())
@@ -110,7 +115,7 @@ record EnergyTable(EnergyReport energy, Discovery discovery) {
         .add("missing_ms", gpu.missingMs());
   }
 
-  private JsonObjectBuilder cpu(JsonProvider json, EnergyReport.Cpu cpu) {
+  private JsonObjectBuilder cpu(JsonProvider json, WindowEnergy.OfCpu cpu) {
     JsonObjectBuilder object =
         json.createObjectBuilder()
             .add("cpu_energy_uj", cpu.cpuEnergyUj())
@@ -127,7 +132,7 @@ record EnergyTable(EnergyReport energy, Discovery discovery) {
   }
 
   private long meanMw(double energyMj) {
-    return energy.seconds() > 0 ? Math.round(energyMj / energy.seconds()) : 0;
+    return seconds(energy) > 0 ? Math.round(energyMj / seconds(energy)) : 0;
   }
 
   static double toMicros(double value) {

@@ -1,6 +1,6 @@
 package dev.zeusd.cli;
 
-import dev.zeusd.client.EnergyReport;
+import dev.zeusd.client.WindowEnergy;
 import jakarta.json.JsonObjectBuilder;
 import jakarta.json.spi.JsonProvider;
 import java.util.List;
@@ -29,7 +29,10 @@ record RunReport(List<String> command, int status, CommandEnergy.Measured measur
       String known =
           measured
               .energy()
-              .map(energy -> String.format(Locale.ROOT, "only the first %.1f s", energy.seconds()))
+              .map(
+                  energy ->
+                      String.format(
+                          Locale.ROOT, "only the first %.1f s", EnergyTable.seconds(energy)))
               .orElse("nothing");
       text.append(' ').append(known).append(" could be measured: ");
       text.append(measured.lost().get()).append("\n\n");
@@ -39,7 +42,7 @@ record RunReport(List<String> command, int status, CommandEnergy.Measured measur
   }
 
   private Optional<EnergyTable> table() {
-    Optional<EnergyReport> energy = measured.energy();
+    Optional<WindowEnergy> energy = measured.energy();
     return energy.map(each -> new EnergyTable(each, measured.discovery()));
   }
 

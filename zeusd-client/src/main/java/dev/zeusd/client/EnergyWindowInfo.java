@@ -6,7 +6,7 @@ import java.util.List;
 /**
  * An energy window that is open.
  *
- * @param windowId by which the daemon knows it
+ * @param id by which the daemon knows it
  * @param name as given when it began, or empty
  * @param owner who began it
  * @param gpuIds the GPUs that it measures
@@ -15,7 +15,7 @@ import java.util.List;
  * @param expiresInMs until it is forgotten, in ms, if nobody ends it
  */
 public record EnergyWindowInfo(
-    String windowId,
+    String id,
     String name,
     String owner,
     List<Integer> gpuIds,

@@ -7,26 +7,26 @@ import java.util.OptionalInt;
 /**
  * A lease that there is.
  *
- * @param leaseId by which the daemon knows it
+ * @param id by which the daemon knows it
  * @param holder who has it
  * @param gpuIds of which GPUs
- * @param keys of which settings, such as {@code power_limit}
+ * @param settingKeys of which settings, such as {@code power_limit}
  * @param expiresInMs until it ends, in ms, unless it is renewed
  * @param state {@code active}, {@code kept}, {@code orphaned} or {@code pending}
  * @param pid of the process that it was made for; empty for a lease that was asked for
  */
 public record LeaseInfo(
-    String leaseId,
+    String id,
     String holder,
     List<Integer> gpuIds,
-    List<String> keys,
+    List<String> settingKeys,
     long expiresInMs,
     String state,
     OptionalInt pid) {
   /** Keeps copies. */
   public LeaseInfo {
     gpuIds = List.copyOf(gpuIds);
-    keys = List.copyOf(keys);
+    settingKeys = List.copyOf(settingKeys);
   }
 
   static LeaseInfo of(JsonObject json) {

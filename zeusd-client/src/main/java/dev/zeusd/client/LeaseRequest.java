@@ -10,7 +10,7 @@ import java.util.Set;
  * What to take a lease of, and how.
  *
  * @param gpuIds of which GPUs
- * @param keys which of their settings
+ * @param settingKeys which of their settings
  * @param ttl how long it lasts after its holder was last heard of, in whole seconds
  * @param patience how long to wait for another holder to end its own, in whole seconds
  * @param onEnd whether settings come back
@@ -18,7 +18,7 @@ import java.util.Set;
  */
 public record LeaseRequest(
     List<Integer> gpuIds,
-    Set<SettingKey> keys,
+    Set<SettingKey> settingKeys,
     Duration ttl,
     Duration patience,
     OnEnd onEnd,
@@ -46,10 +46,10 @@ public record LeaseRequest(
   /** Checks that something is asked for, for a second at least. */
   public LeaseRequest {
     gpuIds = List.copyOf(gpuIds);
-    if (gpuIds.isEmpty() || keys.isEmpty()) {
+    if (gpuIds.isEmpty() || settingKeys.isEmpty()) {
       throw new IllegalArgumentException("a lease is of at least one setting of one GPU");
     }
-    keys = Set.copyOf(EnumSet.copyOf(keys));
+    settingKeys = Set.copyOf(EnumSet.copyOf(settingKeys));
     if (ttl.toSeconds() < 1 || patience.isNegative()) {
       throw new IllegalArgumentException("a TTL is of a second at least, a patience of 0");
     }
@@ -60,11 +60,16 @@ public record LeaseRequest(
    * it, it lasts for 30 s. Others are not waited for.
    *
    * @param gpuIds the GPUs, of which there must be one
-   * @param keys which settings of each of them
+   * @param settingKeys which settings of each of them
    */
-  public static LeaseRequest of(Collection<Integer> gpuIds, Set<SettingKey> keys) {
+  public static LeaseRequest of(Collection<Integer> gpuIds, Set<SettingKey> settingKeys) {
     return new LeaseRequest(
-        List.copyOf(gpuIds), keys, DEFAULT_TTL, Duration.ZERO, OnEnd.RESTORE, Keeping.BY_STREAM);
+        List.copyOf(gpuIds),
+        settingKeys,
+        DEFAULT_TTL,
+        Duration.ZERO,
+        OnEnd.RESTORE,
+        Keeping.BY_STREAM);
   }
 
   /**
@@ -74,7 +79,7 @@ public record LeaseRequest(
    *     at least
    */
   public LeaseRequest withTtl(Duration newTtl) {
-    return new LeaseRequest(gpuIds, keys, newTtl, patience, onEnd, keeping);
+    return new LeaseRequest(gpuIds, settingKeys, newTtl, patience, onEnd, keeping);
   }
 
   /**
@@ -83,7 +88,7 @@ public record LeaseRequest(
    * @param newPatience how long to wait for others whose lease is in the way
    */
   public LeaseRequest withPatience(Duration newPatience) {
-    return new LeaseRequest(gpuIds, keys, ttl, newPatience, onEnd, keeping);
+    return new LeaseRequest(gpuIds, settingKeys, ttl, newPatience, onEnd, keeping);
   }
 
   /**
@@ -92,7 +97,7 @@ public record LeaseRequest(
    * @param newOnEnd what becomes of the settings
    */
   public LeaseRequest withOnEnd(OnEnd newOnEnd) {
-    return new LeaseRequest(gpuIds, keys, ttl, patience, newOnEnd, keeping);
+    return new LeaseRequest(gpuIds, settingKeys, ttl, patience, newOnEnd, keeping);
   }
 
   /**
@@ -101,13 +106,13 @@ public record LeaseRequest(
    * @param newKeeping what keeps the lease from expiring
    */
   public LeaseRequest withKeeping(Keeping newKeeping) {
-    return new LeaseRequest(gpuIds, keys, ttl, patience, onEnd, newKeeping);
+    return new LeaseRequest(gpuIds, settingKeys, ttl, patience, onEnd, newKeeping);
   }
 
   Target target() {
     return Target.of("/lease")
         .withIds("gpu_ids", gpuIds)
-        .with("keys", String.join(",", keys.stream().map(SettingKey::wireName).toList()))
+        .with("keys", String.join(",", settingKeys.stream().map(SettingKey::wireName).toList()))
         .with("ttl_s", ttl.toSeconds())
         .with("wait_s", patience.toSeconds())
         .with("on_end", onEnd == OnEnd.KEEP ? "keep" : "restore");

@@ -41,12 +41,12 @@ public final class ScopedGpus {
   }
 
   /**
-   * {@return limits of this scope, as {@link ZeusdClient#powerLimitRange(int...)}}
+   * {@return limits of this scope, as {@link ZeusdClient#powerLimitConstraints(int...)}}
    *
    * @param gpuIds the GPUs to ask; none: all
    */
-  public PerDevice<PowerLimitRange> powerLimitRange(int... gpuIds) {
-    return client.powerLimitRange(target("/gpu/get_power_limit_constraints", gpuIds));
+  public PerDevice<PowerLimitConstraints> powerLimitConstraints(int... gpuIds) {
+    return client.powerLimitConstraints(target("/gpu/get_power_limit_constraints", gpuIds));
   }
 
   private Target target(String path, int... gpuIds) {

@@ -123,16 +123,16 @@ public final class ZeusdClient implements AutoCloseable {
    *
    * @param gpuIds the GPUs to ask; none: all
    */
-  public PerDevice<PowerLimitRange> powerLimitRange(int... gpuIds) {
-    return powerLimitRange(gpus("/gpu/get_power_limit_constraints", gpuIds));
+  public PerDevice<PowerLimitConstraints> powerLimitConstraints(int... gpuIds) {
+    return powerLimitConstraints(gpus("/gpu/get_power_limit_constraints", gpuIds));
   }
 
-  PerDevice<PowerLimitRange> powerLimitRange(Target target) {
+  PerDevice<PowerLimitConstraints> powerLimitConstraints(Target target) {
     return Json.perDevice(
         http.get(target),
         "GPU",
         json ->
-            new PowerLimitRange(
+            new PowerLimitConstraints(
                 json.getJsonNumber("min_power_limit_mw").longValue(),
                 json.getJsonNumber("max_power_limit_mw").longValue()));
   }
@@ -315,8 +315,8 @@ public final class ZeusdClient implements AutoCloseable {
    *
    * @param windowId as {@link #beginEnergyWindow} has returned it
    */
-  public EnergyReport energySoFar(String windowId) {
-    return EnergyReport.of(http.get(energy("/energy/window", windowId)).json());
+  public WindowEnergy energySoFar(String windowId) {
+    return WindowEnergy.of(http.get(energy("/energy/window", windowId)).json());
   }
 
   /**
@@ -326,8 +326,8 @@ public final class ZeusdClient implements AutoCloseable {
    * @param windowId as {@link #beginEnergyWindow} has returned it
    * @return what the window has measured
    */
-  public EnergyReport endEnergyWindow(String windowId) {
-    return EnergyReport.of(http.post(energy("/energy/end", windowId), Map.of()).json());
+  public WindowEnergy endEnergyWindow(String windowId) {
+    return WindowEnergy.of(http.post(energy("/energy/end", windowId), Map.of()).json());
   }
 
   private static Target energy(String path, String windowId) {

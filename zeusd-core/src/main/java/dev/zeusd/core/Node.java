@@ -279,18 +279,18 @@ public final class Node implements AutoCloseable {
    *
    * @param gpuIds the GPUs
    */
-  public Flow.Publisher<GpuPowerSample> gpuPowerSamples(Collection<Integer> gpuIds) {
+  public Flow.Publisher<GpuPowerSample> gpuPowerPublisher(Collection<Integer> gpuIds) {
     List<Integer> ids = List.copyOf(gpuIds);
     return new SamplePublisher<>(() -> gpuSet().power().subscribe(ids));
   }
 
   /**
-   * As {@link #gpuPowerSamples}, of CPUs.
+   * As {@link #gpuPowerPublisher}, of CPUs.
    *
    * @param cpuIds the CPUs
-   * @return as {@link #gpuPowerSamples}
+   * @return as {@link #gpuPowerPublisher}
    */
-  public Flow.Publisher<CpuPowerSample> cpuPowerSamples(Collection<Integer> cpuIds) {
+  public Flow.Publisher<CpuPowerSample> cpuPowerPublisher(Collection<Integer> cpuIds) {
     List<Integer> ids = List.copyOf(cpuIds);
     return new SamplePublisher<>(() -> cpuSet().power().subscribe(ids));
   }
@@ -458,12 +458,12 @@ public final class Node implements AutoCloseable {
    * a node with the same state directory.
    *
    * @param gpuIds the GPUs
-   * @param keys which settings of each of them
+   * @param settingKeys which settings of each of them
    * @return the lease
    * @throws LeaseException if it cannot be had
    * @throws NodeException as {@link #leases}
    */
-  public Lease lease(Collection<Integer> gpuIds, Set<SettingKey> keys) {
+  public Lease lease(Collection<Integer> gpuIds, Set<SettingKey> settingKeys) {
     Leases all = leases();
     LeaseRequest request =
         new LeaseRequest(
@@ -471,7 +471,7 @@ public final class Node implements AutoCloseable {
             EMBEDDED_TTL,
             Duration.ZERO,
             LeaseRequest.OnEnd.RESTORE);
-    Lease lease = all.take(all.settings(gpuIds, keys), request);
+    Lease lease = all.take(all.settings(gpuIds, settingKeys), request);
     lease.keep();
     return lease;
   }

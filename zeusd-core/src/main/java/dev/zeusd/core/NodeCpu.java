@@ -67,8 +67,8 @@ public final class NodeCpu {
    * {@return its power, each time that it changes, at most at the rate of {@link
    * NodeConfig#cpuPowerPollHz()}} The hardware is read while there are subscribers.
    */
-  public Flow.Publisher<CpuPowerSample> powerSamples() {
-    return node.cpuPowerSamples(List.of(id()));
+  public Flow.Publisher<CpuPowerSample> powerPublisher() {
+    return node.cpuPowerPublisher(List.of(id()));
   }
 
   /**

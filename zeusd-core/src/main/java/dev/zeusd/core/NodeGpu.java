@@ -92,8 +92,8 @@ public final class NodeGpu {
    * {@return its power, each time that it changes, at most at the rate of {@link
    * NodeConfig#gpuPowerPollHz()}} The hardware is read while there are subscribers.
    */
-  public Flow.Publisher<GpuPowerSample> powerSamples() {
-    return node.gpuPowerSamples(List.of(id()));
+  public Flow.Publisher<GpuPowerSample> powerPublisher() {
+    return node.gpuPowerPublisher(List.of(id()));
   }
 
   // ---- Energy ----

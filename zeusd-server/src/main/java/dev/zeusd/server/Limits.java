@@ -30,11 +30,14 @@ public record Limits(int connections, Duration toSendRequest, Duration toTakeAns
   /** If more than this part of the connections is being answered, those that are stuck go. */
   public static final int STUCK_PART = 8;
 
-  /** A peer with more connections than this, streams aside, waits for its turns. */
+  /**
+   * A peer with more connections than this, streams aside, has its requests admitted a few at a
+   * time.
+   */
   public static final int CROWD = 64;
 
-  /** How long a request may wait for its turn. */
-  public static final Duration TURN_PATIENCE = Duration.ofSeconds(5);
+  /** How long a request may wait to be admitted. */
+  public static final Duration ADMISSION_PATIENCE = Duration.ofSeconds(5);
 
   /** Which part of the connections is for those who have not said who they are, but could. */
   public static final int STRANGERS_PART = 4;

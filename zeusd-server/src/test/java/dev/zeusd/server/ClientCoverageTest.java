@@ -101,10 +101,10 @@ class ClientCoverageTest {
     ScopedGpus alone = client.gpusOf(PowerScope.GPU);
     assertEquals(Set.of(0), alone.power(0).powerMw().values().keySet());
     alone.powerLimitMw(0);
-    alone.powerLimitRange(0);
+    alone.powerLimitConstraints(0);
     client.gpuEnergyMj(0);
     client.powerLimitMw(0);
-    client.powerLimitRange(0);
+    client.powerLimitConstraints(0);
     client.persistenceMode(0);
     client.gpuTelemetry(0);
   }
@@ -148,7 +148,7 @@ class ClientCoverageTest {
     assertEquals(
         List.of("job", window),
         client.energyWindows().stream()
-            .flatMap(open -> Stream.of(open.name(), open.windowId()))
+            .flatMap(open -> Stream.of(open.name(), open.id()))
             .toList());
     assertEquals(Set.of(0), client.energySoFar(window).gpus().values().keySet());
     assertEquals(client.endEnergyWindow(window), client.endEnergyWindow(window));

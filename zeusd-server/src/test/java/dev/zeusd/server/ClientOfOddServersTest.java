@@ -135,7 +135,7 @@ class ClientOfOddServersTest {
           Map.entry("gpuPower", client -> client.gpuPower()),
           Map.entry("gpuEnergyMj", client -> client.gpuEnergyMj()),
           Map.entry("powerLimitMw", client -> client.powerLimitMw()),
-          Map.entry("powerLimitRange", client -> client.powerLimitRange()),
+          Map.entry("powerLimitConstraints", client -> client.powerLimitConstraints()),
           Map.entry("persistenceMode", client -> client.persistenceMode()),
           Map.entry("gpuTelemetry", client -> client.gpuTelemetry()),
           Map.entry("cpuPower", client -> client.cpuPower()),

@@ -13,7 +13,7 @@ import dev.zeusd.client.GpuTelemetry;
 import dev.zeusd.client.Lease;
 import dev.zeusd.client.LeaseRequest;
 import dev.zeusd.client.PerDevice;
-import dev.zeusd.client.PowerLimitRange;
+import dev.zeusd.client.PowerLimitConstraints;
 import dev.zeusd.client.PowerSamples;
 import dev.zeusd.client.SettingKey;
 import dev.zeusd.client.TlsFiles;
@@ -144,7 +144,8 @@ class ClientTest {
       assertEquals(Map.of(0, 123_456L, 1, 7L), client.gpuPower().powerMw().values());
       assertEquals(Set.of(1), client.gpuPower(1).powerMw().values().keySet());
       assertEquals("18446744073709551614", Long.toUnsignedString(client.gpuEnergyMj(0).get(0)));
-      assertEquals(new PowerLimitRange(100_000, 300_000), client.powerLimitRange(1).get(1));
+      assertEquals(
+          new PowerLimitConstraints(100_000, 300_000), client.powerLimitConstraints(1).get(1));
       GpuTelemetry telemetry = client.gpuTelemetry(0).get(0);
       assertEquals(OptionalInt.of(61), telemetry.temperatureC());
       assertEquals(OptionalLong.of(300_000), telemetry.powerLimitMw());
@@ -215,7 +216,7 @@ class ClientTest {
       lease.settings().setPowerLimit(List.of(0), 201_000);
       assertEquals(201_000, nvml.gpu(0).powerLimitMw());
       await(() -> client.leases().getFirst().state().equals("kept"));
-      assertEquals(lease.id(), client.leases().getFirst().leaseId());
+      assertEquals(lease.id(), client.leases().getFirst().id());
       ZeusdException held =
           assertThrows(
               ZeusdException.class, () -> client.settings().setPowerLimit(List.of(0), 250_000));

@@ -65,7 +65,7 @@ class GrantsTest {
         grant.groups(),
         false,
         grant.gpus(),
-        grant.settings(),
+        grant.settingKeys(),
         Map.of(key, new Grant.Range(min, max)));
   }
 

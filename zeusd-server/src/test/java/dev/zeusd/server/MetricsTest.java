@@ -78,7 +78,7 @@ class MetricsTest {
         .clocksMhz(1234, 987)
         .utilizationPct(57, 7)
         .memoryBytes(5_000_000_001L, 80L << 30, 77)
-        .eventReasons(4)
+        .clocksEventReasons(4)
         .powerLimitMw(250_000)
         .outsidePowerLimitMw(180_000);
     try (TestServer server = TestServer.start(transport)) {

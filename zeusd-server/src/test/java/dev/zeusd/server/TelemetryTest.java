@@ -37,7 +37,7 @@ class TelemetryTest {
         .clocksMhz(1234, 987)
         .utilizationPct(34, 56)
         .memoryBytes(5_000_000_001L, 80L << 30, 77)
-        .eventReasons(4 | 32)
+        .clocksEventReasons(4 | 32)
         .performanceState(2)
         .powerLimitMw(250_000)
         .outsidePowerLimitMw(180_000);

@@ -72,7 +72,7 @@ final class AmdSmiGpu extends DriverGpu {
 
   @Override
   public int driverGeneration() {
-    return library.initialisations();
+    return library.generation();
   }
 
   @Override

@@ -23,7 +23,7 @@ final class AmdSmiGpus implements DriverGpus {
   /** Grows, but changes in no other way. */
   private volatile List<AmdSmiGpu> gpus = List.of();
 
-  /** The initialisation of AMD SMI that they were listed in. */
+  /** The generation of the driver that they were listed in. */
   private volatile int listedIn = -1;
 
   private AmdSmiGpus(AmdSmiLibrary library, GpuIds ids) {
@@ -51,12 +51,12 @@ final class AmdSmiGpus implements DriverGpus {
 
   @Override
   public boolean mayHaveMore() {
-    return library.initialisations() != listedIn;
+    return library.generation() != listedIn;
   }
 
   @Override
   public synchronized void lookForMore() {
-    int initialisation = library.initialisations();
+    int generation = library.generation();
     Set<AmdSmiPlace> known = gpus.stream().map(AmdSmiGpu::place).collect(Collectors.toSet());
     List<AmdSmiPlace> added =
         library.places().stream().filter(place -> !known.contains(place)).toList();
@@ -66,7 +66,7 @@ final class AmdSmiGpus implements DriverGpus {
       all.add(new AmdSmiGpu(id++, library, library.device(place)));
     }
     gpus = List.copyOf(all);
-    listedIn = initialisation;
+    listedIn = generation;
   }
 
   @Override

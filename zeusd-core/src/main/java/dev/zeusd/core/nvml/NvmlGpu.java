@@ -103,7 +103,7 @@ final class NvmlGpu extends DriverGpu {
 
   @Override
   public int driverGeneration() {
-    return library.initialisations();
+    return library.generation();
   }
 
   @Override

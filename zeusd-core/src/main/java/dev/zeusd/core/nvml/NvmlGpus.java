@@ -22,7 +22,7 @@ final class NvmlGpus implements DriverGpus {
   /** Grows, but changes in no other way. */
   private volatile List<NvmlGpu> gpus;
 
-  /** The initialisation of NVML that they were listed in. */
+  /** The generation of the driver that they were listed in. */
   private volatile int listedIn;
 
   private final GpuIds ids;
@@ -34,7 +34,7 @@ final class NvmlGpus implements DriverGpus {
     this.idle = new IdleRelease("NVML", library::quietNanos, library::isOpen, library::release);
     this.driverVersion = driverVersion;
     this.gpus = gpus;
-    this.listedIn = library.initialisations();
+    this.listedIn = library.generation();
   }
 
   /**
@@ -77,7 +77,7 @@ final class NvmlGpus implements DriverGpus {
 
   @Override
   public boolean mayHaveMore() {
-    return library.initialisations() != listedIn;
+    return library.generation() != listedIn;
   }
 
   /**
@@ -89,9 +89,9 @@ final class NvmlGpus implements DriverGpus {
    */
   @Override
   public synchronized void lookForMore() throws NvmlException {
-    int initialisation = library.initialisations();
+    int generation = library.generation();
     if (library.deviceCount() <= gpus.size()) {
-      listedIn = initialisation;
+      listedIn = generation;
       return;
     }
     List<Optional<String>> listed = library.uuids();
@@ -111,7 +111,7 @@ final class NvmlGpus implements DriverGpus {
       gpus = List.copyOf(all);
     }
     if (allAnswer && (allKnown || !allHave)) {
-      listedIn = initialisation;
+      listedIn = generation;
     }
   }
 

@@ -24,7 +24,7 @@ final class NvmlInstances {
   /** As of the last look. */
   private volatile Optional<List<MigInstance>> known = Optional.empty();
 
-  /** In which initialisation of NVML the GPU said that it cannot be partitioned; -1: in none. */
+  /** In which generation of the driver the GPU said that it cannot be partitioned; -1: in none. */
   private int cannotIn = -1;
 
   NvmlInstances(NvmlLibrary library, NvmlMig mig) {
@@ -48,15 +48,15 @@ final class NvmlInstances {
   }
 
   private boolean isPartitioned() throws NvmlException {
-    int initialisation = library.initialisations();
-    if (cannotIn == initialisation) {
+    int generation = library.generation();
+    if (cannotIn == generation) {
       return false;
     }
     try {
       return mig.isEnabled();
     } catch (NvmlException e) {
       if (e.isLasting()) {
-        cannotIn = initialisation;
+        cannotIn = generation;
         return false;
       }
       throw e;

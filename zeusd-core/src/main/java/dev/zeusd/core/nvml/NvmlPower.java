@@ -51,8 +51,8 @@ final class NvmlPower {
   }
 
   long powerMw() throws NvmlException {
-    if (triedIn != library.initialisations()) {
-      triedIn = library.initialisations();
+    if (triedIn != library.generation()) {
+      triedIn = library.generation();
       instantRetries.reset();
       way = Way.GPU;
     }

@@ -71,9 +71,9 @@ final class NvmlTelemetry {
 
   /** A reload may bring another one. */
   private void readDriverIfNew() {
-    int initialisation = library.initialisations();
-    if (driverReadIn != initialisation) {
-      driverReadIn = initialisation;
+    int generation = library.generation();
+    if (driverReadIn != generation) {
+      driverReadIn = generation;
       driver = Optional.of(new GpuDriver("nvidia", driverVersion()));
     }
   }

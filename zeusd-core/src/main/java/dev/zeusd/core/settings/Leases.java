@@ -148,29 +148,32 @@ public final class Leases implements AutoCloseable {
    * @param process belongs to these leases from now on, and is closed by them
    * @param holder who it is, in words that others may see
    * @param gpuIds the GPUs
-   * @param keys which settings of each of them
+   * @param settingKeys which settings of each of them
    * @return access for the process
    * @throws LeaseException.Held if another lease holds one of them
    * @throws LeaseException.NotSaved if that could not be kept over the death of this process
    */
   public SettingAccess ofProcess(
-      ClientProcess process, String holder, Collection<Integer> gpuIds, Set<SettingKey> keys) {
-    return processes.access(process, holder, knownSettings(gpuIds, keys), nameless(gpuIds));
+      ClientProcess process,
+      String holder,
+      Collection<Integer> gpuIds,
+      Set<SettingKey> settingKeys) {
+    return processes.access(process, holder, knownSettings(gpuIds, settingKeys), nameless(gpuIds));
   }
 
   /**
-   * {@return the settings {@code keys} of these GPUs}
+   * {@return the settings {@code settingKeys} of these GPUs}
    *
    * @param gpuIds the GPUs
-   * @param keys which settings of each of them
+   * @param settingKeys which settings of each of them
    * @throws LeaseException.Unreadable for GPUs whose UUID is not known
    */
-  public List<Setting> settings(Collection<Integer> gpuIds, Set<SettingKey> keys) {
+  public List<Setting> settings(Collection<Integer> gpuIds, Set<SettingKey> settingKeys) {
     Map<Integer, DeviceException> nameless = nameless(gpuIds);
     if (!nameless.isEmpty()) {
       throw new LeaseException.Unreadable(nameless);
     }
-    return knownSettings(gpuIds, keys);
+    return knownSettings(gpuIds, settingKeys);
   }
 
   private Map<Integer, DeviceException> nameless(Collection<Integer> gpuIds) {
@@ -195,15 +198,15 @@ public final class Leases implements AutoCloseable {
    * As {@link #settings}, but without GPUs whose UUID is not known: no lease can hold those.
    *
    * @param gpuIds the GPUs
-   * @param keys which settings of each of them
+   * @param settingKeys which settings of each of them
    * @return the settings
    */
-  public List<Setting> knownSettings(Collection<Integer> gpuIds, Set<SettingKey> keys) {
+  public List<Setting> knownSettings(Collection<Integer> gpuIds, Set<SettingKey> settingKeys) {
     List<Setting> settings = new ArrayList<>();
     for (DeviceWorker<Gpu> gpu : parts.gpus()) {
       Optional<String> uuid = gpu.device().info().uuid();
       if (gpuIds.contains(gpu.id()) && uuid.isPresent()) {
-        keys.forEach(key -> settings.add(new Setting(uuid.get(), key)));
+        settingKeys.forEach(key -> settings.add(new Setting(uuid.get(), key)));
       }
     }
     return settings;

@@ -75,7 +75,7 @@ class SamplePublisherTest {
 
   private Reader read(long first, Integer... gpus) {
     Reader reader = new Reader(first);
-    node.gpuPowerSamples(List.of(gpus)).subscribe(reader);
+    node.gpuPowerPublisher(List.of(gpus)).subscribe(reader);
     return reader;
   }
 
@@ -140,7 +140,7 @@ class SamplePublisherTest {
   @Test
   void cpusArePublishedToo() throws Exception {
     Reader reader = new Reader(Long.MAX_VALUE);
-    node.cpu(0).powerSamples().subscribe(reader);
+    node.cpu(0).powerPublisher().subscribe(reader);
     Await.until("a subscriber", node.cpuPower()::isSubscribed);
     clock.advance(Duration.ofSeconds(1));
     Await.until("samples", () -> !reader.got.isEmpty());

@@ -31,12 +31,12 @@ final class AmdSmiHandle {
 
   /** Makes a call; whatever becomes of the library, the handle is a good one. */
   void run(AmdSmiFunction function, Call call) throws AmdSmiException {
-    int generation = library.initialisations();
+    int generation = library.generation();
     try {
       runInside(function, call);
     } catch (AmdSmiException e) {
       // What came of a handle that was outdated meanwhile says nothing about the GPU.
-      if (library.initialisations() == generation) {
+      if (library.generation() == generation) {
         if (e.kind() != Kind.GONE) {
           throw e;
         }
@@ -66,7 +66,7 @@ final class AmdSmiHandle {
   }
 
   private MemorySegment currentHandle() throws AmdSmiException {
-    int generation = library.initialisations();
+    int generation = library.generation();
     if (handleGeneration != generation) {
       handle =
           library

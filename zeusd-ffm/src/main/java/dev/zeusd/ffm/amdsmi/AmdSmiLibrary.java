@@ -54,8 +54,8 @@ public final class AmdSmiLibrary implements AutoCloseable {
     return new AmdSmiDevice(session, place, new AmdSmiHandle(this, place, resets.add()));
   }
 
-  /** How often AMD SMI was initialised: only that can change which GPUs it lists. */
-  public int initialisations() {
+  /** Which GPUs AMD SMI lists can change only when this does: it grows when that is initialised. */
+  public int generation() {
     return session.generation();
   }
 

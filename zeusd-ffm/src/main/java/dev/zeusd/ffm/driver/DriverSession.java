@@ -22,7 +22,7 @@ public abstract class DriverSession<C, E extends DriverException> implements Aut
   /** Its functions while it is initialised, else null. Written while calls are held back. */
   private volatile C open;
 
-  /** Counts initialisations: a device handle is good for the one it was got in. */
+  /** Of the driver, as it is open now: a device handle is good for the one it was got in. */
   private volatile int generation;
 
   /** Why it is not open, if that was tried, or null. */
@@ -73,7 +73,9 @@ public abstract class DriverSession<C, E extends DriverException> implements Aut
     }
   }
 
-  /** How often it was initialised, or closed. */
+  /**
+   * Counts how often it was initialised, or closed: each time, what it had told may be outdated.
+   */
   public final int generation() {
     return generation;
   }

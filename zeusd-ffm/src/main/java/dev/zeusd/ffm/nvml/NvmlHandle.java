@@ -38,7 +38,7 @@ final class NvmlHandle {
       runInside(function, call);
     } catch (NvmlException e) {
       // What came of a handle that was outdated meanwhile says nothing about the device.
-      if (library.initialisations() == calledGeneration) {
+      if (library.generation() == calledGeneration) {
         if (!isGone(e.result())) {
           throw e;
         }
@@ -54,7 +54,7 @@ final class NvmlHandle {
   private void runInside(NvmlFunction function, Call call) throws NvmlException {
     NvmlCalls calls = library.session().enter(caller);
     try {
-      calledGeneration = library.initialisations();
+      calledGeneration = library.generation();
       if (handleGeneration != calledGeneration) {
         handle = place.find(calls, calledGeneration);
         handleGeneration = calledGeneration;

@@ -116,8 +116,8 @@ public final class NvmlLibrary implements AutoCloseable {
     return NvmlText.ask(calls, NvmlFunction.GET_UUID, device, size);
   }
 
-  /** How often NVML was initialised: only that can change which GPUs it lists. */
-  public int initialisations() {
+  /** Which GPUs NVML lists can change only when this does: it grows when NVML is initialised. */
+  public int generation() {
     return session.generation();
   }
 

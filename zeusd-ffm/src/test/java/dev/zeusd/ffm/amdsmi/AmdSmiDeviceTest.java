@@ -179,7 +179,7 @@ class AmdSmiDeviceTest {
           assertTrue(System.nanoTime() < limit, e.getMessage());
         }
       }
-      assertEquals(2, library.initialisations());
+      assertEquals(2, library.generation());
     }
   }
 

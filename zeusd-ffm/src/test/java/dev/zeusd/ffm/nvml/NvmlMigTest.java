@@ -95,9 +95,9 @@ class NvmlMigTest {
     assertEquals(Optional.of(SECOND), instances.getLast().uuid());
     // Even if the driver says that it is gone: the GPU is there.
     gpu.instance(1).error(15);
-    int initialisations = library.initialisations();
+    int generation = library.generation();
     assertEquals(2, device.mig().instances().size());
-    assertEquals(initialisations, library.initialisations());
+    assertEquals(generation, library.generation());
     gpu.instance(1).error(0);
     gpu.oddity(GET_GPU_INSTANCE_ID, Oddity.WRITES_NOTHING).oddity(GET_MEMORY, Oddity.ALL_BITS);
     for (NvmlMig.Instance odd : device.mig().instances()) {

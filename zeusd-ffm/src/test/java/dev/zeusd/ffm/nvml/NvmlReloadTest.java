@@ -105,7 +105,7 @@ class NvmlReloadTest {
     assertEquals(
         List.of(Optional.of(""), Optional.of("GPU-one"), Optional.of(""), Optional.empty()),
         library.uuids());
-    assertEquals(1, library.initialisations());
+    assertEquals(1, library.generation());
     assertEquals(1, nvml.calls(INIT));
   }
 

@@ -106,7 +106,7 @@ class NvmlSensorsTest {
         .clocksMhz(1234, 987)
         .utilizationPct(34, 56)
         .memoryBytes(5_000_000_001L, 80L << 30, 77)
-        .eventReasons(4 | 32)
+        .clocksEventReasons(4 | 32)
         .performanceState(2)
         .powerLimitMw(250_000);
     assertEquals(61, sensors.temperatureC());
@@ -133,12 +133,12 @@ class NvmlSensorsTest {
 
   @Test
   void everyBitHasAName() throws NvmlException {
-    gpu.eventReasons(0);
+    gpu.clocksEventReasons(0);
     assertEquals(Set.of(), sensors.clocksEventReasons());
-    gpu.eventReasons(0x7ff);
+    gpu.clocksEventReasons(0x7ff);
     assertEquals(
         EnumSet.complementOf(EnumSet.of(ClocksEventReason.OTHER)), sensors.clocksEventReasons());
-    gpu.eventReasons(1L << 40 | 1);
+    gpu.clocksEventReasons(1L << 40 | 1);
     assertEquals(
         EnumSet.of(ClocksEventReason.GPU_IDLE, ClocksEventReason.OTHER),
         sensors.clocksEventReasons());
@@ -159,7 +159,7 @@ class NvmlSensorsTest {
   @ParameterizedTest
   @CsvSource({"GET_TEMPERATURE_V,13", "GET_TEMPERATURE_V,3", "GET_TEMPERATURE_V,25"})
   void theOldCallIsMadeWhereTheNewOneIsNot(Call call, int nvmlReturn) throws NvmlException {
-    gpu.temperaturesC(55, 66).eventReasons(8).error(call, nvmlReturn);
+    gpu.temperaturesC(55, 66).clocksEventReasons(8).error(call, nvmlReturn);
     assertEquals(55, sensors.temperatureC());
     gpu.error(GET_EVENT_REASONS, 13);
     assertEquals(EnumSet.of(ClocksEventReason.HW_SLOWDOWN), sensors.clocksEventReasons());

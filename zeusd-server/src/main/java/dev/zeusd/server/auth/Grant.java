@@ -20,7 +20,7 @@ import java.util.stream.Collectors;
  * @param groups which endpoints
  * @param leaseAdmin whether everybody's leases are theirs to see and to end
  * @param gpus which GPUs; all, if empty
- * @param settings what of a GPU may be changed
+ * @param settingKeys what of a GPU may be changed
  * @param bounds within which range; power limits in mW, clocks in MHz
  */
 public record Grant(
@@ -28,7 +28,7 @@ public record Grant(
     Set<ApiGroup> groups,
     boolean leaseAdmin,
     List<GpuSelector> gpus,
-    Set<SettingKey> settings,
+    Set<SettingKey> settingKeys,
     Map<SettingKey, Range> bounds) {
   /**
    * From {@code min} to {@code max}, both included.
@@ -61,8 +61,8 @@ public record Grant(
     boolean boundsGpuOnly =
         bounds.containsKey(SettingKey.POWER_LIMIT)
             && !bounds.containsKey(SettingKey.MODULE_POWER_LIMIT);
-    settings =
-        settings.stream()
+    settingKeys =
+        settingKeys.stream()
             .filter(key -> key != SettingKey.MODULE_POWER_LIMIT || !boundsGpuOnly)
             .collect(Collectors.toUnmodifiableSet());
   }
@@ -87,7 +87,7 @@ public record Grant(
   /** Whether it lets a GPU, which it covers, be set to this. */
   boolean allows(SettingValue value) {
     Range bound = bounds.get(value.key());
-    return settings.contains(value.key()) && (bound == null || isWithin(bound, value));
+    return settingKeys.contains(value.key()) && (bound == null || isWithin(bound, value));
   }
 
   private static boolean isWithin(Range bound, SettingValue value) {
@@ -145,7 +145,7 @@ public record Grant(
     String changes =
         groups.contains(ApiGroup.GPU_CONTROL)
             ? ": "
-                + new TreeSet<>(settings)
+                + new TreeSet<>(settingKeys)
                     .stream().map(this::describe).collect(Collectors.joining(", "))
             : "";
     return all + " on " + describeGpus() + changes;

@@ -130,7 +130,7 @@ public final class Rights {
     }
     List<Grant> own = changing(gpu);
     Set<SettingKey> missing = EnumSet.copyOf(keys);
-    own.forEach(grant -> missing.removeAll(grant.settings()));
+    own.forEach(grant -> missing.removeAll(grant.settingKeys()));
     return missing.stream().findFirst().map(key -> mayNotSet(key.wireName(), gpu, own));
   }
 
@@ -165,7 +165,7 @@ public final class Rights {
   }
 
   private static String describeSettings(Grant grant) {
-    return grant.settings().stream()
+    return grant.settingKeys().stream()
         .sorted()
         .map(grant::describe)
         .collect(Collectors.joining(", "));

@@ -27,7 +27,7 @@ final class Account {
   /** By age. */
   final Set<Connection> streams = new LinkedHashSet<>();
 
-  private final Turns turns = new Turns();
+  private final AdmissionQueue admissions = new AdmissionQueue();
 
   /** First come, first served. */
   private final Semaphore handshakes = new Semaphore(HANDSHAKES_AT_A_TIME, true);
@@ -62,10 +62,10 @@ final class Account {
     }
   }
 
-  /** As {@link Shares#awaitTurn}. */
-  void awaitTurn(Connection connection) {
+  /** As {@link Shares#awaitAdmission}. */
+  void awaitAdmission(Connection connection) {
     boolean isOneOfMany = connections > Limits.CROWD || connection.isInALongRow();
-    if (isOneOfMany && !connection.awaitTurn(turns)) {
+    if (isOneOfMany && !connection.awaitAdmission(admissions)) {
       HttpException e =
           TryLater.refusal(
               Status.TOO_MANY_REQUESTS_429,

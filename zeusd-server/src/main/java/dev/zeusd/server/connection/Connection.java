@@ -113,21 +113,21 @@ public final class Connection {
   }
 
   /**
-   * Waits for its turn, as {@link Turns} has it.
+   * Waits until it is admitted, as {@link AdmissionQueue} has it.
    *
    * @return false if it took too long
    * @throws CloseConnectionException if it was closed meanwhile
    */
-  boolean awaitTurn(Turns turns) {
+  boolean awaitAdmission(AdmissionQueue admissions) {
     ConnectionState.Queued queued =
         new ConnectionState.Queued(System.nanoTime(), Thread.currentThread());
     state.set(queued);
-    boolean hasTurn = turns.await(Limits.TURN_PATIENCE);
+    boolean isAdmitted = admissions.await(Limits.ADMISSION_PATIENCE);
     requestsInARow = 0;
     if (!change(queued, new ConnectionState.Working(System.nanoTime(), Optional.empty()))) {
-      throw new CloseConnectionException("closed while it waited for its turn");
+      throw new CloseConnectionException("closed while it waited to be admitted");
     }
-    return hasTurn;
+    return isAdmitted;
   }
 
   /** What the handler begins now can be finished without it. */

@@ -56,18 +56,18 @@ public final class ConnectionRegistry {
   }
 
   /**
-   * Returns when a request may go on, as {@link Shares#awaitTurn} has it, which need not be asked
-   * while there are few connections.
+   * Returns when a request may go on, as {@link Shares#awaitAdmission} has it, which need not be
+   * asked while there are few connections.
    *
    * @param recognize finds out whose request it is, before that matters
    */
-  public void awaitTurn(Connection connection, Runnable recognize) {
+  public void awaitAdmission(Connection connection, Runnable recognize) {
     if (open.size() > Math.min(Limits.CROWD, limits.connections() / Limits.STUCK_PART)) {
       tidyAtTimes();
     }
     if (open.size() > Limits.CROWD || connection.isInALongRow()) {
       recognize.run();
-      shares.awaitTurn(connection);
+      shares.awaitAdmission(connection);
     }
   }
 

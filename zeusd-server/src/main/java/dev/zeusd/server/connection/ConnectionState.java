@@ -13,7 +13,7 @@ sealed interface ConnectionState {
   /** No request has come, or a part of one only. */
   record AwaitingRequest(long sinceNanos, boolean isFirst) implements ConnectionState {}
 
-  /** Its request waits until others have had their turns. */
+  /** Its request waits to be admitted, after others of its peer. */
   record Queued(long sinceNanos, Thread handler) implements ConnectionState {}
 
   /** The handler works, or waits for a device; {@code work} is what others could finish. */

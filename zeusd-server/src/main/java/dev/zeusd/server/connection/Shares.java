@@ -248,7 +248,7 @@ public final class Shares {
    *
    * @throws HttpException 429 if that takes too long
    */
-  void awaitTurn(Connection connection) {
-    accountOfOpen(connection).awaitTurn(connection);
+  void awaitAdmission(Connection connection) {
+    accountOfOpen(connection).awaitAdmission(connection);
   }
 }

@@ -15,7 +15,7 @@ import java.util.Optional;
 
 /**
  * What each request begins and ends with: its connection notes what is being done, a body is
- * refused, and it waits for its turn.
+ * refused, and it waits to be admitted.
  */
 public final class RequestFilter implements Filter {
   private final ConnectionRegistry registry;
@@ -41,7 +41,7 @@ public final class RequestFilter implements Filter {
       if (hasBody) {
         refuseBody(request, response);
       }
-      registry.awaitTurn(connection, () -> access.recognize(request, connection));
+      registry.awaitAdmission(connection, () -> access.recognize(request, connection));
       chain.proceed();
     } catch (CloseConnectionException e) {
       audited.ifPresent(AuditedRequest::abandoned);

@@ -95,7 +95,7 @@ class RightsModelTest {
               Long.parseLong(ends[0]) >= range.min()
                   && Long.parseLong(ends[ends.length - 1]) <= range.max();
         };
-    return grant.settings().contains(value.key()) && fits;
+    return grant.settingKeys().contains(value.key()) && fits;
   }
 
   private <T> List<T> some(List<T> all, int atLeast) {

@@ -18,7 +18,7 @@ class ConnectionRegistryTest {
       try (SocketChannel channel = SocketChannel.open()) {
         Connection connection = new Connection("c" + i, channel);
         registry.add(connection);
-        registry.awaitTurn(connection, () -> fail("it is asked who it is, as one of a crowd"));
+        registry.awaitAdmission(connection, () -> fail("it is asked who it is, as one of a crowd"));
       }
     }
     registry.stopWatch();

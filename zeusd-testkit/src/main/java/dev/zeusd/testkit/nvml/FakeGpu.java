@@ -260,7 +260,7 @@ public final class FakeGpu {
    * @param bits as in nvml.h
    * @return this
    */
-  public FakeGpu eventReasons(long bits) {
+  public FakeGpu clocksEventReasons(long bits) {
     file.setLong(slot + 448, bits);
     return this;
   }

@@ -6,4 +6,4 @@ package dev.zeusd.client;
  * @param minPowerLimitMw the lowest, in mW
  * @param maxPowerLimitMw the highest, in mW
  */
-public record PowerLimitRange(long minPowerLimitMw, long maxPowerLimitMw) {}
+public record PowerLimitConstraints(long minPowerLimitMw, long maxPowerLimitMw) {}

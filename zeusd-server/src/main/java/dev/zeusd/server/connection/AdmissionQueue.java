@@ -8,7 +8,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * Lets the requests of one peer go on a few at a time, first come, first served.
+ * Admits the requests of one peer a few at a time, first come, first served.
  *
  * <p>Virtual threads that can run stand in line for the processors, and nobody passes: thousands of
  * one peer, each with a thousand requests in its buffers, would stand before everybody else for
@@ -18,7 +18,7 @@ import java.util.concurrent.locks.LockSupport;
  * <p>There is a pause between groups because there is more than one line, and the threads behind
  * the processors stay with one of them until it is empty: it has to be, now and then.
  */
-final class Turns {
+final class AdmissionQueue {
   private static final int GROUP = Math.max(16, 2 * Runtime.getRuntime().availableProcessors());
   private static final long PAUSE_NANOS = 200_000;
 
@@ -28,26 +28,26 @@ final class Turns {
   private final Queue<Waiting> waiting = new ConcurrentLinkedQueue<>();
   private final AtomicInteger waitingCount = new AtomicInteger();
 
-  /** Whether there is a thread that hands out turns; there is while somebody waits. */
-  private final AtomicBoolean handsOut = new AtomicBoolean();
+  /** Whether there is a thread that admits them; there is while somebody waits. */
+  private final AtomicBoolean isAdmitting = new AtomicBoolean();
 
   private static final class Waiting {
     final Thread thread = Thread.currentThread();
 
-    /** It has its turn, or does not want it any more; whoever comes first says so. */
+    /** It is admitted, or does not wait any more; whoever comes first says so. */
     private boolean isOver;
 
-    private boolean hasTurn;
+    private boolean isAdmitted;
 
-    synchronized boolean giveTurn() {
-      hasTurn = !isOver;
+    synchronized boolean admit() {
+      isAdmitted = !isOver;
       isOver = true;
-      return hasTurn;
+      return isAdmitted;
     }
 
-    synchronized boolean endsWithTurn() {
+    synchronized boolean endsAdmitted() {
       isOver = true;
-      return hasTurn;
+      return isAdmitted;
     }
 
     synchronized boolean isOver() {
@@ -56,10 +56,10 @@ final class Turns {
   }
 
   /**
-   * Returns when it is the calling thread's turn, or when it does not wait any longer, since too
+   * Returns when the calling thread is admitted, or when it does not wait any longer, since too
    * many do, it has for so long, or it has been interrupted.
    *
-   * @return whether it is its turn
+   * @return whether it is admitted
    */
   boolean await(Duration patience) {
     try {
@@ -72,25 +72,25 @@ final class Turns {
   private boolean awaitInLine(Duration patience) {
     Waiting own = new Waiting();
     waiting.add(own);
-    startHandingOut();
+    startAdmitting();
     long deadline = System.nanoTime() + patience.toNanos();
     while (!own.isOver() && !Thread.interrupted() && System.nanoTime() - deadline < 0) {
       LockSupport.parkNanos(this, deadline - System.nanoTime());
     }
-    return own.endsWithTurn();
+    return own.endsAdmitted();
   }
 
-  private void startHandingOut() {
-    if (!handsOut.get() && handsOut.compareAndSet(false, true)) {
-      Thread.ofVirtual().name("turns").start(this::handOut);
+  private void startAdmitting() {
+    if (!isAdmitting.get() && isAdmitting.compareAndSet(false, true)) {
+      Thread.ofVirtual().name("admissions").start(this::admitAll);
     }
   }
 
-  private void handOut() {
+  private void admitAll() {
     while (!waiting.isEmpty()) {
       int left = GROUP;
       for (Waiting next = waiting.poll(); next != null; next = waiting.poll()) {
-        if (next.giveTurn()) {
+        if (next.admit()) {
           LockSupport.unpark(next.thread);
           left--;
         }
@@ -100,10 +100,10 @@ final class Turns {
       }
       LockSupport.parkNanos(this, PAUSE_NANOS);
     }
-    handsOut.set(false);
+    isAdmitting.set(false);
     if (!waiting.isEmpty()) {
       // Whoever came in between has found this one still at work.
-      startHandingOut();
+      startAdmitting();
     }
   }
 }

@@ -1,6 +1,7 @@
 package dev.zeusd.client;
 
 import jakarta.json.JsonObject;
+import java.time.Duration;
 import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -11,18 +12,18 @@ import java.util.function.Function;
  *
  * @param name as given when it began, or empty
  * @param startedMs when it began, in ms since 1970
- * @param seconds how long it took, or has taken so far
+ * @param elapsed how long it took, or has taken so far
  * @param gpus of each GPU
  * @param cpus of each CPU
- * @param totalJ in all, in J; what holds others that are counted is not in it
+ * @param totalJoules in all, in J; what holds others that are counted is not in it
  */
-public record EnergyReport(
+public record WindowEnergy(
     String name,
     long startedMs,
-    double seconds,
-    PerDevice<Gpu> gpus,
-    PerDevice<Cpu> cpus,
-    double totalJ) {
+    Duration elapsed,
+    PerDevice<OfGpu> gpus,
+    PerDevice<OfCpu> cpus,
+    double totalJoules) {
   /**
    * The energy of a GPU.
    *
@@ -32,9 +33,9 @@ public record EnergyReport(
    * @param gapMs for how long nobody looked after it, in ms
    * @param missingMs the part of that whose energy is not in {@code energyMj}, in ms
    */
-  public record Gpu(long energyMj, String method, long gapMs, long missingMs) {
-    private static Gpu of(JsonObject json) {
-      return new Gpu(
+  public record OfGpu(long energyMj, String method, long gapMs, long missingMs) {
+    private static OfGpu of(JsonObject json) {
+      return new OfGpu(
           json.getJsonNumber("energy_mj").longValue(),
           json.getString("method", "counter"),
           Json.optionalLong(json, "gap_ms").orElse(0),
@@ -50,9 +51,9 @@ public record EnergyReport(
    * @param gapMs as for a GPU
    * @param missingMs as for a GPU
    */
-  public record Cpu(long cpuEnergyUj, OptionalLong dramEnergyUj, long gapMs, long missingMs) {
-    private static Cpu of(JsonObject json) {
-      return new Cpu(
+  public record OfCpu(long cpuEnergyUj, OptionalLong dramEnergyUj, long gapMs, long missingMs) {
+    private static OfCpu of(JsonObject json) {
+      return new OfCpu(
           json.getJsonNumber("cpu_energy_uj").longValue(),
           Json.optionalLong(json, "dram_energy_uj"),
           Json.optionalLong(json, "gap_ms").orElse(0),
@@ -60,15 +61,15 @@ public record EnergyReport(
     }
   }
 
-  static EnergyReport of(JsonObject json) {
+  static WindowEnergy of(JsonObject json) {
     return Json.understood(
         () ->
-            new EnergyReport(
+            new WindowEnergy(
                 Json.optionalString(json, "name").orElse(""),
                 json.getJsonNumber("started_ms").longValue(),
-                json.getJsonNumber("seconds").doubleValue(),
-                devices(json, "gpus", Gpu::of),
-                devices(json, "cpus", Cpu::of),
+                Duration.ofNanos(Math.round(json.getJsonNumber("seconds").doubleValue() * 1e9)),
+                devices(json, "gpus", OfGpu::of),
+                devices(json, "cpus", OfCpu::of),
                 json.getJsonNumber("total_j").doubleValue()));
   }
 
