@@ -2,12 +2,14 @@ package dev.zeusd.cli;
 
 import dev.zeusd.cli.DaemonState.Device;
 import dev.zeusd.cli.DaemonState.Kind;
+import dev.zeusd.client.ApiGroup;
 import dev.zeusd.client.ClientConfig;
 import dev.zeusd.client.CpuEnergy;
 import dev.zeusd.client.CpuPower;
 import dev.zeusd.client.Discovery;
 import dev.zeusd.client.GpuTelemetry;
 import dev.zeusd.client.LeaseInfo;
+import dev.zeusd.client.PowerScope;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
 import java.time.Duration;
@@ -79,10 +81,10 @@ final class DaemonWatch implements AutoCloseable {
   private List<Device> ask() {
     Discovery discovery = client.discover();
     List<Device> devices = new ArrayList<>();
-    if (discovery.enabledApiGroups().contains("gpu-read")) {
+    if (discovery.enabledApiGroups().contains(ApiGroup.GPU_READ)) {
       addGpus(discovery, devices);
     }
-    if (discovery.enabledApiGroups().contains("cpu-read")) {
+    if (discovery.enabledApiGroups().contains(ApiGroup.CPU_READ)) {
       addCpus(discovery, devices);
     }
     return List.copyOf(devices);
@@ -105,7 +107,7 @@ final class DaemonWatch implements AutoCloseable {
     Map<Integer, Long> energyMj = values(() -> client.gpuEnergyMj().values());
     Map<Integer, GpuTelemetry> telemetry = values(() -> client.gpuTelemetry().values());
     Map<Integer, String> holders =
-        discovery.enabledApiGroups().contains("gpu-control")
+        discovery.enabledApiGroups().contains(ApiGroup.GPU_CONTROL)
             ? values(() -> holders(client.leases()))
             : Map.of();
     for (Discovery.Gpu gpu : discovery.gpus()) {
@@ -127,7 +129,7 @@ final class DaemonWatch implements AutoCloseable {
               scaled(energyMj.get(id), 1e3),
               limitMw.isPresent() ? scaled(limitMw.getAsLong(), 1e3) : OptionalDouble.empty(),
               told,
-              gpu.ofModule(),
+              gpu.powerScope().equals(Optional.of(PowerScope.MODULE)),
               holders.getOrDefault(id, "")));
     }
   }

@@ -74,7 +74,7 @@ record EnergyTable(WindowEnergy energy, Discovery discovery) {
   }
 
   private static String note(WindowEnergy.OfGpu gpu) {
-    String how = gpu.method().equals("counter") ? "" : " (sum of its power)";
+    String how = gpu.method() == WindowEnergy.Method.COUNTER ? "" : " (sum of its power)";
     return how + missing(gpu.missingMs());
   }
 
@@ -110,7 +110,7 @@ record EnergyTable(WindowEnergy energy, Discovery discovery) {
         .add("name", name(id))
         .add("energy_mj", gpu.energyMj())
         .add("mean_power_mw", meanMw(gpu.energyMj()))
-        .add("method", gpu.method())
+        .add("method", gpu.methodName())
         .add("gap_ms", gpu.gapMs())
         .add("missing_ms", gpu.missingMs());
   }

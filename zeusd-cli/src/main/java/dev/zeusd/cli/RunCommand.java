@@ -1,6 +1,7 @@
 package dev.zeusd.cli;
 
 import dev.zeusd.client.Lease;
+import dev.zeusd.client.Lease.Restored.Outcome;
 import dev.zeusd.client.LeaseRequest;
 import dev.zeusd.client.SettingKey;
 import dev.zeusd.client.ZeusdClient;
@@ -182,9 +183,14 @@ final class RunCommand implements Callable<Integer> {
     }
     try {
       for (Lease.Restored each : lease.get().end()) {
-        if (!each.result().equals("restored") && !each.result().equals("unchanged")) {
-          String why = each.error().map(error -> ": " + error).orElse("");
-          tell("zeusd run: " + each.key() + " of GPU " + each.gpu() + " is " + each.result() + why);
+        if (each.outcome() != Outcome.RESTORED && each.outcome() != Outcome.UNCHANGED) {
+          tell(
+              "zeusd run: %s of GPU %s is %s%s"
+                  .formatted(
+                      each.settingKeyName(),
+                      each.gpu(),
+                      each.outcomeName(),
+                      each.problem().map(why -> ": " + why).orElse("")));
         }
       }
     } catch (ZeusdException e) {

@@ -4,13 +4,15 @@ import jakarta.json.JsonObject;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * What a daemon has.
  *
  * @param gpus its GPUs, by their ids
  * @param cpus its CPUs, by their ids
- * @param enabledApiGroups what it does: {@code gpu-read}, {@code gpu-control}, {@code cpu-read}
+ * @param enabledApiGroupNames what it does, as the daemon names it; {@link #enabledApiGroups} has
+ *     what is known here
  * @param authRequired whether requests need a token
  * @param powerHistory for how long it keeps power; empty if it does not
  * @param problems why a kind of device is missing
@@ -18,7 +20,7 @@ import java.util.Optional;
 public record Discovery(
     List<Gpu> gpus,
     List<Cpu> cpus,
-    List<String> enabledApiGroups,
+    List<String> enabledApiGroupNames,
     boolean authRequired,
     Optional<Duration> powerHistory,
     List<String> problems) {
@@ -26,8 +28,13 @@ public record Discovery(
   public Discovery {
     gpus = List.copyOf(gpus);
     cpus = List.copyOf(cpus);
-    enabledApiGroups = List.copyOf(enabledApiGroups);
+    enabledApiGroupNames = List.copyOf(enabledApiGroupNames);
     problems = List.copyOf(problems);
+  }
+
+  /** {@return what it does, but for what is unknown here} */
+  public Set<ApiGroup> enabledApiGroups() {
+    return WireNames.findAll(ApiGroup.class, enabledApiGroupNames);
   }
 
   /**
@@ -35,11 +42,13 @@ public record Discovery(
    *
    * @param id its index
    * @param name the model, or {@code unknown}
-   * @param vendor {@code nvidia}, {@code amd}, {@code intel} or {@code simulated}
+   * @param vendor {@code nvidia}, {@code amd}, {@code intel} or {@code simulated}, or whatever a
+   *     program that embeds the server calls GPUs of its own: no closed set, so it is a text
    * @param uuid as the driver has it
    * @param pciAddress as {@code lspci -D} prints it
    * @param cumulativeEnergyAvailable whether it counts its energy
-   * @param ofModule whether its power and energy are of the module that carries it, CPU included
+   * @param powerScopeName what its power and energy cover, as the daemon names it; see {@link
+   *     #powerScope}
    */
   public record Gpu(
       int id,
@@ -48,17 +57,38 @@ public record Discovery(
       Optional<String> uuid,
       Optional<String> pciAddress,
       Optional<Boolean> cumulativeEnergyAvailable,
-      boolean ofModule) {}
+      String powerScopeName) {
+    /** {@return what its power and energy cover; empty for what is unknown here} */
+    public Optional<PowerScope> powerScope() {
+      return WireNames.find(PowerScope.class, powerScopeName);
+    }
+  }
 
   /**
    * A CPU package.
    *
    * @param id its index
    * @param dramAvailable whether the energy of its memory is measured
-   * @param domain {@code package}; {@code psys} for the whole platform, which the packages are part
-   *     of; or {@code module} for a Grace CPU with its GPU and memory
+   * @param domainName which part of the machine it is, as the daemon names it; see {@link #domain}
    */
-  public record Cpu(int id, boolean dramAvailable, String domain) {}
+  public record Cpu(int id, boolean dramAvailable, String domainName) {
+    /** Which part of a machine a counter belongs to. */
+    public enum Domain {
+      /** A CPU package, or one die of it. */
+      PACKAGE,
+      /** The module that carries a CPU, a GPU and their memory (Grace Hopper). */
+      MODULE,
+      /** The platform, with all packages in it. */
+      PSYS,
+      /** A newer daemon has a name for it that is unknown here: {@link Cpu#domainName}. */
+      OTHER
+    }
+
+    /** {@return which part of the machine it is} */
+    public Domain domain() {
+      return WireNames.find(Domain.class, domainName).orElse(Domain.OTHER);
+    }
+  }
 
   static Discovery of(JsonObject json) {
     return Json.understood(
@@ -82,7 +112,7 @@ public record Discovery(
         Json.optionalString(json, "uuid"),
         Json.optionalString(json, "pci_address"),
         Json.optionalBoolean(json, "cumulative_energy_available"),
-        json.getString("power_scope", "gpu").equals("module"));
+        json.getString("power_scope", "gpu"));
   }
 
   private static Cpu cpu(JsonObject json) {

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 
 /**
  * How a GPU is doing. What it does not tell is empty.
@@ -22,7 +23,8 @@ import java.util.OptionalLong;
  * @param enforcedPowerLimitMw what holds, in mW, which may be lower
  * @param defaultPowerLimitMw what the driver sets by itself, in mW
  * @param performanceState from 0, the fastest, to 15
- * @param throttleReasons why its clocks are not higher, such as {@code sw_power_cap}
+ * @param throttleReasonNames why its clocks are not higher, as the daemon names it; see {@link
+ *     #throttleReasons}
  */
 public record GpuTelemetry(
     OptionalInt temperatureC,
@@ -37,7 +39,17 @@ public record GpuTelemetry(
     OptionalLong enforcedPowerLimitMw,
     OptionalLong defaultPowerLimitMw,
     OptionalInt performanceState,
-    Optional<List<String>> throttleReasons) {
+    Optional<List<String>> throttleReasonNames) {
+  /** Keeps a copy. */
+  public GpuTelemetry {
+    throttleReasonNames = throttleReasonNames.map(List::copyOf);
+  }
+
+  /** {@return why its clocks are not higher; all that are unknown here are one} */
+  public Optional<Set<ThrottleReason>> throttleReasons() {
+    return throttleReasonNames.map(ThrottleReason::ofNames);
+  }
+
   static GpuTelemetry of(JsonObject json) {
     return new GpuTelemetry(
         Json.optionalInt(json, "temperature_c"),

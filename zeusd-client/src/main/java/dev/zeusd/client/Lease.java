@@ -103,12 +103,40 @@ public final class Lease implements AutoCloseable {
    * What became of a setting.
    *
    * @param gpu the GPU's id, or its UUID if it is gone
-   * @param key which setting, such as {@code power_limit}
-   * @param result {@code restored}, {@code unchanged}, {@code overridden}, {@code kept} or {@code
-   *     pending}
-   * @param error why it is {@code pending}
+   * @param settingKeyName which setting, as the daemon names it; see {@link #settingKey}
+   * @param outcomeName what became of it, as the daemon names it; see {@link #outcome}
+   * @param problem why it is pending or impossible, for people
    */
-  public record Restored(String gpu, String key, String result, Optional<String> error) {
+  public record Restored(
+      String gpu, String settingKeyName, String outcomeName, Optional<String> problem) {
+    /** In short. */
+    public enum Outcome {
+      /** It is what it was before. */
+      RESTORED,
+      /** The lease had not touched it. */
+      UNCHANGED,
+      /** Somebody else has set another value, which is left. */
+      OVERRIDDEN,
+      /** It was to be kept. */
+      KEPT,
+      /** It is not back yet, and will be tried again. */
+      PENDING,
+      /** A baseline asks for what this GPU does not have. */
+      IMPOSSIBLE,
+      /** A newer daemon has a name for it that is unknown here: {@link Restored#outcomeName}. */
+      OTHER
+    }
+
+    /** {@return which setting; empty for one that is unknown here} */
+    public Optional<SettingKey> settingKey() {
+      return WireNames.find(SettingKey.class, settingKeyName);
+    }
+
+    /** {@return what became of it} */
+    public Outcome outcome() {
+      return WireNames.find(Outcome.class, outcomeName).orElse(Outcome.OTHER);
+    }
+
     private static List<Restored> all(JsonObject byGpu) {
       List<Restored> all = new ArrayList<>();
       byGpu.forEach(

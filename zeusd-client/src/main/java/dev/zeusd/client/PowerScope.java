@@ -1,7 +1,5 @@
 package dev.zeusd.client;
 
-import java.util.Locale;
-
 /** What a power is of, where a GPU and its CPU are one module (GH200, GB200). */
 public enum PowerScope {
   /** The GPU alone. */
@@ -10,6 +8,6 @@ public enum PowerScope {
   MODULE;
 
   String wireName() {
-    return name().toLowerCase(Locale.ROOT);
+    return WireNames.of(this);
   }
 }

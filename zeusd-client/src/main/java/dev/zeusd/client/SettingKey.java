@@ -1,7 +1,5 @@
 package dev.zeusd.client;
 
-import java.util.Locale;
-
 /** What can be set of a GPU, and leased. */
 public enum SettingKey {
   /** The power limit of the GPU. */
@@ -17,6 +15,6 @@ public enum SettingKey {
 
   /** {@return the name as in requests and answers} */
   public String wireName() {
-    return name().toLowerCase(Locale.ROOT);
+    return WireNames.of(this);
   }
 }

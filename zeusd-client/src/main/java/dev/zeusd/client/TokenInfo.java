@@ -9,7 +9,8 @@ import java.util.Optional;
  * Whose token it is.
  *
  * @param user its {@code sub} claim
- * @param scopes what it is good for
+ * @param scopes what it is good for: {@code gpu-read}, {@code gpu-control}, {@code cpu-read},
+ *     {@code lease-admin}, and whatever its issuer has put into it for others than the daemon
  * @param expires until when; empty if it does not expire
  */
 public record TokenInfo(String user, List<String> scopes, Optional<Instant> expires) {

@@ -24,16 +24,30 @@ public record WindowEnergy(
     PerDevice<OfGpu> gpus,
     PerDevice<OfCpu> cpus,
     double totalJoules) {
+  /** Where an energy comes from. */
+  public enum Method {
+    /** The device counts it. */
+    COUNTER,
+    /** The device does not, so it is the sum of its power, at the rate at which that is read. */
+    INTEGRATED,
+    /** A newer daemon has a name for it that is unknown here: {@link OfGpu#methodName}. */
+    OTHER
+  }
+
   /**
    * The energy of a GPU.
    *
    * @param energyMj in mJ
-   * @param method {@code counter} if the GPU counts it, {@code integrated} if the daemon adds its
-   *     power up
+   * @param methodName where it comes from, as the daemon names it; see {@link #method}
    * @param gapMs for how long nobody looked after it, in ms
    * @param missingMs the part of that whose energy is not in {@code energyMj}, in ms
    */
-  public record OfGpu(long energyMj, String method, long gapMs, long missingMs) {
+  public record OfGpu(long energyMj, String methodName, long gapMs, long missingMs) {
+    /** {@return where it comes from} */
+    public Method method() {
+      return WireNames.find(Method.class, methodName).orElse(Method.OTHER);
+    }
+
     private static OfGpu of(JsonObject json) {
       return new OfGpu(
           json.getJsonNumber("energy_mj").longValue(),

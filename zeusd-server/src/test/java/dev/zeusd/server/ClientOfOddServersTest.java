@@ -6,13 +6,22 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.client.ApiGroup;
 import dev.zeusd.client.ClientConfig;
+import dev.zeusd.client.Discovery;
 import dev.zeusd.client.Endpoint;
 import dev.zeusd.client.GpuPowerSample;
+import dev.zeusd.client.GpuTelemetry;
 import dev.zeusd.client.HistoryRange;
+import dev.zeusd.client.Lease;
+import dev.zeusd.client.LeaseInfo;
 import dev.zeusd.client.LeaseRequest;
+import dev.zeusd.client.LeaseState;
 import dev.zeusd.client.PowerSamples;
+import dev.zeusd.client.PowerScope;
 import dev.zeusd.client.SettingKey;
+import dev.zeusd.client.ThrottleReason;
+import dev.zeusd.client.WindowEnergy;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
 import java.io.IOException;
@@ -28,6 +37,7 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Flow;
@@ -201,6 +211,86 @@ class ClientOfOddServersTest {
               }
             });
       }
+    }
+  }
+
+  /** What no version has said so far: its text is there, and what is known beside it. */
+  @Test
+  void whatANewerDaemonSaysIsNotLost() throws Exception {
+    String answer =
+        """
+        {"gpus": {"0": {"power_limit": {"result": "restored"}, "fan": {"result": "thawed"}}},
+         "lease_id": "a", "epoch": 1,
+         "leases": [{"lease_id": "a", "holder": "x", "keys": ["fan", "mem_clocks"],
+                     "gpu_ids": [], "state": "frozen"}]}
+        """;
+    try (OddServer server = OddServer.saying("200 OK", "application/json", answer);
+        ZeusdClient client = clientOf(server)) {
+      LeaseInfo lease = client.leases().getFirst();
+      assertEquals(LeaseState.OTHER, lease.state());
+      assertEquals("frozen", lease.stateName());
+      assertEquals(Set.of(SettingKey.MEM_CLOCKS), lease.settingKeys());
+      assertEquals(List.of("fan", "mem_clocks"), lease.settingKeyNames());
+
+      LeaseRequest request = LeaseRequest.of(List.of(0), Set.of(SettingKey.POWER_LIMIT));
+      List<Lease.Restored> ended =
+          client.lease(request.withKeeping(LeaseRequest.Keeping.NOT)).end();
+      assertEquals(Lease.Restored.Outcome.RESTORED, ended.getFirst().outcome());
+      assertEquals(Optional.of(SettingKey.POWER_LIMIT), ended.getFirst().settingKey());
+      assertEquals(Lease.Restored.Outcome.OTHER, ended.getLast().outcome());
+      assertEquals("thawed", ended.getLast().outcomeName());
+      assertEquals(Optional.empty(), ended.getLast().settingKey());
+      assertEquals("fan", ended.getLast().settingKeyName());
+    }
+  }
+
+  @Test
+  void devicesOfANewerDaemonAreThere() throws Exception {
+    String answer =
+        """
+        {"enabled_api_groups": ["gpu-read", "npu-read"],
+         "gpus": [{"id": 0, "vendor": "acme", "power_scope": "rack"}, {"id": 1}],
+         "cpus": [{"id": 0, "domain": "socket"}, {"id": 1, "domain": "psys"}],
+         "0": {"throttle_reasons": ["sw_power_cap", "moon_phase"]}}
+        """;
+    try (OddServer server = OddServer.saying("200 OK", "application/json", answer);
+        ZeusdClient client = clientOf(server)) {
+      Discovery discovery = client.discover();
+      assertEquals(Set.of(ApiGroup.GPU_READ), discovery.enabledApiGroups());
+      assertEquals(List.of("gpu-read", "npu-read"), discovery.enabledApiGroupNames());
+      Discovery.Gpu gpu = discovery.gpus().getFirst();
+      assertEquals(Optional.of("acme"), gpu.vendor());
+      assertEquals(Optional.empty(), gpu.powerScope());
+      assertEquals("rack", gpu.powerScopeName());
+      assertEquals(Optional.of(PowerScope.GPU), discovery.gpus().getLast().powerScope());
+      assertEquals(Discovery.Cpu.Domain.OTHER, discovery.cpus().getFirst().domain());
+      assertEquals("socket", discovery.cpus().getFirst().domainName());
+      assertEquals(Discovery.Cpu.Domain.PSYS, discovery.cpus().getLast().domain());
+
+      GpuTelemetry telemetry = client.gpuTelemetry().get(0);
+      assertEquals(
+          Optional.of(Set.of(ThrottleReason.SW_POWER_CAP, ThrottleReason.OTHER)),
+          telemetry.throttleReasons());
+      assertEquals(
+          Optional.of(List.of("sw_power_cap", "moon_phase")), telemetry.throttleReasonNames());
+    }
+  }
+
+  @Test
+  void energyThatIsMeasuredInANewWayIsTold() throws Exception {
+    String answer =
+        """
+        {"started_ms": 1, "seconds": 1.234567, "total_j": 0.3, "cpus": {},
+         "gpus": {"0": {"energy_mj": 100, "method": "dreamt"},
+                  "1": {"energy_mj": 200, "method": "integrated"}}}
+        """;
+    try (OddServer server = OddServer.saying("200 OK", "application/json", answer);
+        ZeusdClient client = clientOf(server)) {
+      WindowEnergy energy = client.energySoFar("x");
+      assertEquals(WindowEnergy.Method.OTHER, energy.gpus().get(0).method());
+      assertEquals("dreamt", energy.gpus().get(0).methodName());
+      assertEquals(WindowEnergy.Method.INTEGRATED, energy.gpus().get(1).method());
+      assertEquals(Duration.ofNanos(1_234_567_000), energy.elapsed());
     }
   }
 

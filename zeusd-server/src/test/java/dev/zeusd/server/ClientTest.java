@@ -12,6 +12,7 @@ import dev.zeusd.client.GpuPowerSample;
 import dev.zeusd.client.GpuTelemetry;
 import dev.zeusd.client.Lease;
 import dev.zeusd.client.LeaseRequest;
+import dev.zeusd.client.LeaseState;
 import dev.zeusd.client.PerDevice;
 import dev.zeusd.client.PowerLimitConstraints;
 import dev.zeusd.client.PowerSamples;
@@ -215,7 +216,7 @@ class ClientTest {
     try (Lease lease = client.lease(request)) {
       lease.settings().setPowerLimit(List.of(0), 201_000);
       assertEquals(201_000, nvml.gpu(0).powerLimitMw());
-      await(() -> client.leases().getFirst().state().equals("kept"));
+      await(() -> client.leases().getFirst().state() == LeaseState.KEPT);
       assertEquals(lease.id(), client.leases().getFirst().id());
       ZeusdException held =
           assertThrows(
@@ -261,7 +262,7 @@ class ClientTest {
   void aLeaseThatSomebodyElseEndsIsLost(@TempDir Path dir) throws Exception {
     ZeusdClient client = start(Transport.UDS, rapl(dir));
     Lease lease = client.lease(LeaseRequest.of(List.of(0), Set.of(SettingKey.GPU_CLOCKS)));
-    await(() -> client.leases().getFirst().state().equals("kept"));
+    await(() -> client.leases().getFirst().state() == LeaseState.KEPT);
     assertFalse(lease.isLost());
     server.post("/lease/end?lease_id=" + lease.id());
     await(lease::isLost);
