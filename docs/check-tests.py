@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that every test and script that security.md and reliability.md name is there."""
+"""Checks that all that the pages name is there: the tests and scripts of security.md and reliability.md, and the
+file and heading behind every link of any page."""
 
 import re
 import sys
@@ -12,6 +13,7 @@ def main():
     sources = {path.stem: path.read_text() for path in ROOT.glob("zeusd-*/src/test/java/**/*Test.java")}
     for page in "docs/security.md", "docs/reliability.md":
         check(page, sources)
+    check_links()
 
 
 def check(page, sources):
@@ -33,6 +35,34 @@ def check(page, sources):
     if missing:
         sys.exit(f"{page} names what is not there: " + ", ".join(missing))
     print(f"ok: {page} names {count} tests and scripts, all there")
+
+
+def check_links():
+    pages = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+    pages += [page for folder in ("docs", "packaging", "conformance", "headers") for page in (ROOT / folder).rglob("*.md")]
+    count, missing = 0, []
+    for page in filter(Path.exists, pages):
+        for link in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text())):
+            if re.match(r"[a-z]+:", link):
+                continue
+            path, _, heading = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            count += 1
+            if not target.exists() or heading and heading not in headings(target):
+                missing.append(f"{page.relative_to(ROOT)}: {link}")
+    if missing:
+        sys.exit("links to what is not there:\n  " + "\n  ".join(missing))
+    print(f"ok: {count} links between pages")
+
+
+def headings(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", without_code(page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def without_code(text):
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S)
 
 
 if __name__ == "__main__":
