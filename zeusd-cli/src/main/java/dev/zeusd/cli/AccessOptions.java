@@ -18,8 +18,8 @@ final class AccessOptions {
       paramLabel = "<PATH>",
       converter = Converters.FilePaths.class,
       description =
-          "Path of the HMAC-SHA256 signing key; requests then need a token. Repeated during a"
-              + " change of keys: tokens of all are taken [default: no authentication]")
+          "Path of the HMAC-SHA256 signing key; requests then need a token. May be repeated:"
+              + " tokens of all these keys are accepted [default: no authentication]")
   private List<Path> signingKeyPaths = List.of();
 
   @Option(
@@ -28,8 +28,8 @@ final class AccessOptions {
       defaultValue = AccessOptions.DEFAULT_REVOKED_TOKENS,
       converter = Converters.FilePath.class,
       description =
-          "Ids of tokens that are no longer taken, as zeusd token revoke writes them; read at the"
-              + " start and at SIGHUP, need not exist [default: ${DEFAULT-VALUE}]")
+          "File with the ids of revoked tokens, which zeusd token revoke writes; read at the start"
+              + " and at SIGHUP; may be missing [default: ${DEFAULT-VALUE}]")
   private Path revokedTokens;
 
   /** Values of {@code --audit-failure}. */
@@ -43,8 +43,8 @@ final class AccessOptions {
       paramLabel = "<FILE>|journal",
       converter = Converters.AuditLog.class,
       description =
-          "Where to log, as JSON, who changes what and who is refused: at the end of a file, which"
-              + " SIGHUP has opened anew, or in the journal of systemd [default: nowhere]")
+          "Where to log, as JSON, who changes what and who is refused: in a file, which SIGHUP"
+              + " reopens, or in systemd's journal [default: nowhere]")
   private AuditTarget auditLog;
 
   @Option(
@@ -55,7 +55,7 @@ final class AccessOptions {
       description = {
         "What to do while the audit log cannot be written [default: ${DEFAULT-VALUE}]",
         "  continue:  go on, and write it later",
-        "  refuse:    refuse with 503 whatever changes something"
+        "  refuse:    answer requests for changes with 503"
       })
   private AuditFailure auditFailure;
 

@@ -30,7 +30,7 @@ import picocli.CommandLine.TypeConversionException;
 /** {@code zeusd config check}: what is wrong with a file, or what it means. */
 @Command(
     name = "check",
-    description = "Tell what is wrong with a configuration file, or what it means to each user",
+    description = "Name the mistakes in a configuration file, or what it allows each user",
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class,
     sortOptions = false)
@@ -48,8 +48,9 @@ final class ConfigCheckCommand implements Callable<Integer> {
       paramLabel = "<WHO>",
       converter = WhoConverter.class,
       description =
-          "Tell only what this one may do, such as uid:alice or token:alice; repeated: one who is"
-              + " all of them, as a user and a group are [default: each that the file names]")
+          "Print only what this one may do, such as uid:alice or token:alice; if repeated, one"
+              + " who is all of these, such as a user with a group [default: each that the file"
+              + " names]")
   private List<Who> as = List.of();
 
   static final class WhoConverter implements ITypeConverter<Who> {

@@ -25,8 +25,8 @@ final class DaemonOptions {
       paramLabel = "<ADDRESS>",
       converter = Addresses.class,
       description =
-          "The daemon: path of its socket, host:port, or https://host:port; a token is taken from"
-              + " ZEUSD_TOKEN [default: ZEUSD_SOCK_PATH, else ZEUSD_HOST_PORT, else"
+          "The daemon: the path of its socket, host:port, or https://host:port; its token comes"
+              + " from ZEUSD_TOKEN [default: ZEUSD_SOCK_PATH, else ZEUSD_HOST_PORT, else"
               + " /var/run/zeusd.sock or, for a service, /run/zeusd/zeusd.sock]")
   private List<Endpoint> endpoints = List.of();
 

@@ -19,7 +19,7 @@ final class DeviceOptions {
       defaultValue = "20",
       converter = Converters.PollHz.class,
       description =
-          "How often GPU power is read while somebody streams it, 1 to 1000"
+          "Readings a second of GPU power while a client streams it, 1 to 1000"
               + " [default: ${DEFAULT-VALUE}]")
   private int gpuPowerPollHz;
 
@@ -29,7 +29,7 @@ final class DeviceOptions {
       defaultValue = "10",
       converter = Converters.PollHz.class,
       description =
-          "How often CPU power is read while somebody streams it, 1 to 1000"
+          "Readings a second of CPU power while a client streams it, 1 to 1000"
               + " [default: ${DEFAULT-VALUE}]")
   private int cpuPowerPollHz;
 
@@ -39,8 +39,8 @@ final class DeviceOptions {
       defaultValue = "never",
       converter = DurationOrNever.OfHistory.class,
       description =
-          "Keep the power of all devices for so long, such as 1h, at most 14d; they are then read"
-              + " all the time [default: ${DEFAULT-VALUE}]")
+          "Keep the power of all devices for this long, such as 1h, at most 14d; they are then"
+              + " read all the time [default: ${DEFAULT-VALUE}]")
   private DurationOrNever history;
 
   @Option(
@@ -49,10 +49,10 @@ final class DeviceOptions {
       defaultValue = "auto",
       converter = Converters.Backend.class,
       description = {
-        "Where GPUs come from: auto, nvml, amdsmi, simulated, simulated-mig"
+        "How GPUs are found: auto, nvml, amdsmi, simulated, simulated-mig"
             + " [default: ${DEFAULT-VALUE}]",
-        "  auto: NVIDIA's by NVML, AMD's by AMD SMI, Intel's by hwmon: all that there are",
-        "  simulated-mig: the last of the simulated ones is partitioned (MIG); also with --simulate"
+        "  auto: all GPUs: NVIDIA's by NVML, AMD's by AMD SMI, Intel's by hwmon",
+        "  simulated-mig: simulated, the last one partitioned (MIG); also with --simulate"
       })
   private GpuBackend gpuBackend;
 
@@ -62,8 +62,8 @@ final class DeviceOptions {
       defaultValue = "never",
       converter = DurationOrNever.Converter.class,
       description =
-          "Let go of the GPUs' driver when nobody has asked for them for so long, such as 10m; the"
-              + " driver may then forget power limits [default: ${DEFAULT-VALUE}]")
+          "Close the GPUs' driver when no client has asked for GPUs for this long, such as 10m;"
+              + " the driver may then forget power limits [default: ${DEFAULT-VALUE}]")
   private DurationOrNever gpuIdleRelease;
 
   @Option(
@@ -71,9 +71,9 @@ final class DeviceOptions {
       paramLabel = "<FILE>",
       converter = Converters.FilePath.class,
       description =
-          "File (TOML) with commands that change settings of GPUs in the driver's place; with it,"
-              + " gpu-control needs no privilege. [gpu-command-overrides.*] in --config is the"
-              + " same")
+          "File (TOML) with commands that change settings of GPUs instead of the driver, so that"
+              + " gpu-control needs no privilege. The same as [gpu-command-overrides.*] in"
+              + " --config")
   private Path commandsFile;
 
   @Option(
@@ -81,7 +81,7 @@ final class DeviceOptions {
       paramLabel = "<DIR>",
       converter = Converters.FilePath.class,
       description =
-          "Where the kernel's sensors are, for CPUs and GPUs that have no RAPL and no other driver"
+          "Directory of the kernel's sensors, by which CPUs without RAPL and Intel GPUs are read"
               + " [default: /zeus_sys/class/hwmon if it has any, else /sys/class/hwmon]")
   private Path hwmonDir;
 
@@ -90,7 +90,7 @@ final class DeviceOptions {
       paramLabel = "<DIR>",
       converter = Converters.FilePath.class,
       description =
-          "Where the RAPL zones are [default: /zeus_sys/class/powercap/intel-rapl if it exists,"
+          "Directory of the RAPL zones [default: /zeus_sys/class/powercap/intel-rapl if it exists,"
               + " else /sys/class/powercap/intel-rapl]")
   private Path raplDir;
 
@@ -100,7 +100,8 @@ final class DeviceOptions {
       defaultValue = "/var/lib/zeusd",
       converter = Converters.FilePath.class,
       description =
-          "Where is kept what must outlive the daemon, made if need be [default: ${DEFAULT-VALUE}]")
+          "Directory for what is kept over a restart; created if it is missing [default:"
+              + " ${DEFAULT-VALUE}]")
   private Path stateDir;
 
   @Option(

@@ -23,7 +23,7 @@ import picocli.CommandLine.Spec;
 /** {@code zeusd energy}: windows that a job's prolog begins and its epilog ends. */
 @Command(
     name = "energy",
-    description = "Measure the energy between two moments, as of a batch job",
+    description = "Measure the energy between two moments, such as that of a batch job",
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class,
     subcommands = HelpOfCommand.class)
@@ -38,7 +38,7 @@ final class EnergyCommand implements Runnable {
 
   @Command(
       name = "begin",
-      description = "Begin to measure; prints the id of the window, and nothing else",
+      description = "Begin to measure; print the id of the energy window, and nothing else",
       mixinStandardHelpOptions = true,
       versionProvider = Zeusd.Version.class,
       sortOptions = false)
@@ -47,7 +47,7 @@ final class EnergyCommand implements Runnable {
               names = "--name",
               paramLabel = "<NAME>",
               defaultValue = "",
-              description = "What it is of, for people who look at it")
+              description = "A name for people to read")
           String name,
       @Option(
               names = "--gpus",
@@ -61,7 +61,7 @@ final class EnergyCommand implements Runnable {
               defaultValue = "7d",
               converter = DurationOrNever.Converter.class,
               description =
-                  "When the window is forgotten if nobody ends it, 30d at most [default:"
+                  "When the daemon drops the window if nobody ends it, 30d at most [default:"
                       + " ${DEFAULT-VALUE}]")
           DurationOrNever forgetAfter,
       @Mixin DaemonOptions daemon) {
@@ -79,33 +79,33 @@ final class EnergyCommand implements Runnable {
 
   @Command(
       name = "end",
-      description = "End a window, and say what it has measured",
+      description = "End an energy window, and print what it has measured",
       mixinStandardHelpOptions = true,
       versionProvider = Zeusd.Version.class,
       sortOptions = false)
   int end(
-      @Parameters(paramLabel = "ID", description = "As begin has printed it") String windowId,
-      @Option(names = "--json", description = "As a JSON object") boolean json,
+      @Parameters(paramLabel = "ID", description = "The id that begin printed") String windowId,
+      @Option(names = "--json", description = "Print JSON") boolean json,
       @Mixin DaemonOptions daemon) {
     return tell(windowId, json, daemon, true);
   }
 
   @Command(
       name = "show",
-      description = "Say what a window has measured so far",
+      description = "Print what an energy window has measured so far",
       mixinStandardHelpOptions = true,
       versionProvider = Zeusd.Version.class,
       sortOptions = false)
   int show(
-      @Parameters(paramLabel = "ID", description = "As begin has printed it") String windowId,
-      @Option(names = "--json", description = "As a JSON object") boolean json,
+      @Parameters(paramLabel = "ID", description = "The id that begin printed") String windowId,
+      @Option(names = "--json", description = "Print JSON") boolean json,
       @Mixin DaemonOptions daemon) {
     return tell(windowId, json, daemon, false);
   }
 
   @Command(
       name = "list",
-      description = "List the windows that are open: your own, or all of them for an admin",
+      description = "List the open energy windows: your own, or all of them for an admin",
       mixinStandardHelpOptions = true,
       versionProvider = Zeusd.Version.class,
       sortOptions = false)

@@ -12,7 +12,7 @@ import picocli.CommandLine.Spec;
 /** {@code zeusd help [COMMAND...]}: the same as {@code zeusd COMMAND... --help}. */
 @Command(
     name = "help",
-    description = "Show what a command does and which options it takes",
+    description = "Show the help of a command",
     helpCommand = true,
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class)

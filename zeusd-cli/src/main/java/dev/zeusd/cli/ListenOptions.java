@@ -41,8 +41,8 @@ final class ListenOptions {
       converter = Converters.Modes.class,
       completionCandidates = Converters.Modes.class,
       description =
-          "Listen on a Unix socket (uds), on TCP (tcp), or with TLS (tls); or on several of them,"
-              + " such as uds,tls [default: ${DEFAULT-VALUE}]")
+          "Listen on a Unix socket (uds), TCP (tcp) or TLS (tls), or on several of them, such as"
+              + " uds,tls [default: ${DEFAULT-VALUE}]")
   private Modes modes;
 
   @Option(
@@ -81,7 +81,7 @@ final class ListenOptions {
       defaultValue = "127.0.0.1:4938",
       converter = HostAndPort.Converter.class,
       description =
-          "[tcp] Address to listen at, an IPv6 one as [::1]:4938 [default: ${DEFAULT-VALUE}]")
+          "[tcp] Address to listen at; for IPv6, such as [::1]:4938 [default: ${DEFAULT-VALUE}]")
   private HostAndPort tcpBindAddress;
 
   @Mixin private TlsOptions tls;
@@ -91,8 +91,8 @@ final class ListenOptions {
       paramLabel = "<NAME>[,<NAME>...]",
       converter = Converters.HostNames.class,
       description =
-          "[tcp, tls] Names that clients may call this daemon by, beside localhost and IP"
-              + " addresses; any with --signing-key-path")
+          "[tcp, tls] Host names by which clients may call this daemon, besides localhost and IP"
+              + " addresses; with --signing-key-path, any name will do")
   private List<String> allowedHosts = List.of();
 
   @Option(

@@ -26,15 +26,15 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "run",
     description = {
-      "Run a command and say how much energy it took; needs a daemon, but not root",
+      "Run a command and report the energy of all devices meanwhile; needs a daemon, but not root",
       "",
-      "Settings are leased for as long as the command runs, and put back however it ends."
+      "Settings hold for as long as the command runs, and are put back however it ends."
     },
     exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {
-      "0-255:that of the command; 128 + N if signal N ended it",
+      "0-255:the command's; 128 + N if signal N ended it",
       "2:wrong usage",
-      "125:the daemon cannot be asked, or refuses; the command was not started",
+      "125:no daemon answers, or it refuses; the command was not started",
       "126:the command cannot be executed",
       "127:the command is not found"
     },
@@ -62,14 +62,14 @@ final class RunCommand implements Callable<Integer> {
       names = "--power-limit",
       paramLabel = "<POWER>",
       converter = Converters.PowerMw.class,
-      description = "Their power limit meanwhile: 250W, 0.25kW or 250000mW")
+      description = "Their power limit while the command runs: 250W, 0.25kW or 250000mW")
   private Long powerLimitMw;
 
   @Option(
       names = "--gpu-clocks",
       paramLabel = "<MIN>-<MAX>",
       converter = ClockRange.Converter.class,
-      description = "The range of their clocks meanwhile, in MHz: 900-1400, or 1400 for that alone")
+      description = "Their clocks while the command runs, in MHz: 900-1400, or 1400 for both")
   private ClockRange gpuClocks;
 
   @Option(
@@ -84,7 +84,8 @@ final class RunCommand implements Callable<Integer> {
   @Parameters(
       arity = "1..*",
       paramLabel = "COMMAND",
-      description = "The command and its arguments; two hyphens before it, if it begins with one")
+      description =
+          "The command and its arguments; put two hyphens before one that begins with a hyphen")
   private List<String> command;
 
   /** Once it has been taken, if settings are wanted. */

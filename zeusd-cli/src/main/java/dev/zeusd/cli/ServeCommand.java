@@ -38,7 +38,7 @@ import picocli.CommandLine.Spec;
 /** {@code zeusd serve}: options into a node and a server. */
 @Command(
     name = "serve",
-    description = "Start the Zeus daemon",
+    description = "Start the daemon",
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class,
     sortOptions = false)
@@ -60,8 +60,8 @@ final class ServeCommand implements Callable<Integer> {
       paramLabel = "<FILE>",
       converter = Converters.FilePath.class,
       description =
-          "File with options, and with who may do what (TOML); what stands on the command line"
-              + " counts more. Read again at SIGHUP. zeusd config check tells what it means")
+          "File (TOML) with options, and with who may do what. The command line overrides it."
+              + " Read again at SIGHUP. To check it: zeusd config check")
   private Path config;
 
   /** What {@code --config} says, once it has been read. */
@@ -73,7 +73,8 @@ final class ServeCommand implements Callable<Integer> {
       names = "--num-workers",
       paramLabel = "<N>",
       converter = Converters.Workers.class,
-      description = "How many requests are worked on at once [default: number of logical CPUs]")
+      description =
+          "How many requests are computed at the same moment [default: number of logical CPUs]")
   private Integer numWorkers;
 
   @Mixin private DeviceOptions devices;
@@ -89,8 +90,8 @@ final class ServeCommand implements Callable<Integer> {
         "  gpu-control:  set power limit, clocks, persistence mode; needs root, CAP_SYS_ADMIN"
             + " (NVIDIA) or --gpu-command-overrides",
         "  gpu-read:     power and energy of GPUs",
-        "  cpu-read:     power and energy of CPUs; those of RAPL need root, CAP_DAC_READ_SEARCH or"
-            + " readable counters, those of hwmon nothing"
+        "  cpu-read:     power and energy of CPUs; RAPL needs root, CAP_DAC_READ_SEARCH or readable"
+            + " counters, hwmon needs none of them"
       })
   private List<ApiGroup> enable;
 
@@ -102,7 +103,7 @@ final class ServeCommand implements Callable<Integer> {
       defaultValue = "sample",
       converter = Converters.Format.class,
       description =
-          "Dialect of power streams: sample (Zeus 0.16 and later) or snapshot (Zeus 0.14, 0.15)"
+          "Format of power streams: sample (Zeus 0.16 and later) or snapshot (Zeus 0.14, 0.15)"
               + " [default: ${DEFAULT-VALUE}]")
   private StreamFormat streamFormat;
 
@@ -112,9 +113,9 @@ final class ServeCommand implements Callable<Integer> {
       defaultValue = "lease-end",
       converter = Converters.RestoreOn.class,
       description = {
-        "When settings of GPUs go back to what they were [default: ${DEFAULT-VALUE}]",
-        "  lease-end:     those that a lease has changed, when it ends",
-        "  process-exit:  [uds] also those that a process has changed without a lease, when it ends"
+        "When settings of GPUs are put back [default: ${DEFAULT-VALUE}]",
+        "  lease-end:     when the lease that has changed them ends",
+        "  process-exit:  [uds] also when a process that has changed them without a lease ends"
       })
   private RestoreOn restoreOn;
 
@@ -123,7 +124,7 @@ final class ServeCommand implements Callable<Integer> {
       paramLabel = "<LEVEL>",
       defaultValue = "info",
       converter = Converters.LogLevel.class,
-      description = "error, warn, info or debug [default: ${DEFAULT-VALUE}]")
+      description = "What to log: error, warn, info or debug [default: ${DEFAULT-VALUE}]")
   private Logging.LogLevel logLevel;
 
   @Override

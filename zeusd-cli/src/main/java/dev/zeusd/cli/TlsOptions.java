@@ -23,8 +23,8 @@ final class TlsOptions {
       paramLabel = "<PATH>",
       converter = Converters.FilePath.class,
       description =
-          "[tls] Certificate of this daemon, and then those of its issuers (PEM). Read again at"
-              + " SIGHUP, as are the next two")
+          "[tls] Certificate of this daemon, followed by those of its issuers (PEM). Read again at"
+              + " SIGHUP, like the next two")
   private Path certificates;
 
   @Option(
@@ -39,7 +39,7 @@ final class TlsOptions {
       paramLabel = "<PATH>",
       converter = Converters.FilePath.class,
       description =
-          "[tls] Certificates (PEM) of whom to trust: clients then need a certificate that one of"
+          "[tls] Certificates (PEM) of authorities: clients then need a certificate that one of"
               + " these has issued [default: clients need none]")
   private Path clientCa;
 
@@ -49,7 +49,7 @@ final class TlsOptions {
       defaultValue = "1.3",
       converter = Converters.OldestTls.class,
       completionCandidates = Converters.OldestTls.class,
-      description = "[tls] Oldest version that is spoken: 1.2 or 1.3 [default: ${DEFAULT-VALUE}]")
+      description = "[tls] Oldest version of TLS to accept: 1.2 or 1.3 [default: ${DEFAULT-VALUE}]")
   private TlsVersion oldest;
 
   HostAndPort bindAddress() {

@@ -15,7 +15,7 @@ import picocli.CommandLine.Spec;
 /** {@code zeusd token issue}: prints a token, and nothing else, on stdout. */
 @Command(
     name = "issue",
-    description = "Issue a new JWT token for a user",
+    description = "Issue a token (JWT) for a user",
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class,
     sortOptions = false)
@@ -27,14 +27,14 @@ final class TokenIssueCommand implements Callable<Integer> {
       paramLabel = "<PATH>",
       converter = Converters.FilePaths.class,
       required = true,
-      description = "Path of the HMAC-SHA256 signing key; of several, the first one signs")
+      description = "Path of the HMAC-SHA256 signing key; if repeated, the first one signs")
   private List<Path> signingKeyPaths;
 
   @Option(
       names = "--key-id",
       paramLabel = "<ID>",
       description =
-          "Sign with the key of this id, as zeusd token show tells it [default: the first]")
+          "Sign with the key of this id, which zeusd token show prints [default: the first]")
   private String keyId;
 
   @Option(
@@ -62,7 +62,7 @@ final class TokenIssueCommand implements Callable<Integer> {
       required = true,
       converter = DurationOrNever.Converter.class,
       description =
-          "How long the token is good for: 1h, 7d, 30d, \"1h 30m\", 1.5h, 2weeks, 5000ms, ...;"
+          "How long the token is valid: 1h, 7d, 30d, \"1h 30m\", 1.5h, 2weeks, 5000ms, ...;"
               + " never or 0 for a token that does not expire")
   private DurationOrNever expires;
 

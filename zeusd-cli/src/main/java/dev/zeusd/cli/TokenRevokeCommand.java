@@ -19,7 +19,7 @@ import picocli.CommandLine.Spec;
 /** {@code zeusd token revoke}: adds a token's id to the file that daemons read. */
 @Command(
     name = "revoke",
-    description = "Take a token back: daemons no longer accept it when they have read the file",
+    description = "Revoke a token: daemons refuse it from their next start or SIGHUP on",
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class,
     sortOptions = false)
@@ -29,8 +29,8 @@ final class TokenRevokeCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "TOKEN",
       description = {
-        "The token, or - to read it from stdin, where ps does not show it;",
-        "  or its id, as zeusd token show tells it"
+        "The token, or - to read it from stdin, so that ps does not show it;",
+        "  or its id, which zeusd token show prints"
       })
   private String argument;
 

@@ -21,7 +21,7 @@ import picocli.CommandLine.Spec;
 /** {@code zeusd token show}: what stands in a token; and, with the key, whether it is good. */
 @Command(
     name = "show",
-    description = "Show what a token says; with the key, also whether it is taken",
+    description = "Show what a token says; with the key, also whether it is valid",
     mixinStandardHelpOptions = true,
     versionProvider = Zeusd.Version.class,
     sortOptions = false)
@@ -30,7 +30,7 @@ final class TokenShowCommand implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "TOKEN",
-      description = "The token, or - to read it from stdin, where ps does not show it")
+      description = "The token, or - to read it from stdin, so that ps does not show it")
   private String argument;
 
   @Option(

@@ -33,16 +33,16 @@ final class TopCommand implements Callable<Integer> {
       paramLabel = "<SECONDS>",
       defaultValue = "1",
       converter = Converters.Seconds.class,
-      description = "How often to ask [default: ${DEFAULT-VALUE}]")
+      description = "Seconds between two readings [default: ${DEFAULT-VALUE}]")
   private int intervalSeconds;
 
-  @Option(names = "--once", description = "Print one table, and end; for scripts")
+  @Option(names = "--once", description = "Print one table and exit; for scripts")
   private boolean once;
 
   @Option(
       names = "--json",
       description =
-          "Print an object a line instead of a table: one each interval, or with --once one")
+          "Print a line of JSON for each interval instead of a table; with --once, one line")
   private boolean json;
 
   @Mixin private DaemonOptions daemon;

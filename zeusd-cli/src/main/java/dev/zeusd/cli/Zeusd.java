@@ -18,7 +18,7 @@ import picocli.CommandLine.Spec;
 /** The command {@code zeusd}. */
 @Command(
     name = "zeusd",
-    description = "The Zeus daemon manages and monitors compute devices on the node",
+    description = "Read the power and energy of GPUs and CPUs, and change settings of GPUs",
     versionProvider = Zeusd.Version.class,
     mixinStandardHelpOptions = true)
 public sealed class Zeusd implements Runnable permits Zeusd.WithAllCommands {
