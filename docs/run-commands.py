@@ -31,7 +31,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PLACES = ["CONTRIBUTING.md", "packaging/README.md", "conformance/README.md", "headers/README.md"]
+PLACES = ["packaging/README.md", "conformance/README.md", "headers/README.md"]
 PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md")), *PLACES]
 CLONE = "/srv/zeusd"
 PATIENCE_S = 600
@@ -80,12 +80,12 @@ def benchmark(command, _):
 
 # (page, the beginning of the command, what is done instead, its argument, why)
 OTHERWISE = [
-    ("CONTRIBUTING.md", "mvn verify -Psoak", maven, None, "an hour; every build has it in short form"),
-    ("CONTRIBUTING.md", "mvn verify -Dtest", maven, None, "every build has all tests"),
-    ("CONTRIBUTING.md", "mvn -N initialize", syntax, None, "every build checks the format"),
-    ("CONTRIBUTING.md", "mvn verify", in_ci, "mvn -B -Pdist,artifacts verify", "the first step of CI, 10 minutes"),
+    ("docs/development.md", "mvn verify -Psoak", maven, None, "an hour; every build has it in short form"),
+    ("docs/development.md", "mvn verify -Dtest", maven, None, "every build has all tests"),
+    ("docs/development.md", "mvn -N initialize", syntax, None, "every build checks the format"),
+    ("docs/development.md", "mvn verify", in_ci, "mvn -B -Pdist,artifacts verify", "the first step of CI, 10 minutes"),
     ("docs/reliability.md", "mvn verify -Psoak", maven, None, "an hour; every build has it in short form"),
-    ("CONTRIBUTING.md", "zeusd-bench/run", benchmark, None, "minutes, on a machine that does nothing else"),
+    ("docs/development.md", "zeusd-bench/run", benchmark, None, "minutes, on a machine that does nothing else"),
     ("docs/performance.md", "zeusd-bench/run", benchmark, None, "minutes, on a machine that does nothing else"),
     ("packaging/README.md", "mvn -Pdist package", in_ci, "mvn -B -Pdist,artifacts verify", "CI's, and README's without tests"),
     ("packaging/README.md", "apt-get install", packages, None, "is installed already"),
