@@ -138,7 +138,7 @@ public final class EnergyMeter implements AutoCloseable {
     // Each when it has answered: another one may let wait for long.
     read(window.devices(), device -> window.begin());
     feed();
-    isCrashSafe = save();
+    save();
     watch.start();
     return window;
   }
@@ -258,8 +258,12 @@ public final class EnergyMeter implements AutoCloseable {
     feed.feed(integrated);
   }
 
-  private boolean save() {
-    return saved.save(open::describeDevices, open::describe);
+  private void save() {
+    isCrashSafe = saved.save(open::describeDevices, open::describe);
+    if (saved.needsSaving()) {
+      // Also of the last window that has ended: in the file, it is open still.
+      watch.start();
+    }
   }
 
   /**
@@ -277,7 +281,7 @@ public final class EnergyMeter implements AutoCloseable {
       isChanged |= window.begin();
     }
     feed();
-    if (isChanged) {
+    if (isChanged || saved.needsSaving()) {
       save();
     } else {
       saved.saveTallies(open::describeDevices);
@@ -296,7 +300,7 @@ public final class EnergyMeter implements AutoCloseable {
     }
     watch.close();
     feed.close();
-    if (!open.list().isEmpty()) {
+    if (!open.list().isEmpty() || saved.needsSaving()) {
       save();
     }
   }

@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -56,8 +57,8 @@ final class SavedWindows {
   /** The lines of the file of tallies, by device and place. */
   private final Map<String, String> tallies = new LinkedHashMap<>();
 
-  /** What the log was told last; empty if saving works. */
-  private String problem = "";
+  /** What the log was told last of the directory and of each file that does not work. */
+  private final Map<Path, String> problems = new HashMap<>();
 
   /**
    * Nothing is done yet.
@@ -81,19 +82,20 @@ final class SavedWindows {
         StateDirectory state = StateDirectory.open(dir.get());
         recover(state, recoveries.get());
         directory = Optional.of(state);
+        problems.remove(dir.get());
       } catch (IOException e) {
-        warn(StateDirectory.whyNot(dir.get(), e, "energy windows do not outlive the daemon"));
+        String without = "energy windows do not outlive the daemon";
+        warn(dir.get(), StateDirectory.whyNot(dir.get(), e, without));
       }
     }
     return directory;
   }
 
   /** Once, as long as it is the same. */
-  private void warn(String text) {
-    if (!text.equals(problem)) {
+  private void warn(Path about, String text) {
+    if (!text.equals(problems.put(about, text))) {
       LOG.log(System.Logger.Level.WARNING, text);
     }
-    problem = text;
   }
 
   /** Goes on with what an earlier process has left, if there is something. */
@@ -147,6 +149,16 @@ final class SavedWindows {
     return isWritten && (!tallies.isEmpty() || writeTallies());
   }
 
+  /** Whether the last {@link #save} has failed, as where the disk was full. */
+  boolean needsSaving() {
+    lock.lock();
+    try {
+      return directory.isPresent() && savedChanges > 0 && !isSaved;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Writes the tallies alone. */
   void saveTallies(Describer devices) {
     lock.lock();
@@ -180,18 +192,22 @@ final class SavedWindows {
   }
 
   private boolean write(String file, List<String> lines) {
+    Path path = directory.get().dir().resolve(file);
     try {
       if (lines.isEmpty()) {
         directory.get().remove(file);
       } else {
         directory.get().write(file, lines);
       }
-      problem = "";
+      if (problems.remove(path) != null) {
+        LOG.log(System.Logger.Level.INFO, "{0} can be written again", path);
+      }
       return true;
     } catch (IOException e) {
       warn(
+          path,
           "%s cannot be written, so energy windows may be lost when the daemon ends: %s"
-              .formatted(directory.get().dir().resolve(file), FileFacts.reason(e)));
+              .formatted(path, FileFacts.reason(e)));
       return false;
     }
   }

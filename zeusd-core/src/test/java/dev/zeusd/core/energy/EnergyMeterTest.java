@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.zeusd.core.Await;
 import dev.zeusd.core.DeviceSet;
 import dev.zeusd.core.StateDirectory;
+import dev.zeusd.core.TestLog;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.CpuInfo;
 import dev.zeusd.core.device.CpuInfo.Domain;
@@ -35,6 +36,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.logging.Level;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -366,6 +368,31 @@ class EnergyMeterTest {
     models.get(0).energyMj += 1;
     pass(Duration.ofSeconds(1));
     assertEquals(10, meter(Optional.of(dir)).findToEnd(window.id()).end().gpus().get(0).energyMj());
+  }
+
+  @Test
+  void whatCouldNotBeSavedIsSavedWhenThatIsPossible() throws IOException {
+    EnergyMeter first = meter(Optional.of(dir));
+    EnergyWindow ended = first.begin(request(Duration.ofHours(1)));
+    assertTrue(first.isCrashSafe());
+    Path inTheWay = Files.createDirectories(dir.resolve(".energy-windows.new/in-the-way"));
+    EnergyWindow begun;
+    try (TestLog log = new TestLog(EnergyMeter.class.getName())) {
+      begun = first.begin(request(Duration.ofHours(1)));
+      assertFalse(first.isCrashSafe());
+      end(ended);
+      first.step();
+      first.step();
+      assertEquals(1, log.lines(Level.WARNING).size(), "once, though tallies are written");
+      Files.delete(inTheWay);
+      assertTrue(first.step());
+      assertEquals(
+          List.of(dir.resolve("energy-windows") + " can be written again"), log.lines(Level.INFO));
+    }
+    assertTrue(first.isCrashSafe());
+    assertEquals(
+        List.of(begun.id()),
+        meter(Optional.of(dir)).list().stream().map(EnergyWindow::id).toList());
   }
 
   @Test
