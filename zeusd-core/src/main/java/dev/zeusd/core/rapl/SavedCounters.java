@@ -35,6 +35,10 @@ final class SavedCounters implements AutoCloseable {
   private final Map<String, Saved> counters = new TreeMap<>();
   private long changes;
   private long written;
+
+  /** How much of {@link #changes} a writing was tried of; more than was written if that failed. */
+  private long tried;
+
   private long writtenNanos = System.nanoTime() - PAUSE_NANOS;
   private boolean urgent;
   private boolean failing;
@@ -135,9 +139,11 @@ final class SavedCounters implements AutoCloseable {
     long deadline = System.nanoTime() + PATIENCE_NANOS;
     long mine = changes;
     urgent = true;
+    // What has failed is tried again.
+    tried = Math.min(tried, mine - 1);
     notifyAll();
     try {
-      while (written < mine && writer != null && deadline - System.nanoTime() > 0) {
+      while (written < mine && tried < mine && writer != null && deadline - System.nanoTime() > 0) {
         TimeUnit.NANOSECONDS.timedWait(this, Math.max(1, deadline - System.nanoTime()));
       }
     } catch (InterruptedException e) {
@@ -162,7 +168,8 @@ final class SavedCounters implements AutoCloseable {
       }
       boolean failed = !write(lines);
       synchronized (this) {
-        written = upTo;
+        tried = upTo;
+        written = failed ? written : upTo;
         writtenNanos = System.nanoTime();
         failing = failed;
         notifyAll();

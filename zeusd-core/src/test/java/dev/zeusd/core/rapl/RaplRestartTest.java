@@ -2,6 +2,7 @@ package dev.zeusd.core.rapl;
 
 import static dev.zeusd.core.rapl.RaplTree.TYPICAL_RANGE_UJ;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
@@ -73,6 +74,17 @@ class RaplRestartTest {
     now += nanosLater;
     zone.energy(rawUj);
     return counter.readToTell().energyUj();
+  }
+
+  /** A disk that was full, for one. */
+  @Test
+  void whatCouldNotBeSavedIsSavedWhenThatIsPossible() throws IOException {
+    Path inTheWay = Files.createDirectories(stateDir.resolve(".cpu-energy.new/in-the-way"));
+    told(0, 7 * JOULE);
+    assertFalse(Files.exists(stateDir.resolve("cpu-energy")));
+    Files.delete(inTheWay);
+    saved.close();
+    assertTrue(Files.exists(stateDir.resolve("cpu-energy")));
   }
 
   @Test
