@@ -5,6 +5,7 @@ import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
@@ -42,6 +43,7 @@ record StateLock(FileChannel channel, Object key) {
       if (known != null && known.isStillOf(file)) {
         return;
       }
+      refuseOther(file);
       FileChannel channel =
           FileChannel.open(
               file,
@@ -58,6 +60,13 @@ record StateLock(FileChannel channel, Object key) {
         // Of a file that is gone. Any closing of one that is there would give its lock back.
         known.channel.close();
       }
+    }
+  }
+
+  /** What is no file is not opened: to open a FIFO waits for a reader, maybe for ever. */
+  private static void refuseOther(Path file) throws IOException {
+    if (Files.exists(file, NOFOLLOW_LINKS) && !Files.isRegularFile(file, NOFOLLOW_LINKS)) {
+      throw new IOException(file + " is not a file of this program; remove it");
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.zeusd.core;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -131,6 +132,19 @@ class StateDirectoryTest {
     state.write("state", LINES);
     assertEquals("not ours", Files.readString(elsewhere));
     assertEquals(Optional.of(LINES), state.read("state"));
+  }
+
+  @Test
+  @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void aLockThatIsNoFileIsNamed() throws Exception {
+    Path lock = Files.createDirectories(dir).resolve(".lock");
+    Files.setPosixFilePermissions(dir, PosixFilePermissions.fromString("rwx------"));
+    assertEquals(0, new ProcessBuilder("mkfifo", lock.toString()).start().waitFor());
+    assertRefused(lock + " is not a file of this program; remove it");
+    Files.delete(lock);
+    Files.createSymbolicLink(lock, dir.resolveSibling("elsewhere"));
+    assertRefused(lock + " is not a file of this program; remove it");
+    assertFalse(Files.exists(dir.resolveSibling("elsewhere")));
   }
 
   @Test

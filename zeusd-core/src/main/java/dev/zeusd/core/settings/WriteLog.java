@@ -1,5 +1,6 @@
 package dev.zeusd.core.settings;
 
+import dev.zeusd.ffm.posix.FileFacts;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -82,17 +83,21 @@ final class WriteLog {
       if (parts.length != PARTS || !checksum(line.substring(0, end)).equals(parts[PARTS - 1])) {
         return Optional.empty();
       }
-      // A newer zeusd may know settings that this one does not.
-      return SettingKey.of(parts[3])
-          .map(
-              key ->
-                  new Line(
-                      Long.parseLong(parts[0]),
-                      new Setting(decode(parts[2]), key),
-                      Long.parseLong(parts[1]),
-                      parts[4].equals(FAILED)
-                          ? Optional.empty()
-                          : Optional.of(SettingValue.parse(key, parts[4]))));
+      // A newer zeusd may know settings that this one does not, and other values.
+      try {
+        return SettingKey.of(parts[3]).map(key -> of(parts, key));
+      } catch (IllegalArgumentException e) {
+        return Optional.empty();
+      }
+    }
+
+    private static Line of(String[] parts, SettingKey key) {
+      Optional<SettingValue> asked =
+          parts[4].equals(FAILED)
+              ? Optional.empty()
+              : Optional.of(SettingValue.parse(key, parts[4]));
+      Setting setting = new Setting(decode(parts[2]), key);
+      return new Line(Long.parseLong(parts[0]), setting, Long.parseLong(parts[1]), asked);
     }
   }
 
@@ -122,9 +127,14 @@ final class WriteLog {
     List<Line> lines = new ArrayList<>();
     for (int file : files()) {
       if (file != current) {
-        // Whatever the bytes are: damaged lines need not be UTF-8.
-        String text = new String(end(path(file)), StandardCharsets.ISO_8859_1);
-        text.lines().map(Line::parse).flatMap(Optional::stream).forEach(lines::add);
+        try {
+          // Whatever the bytes are: damaged lines need not be UTF-8.
+          String text = new String(end(path(file)), StandardCharsets.ISO_8859_1);
+          text.lines().map(Line::parse).flatMap(Optional::stream).forEach(lines::add);
+        } catch (IOException e) {
+          LOG.log(
+              System.Logger.Level.WARNING, "{0} is not used: {1}", path(file), FileFacts.reason(e));
+        }
       }
     }
     lines.sort(Comparator.comparingLong(Line::number));
@@ -153,6 +163,10 @@ final class WriteLog {
 
   /** All of a file, or the end of one that is not as this program leaves it. */
   private static byte[] end(Path file) throws IOException {
+    if (!isOfProgram(file)) {
+      // To open a FIFO waits for a writer, maybe for ever.
+      throw new IOException("it is not a file of this program");
+    }
     try (SeekableByteChannel channel = Files.newByteChannel(file)) {
       if (channel.size() > MAX_BYTES) {
         LOG.log(System.Logger.Level.WARNING, "{0} is far too long; only its end is read", file);
@@ -160,6 +174,10 @@ final class WriteLog {
       }
       return Channels.newInputStream(channel).readNBytes(MAX_BYTES);
     }
+  }
+
+  private static boolean isOfProgram(Path file) {
+    return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS);
   }
 
   /** Hands a line to the kernel. */
@@ -222,7 +240,7 @@ final class WriteLog {
   /** Drops what was written before the last {@link #turn}, and by earlier processes. */
   synchronized void forget() throws IOException {
     for (int file : files()) {
-      if (file != current) {
+      if (file != current && isOfProgram(path(file))) {
         Files.deleteIfExists(path(file));
       }
     }

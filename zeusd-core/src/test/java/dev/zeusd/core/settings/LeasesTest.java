@@ -429,6 +429,24 @@ class LeasesTest {
     assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
   }
 
+  /** A folder, a link that leads nowhere, and a FIFO, which nobody ever writes to. */
+  @Test
+  @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void logsThatAreNoFilesCostThemselves() throws Exception {
+    write(take(open(), LIMIT, 0), 0, limit(150_000));
+    Files.createDirectories(dir.resolve("lease-writes-1/x"));
+    Files.createSymbolicLink(dir.resolve("lease-writes-2"), dir.resolve("nowhere"));
+    String fifo = dir.resolve("lease-writes-3").toString();
+    assertEquals(0, new ProcessBuilder("mkfifo", fifo).start().waitFor());
+    Leases next = open();
+    pass(TTL);
+    step(next);
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
+    assertTrue(next.isCrashSafe());
+    write(take(next, LIMIT, 0), 0, limit(160_000));
+    assertTrue(Files.isRegularFile(dir.resolve("lease-writes-4")));
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"leases", "lease-writes-0", "leases lease-writes-0"})
   void stateFilesThatAreRemovedAreWrittenAnewBeforeTheNextWrite(String names) throws IOException {
@@ -728,13 +746,14 @@ class LeasesTest {
         .toList()
         .forEach(line -> lines.add(line.replace(" power_limit ", " fan_speed ")));
     state.write("leases", lines);
-    String written = "99 1 GPU-0 fan_speed 70";
-    CRC32 sum = new CRC32();
-    sum.update(written.getBytes(StandardCharsets.UTF_8));
-    Files.writeString(
-        dir.resolve("lease-writes-0"),
-        "\n" + written + " " + Long.toHexString(sum.getValue()) + "\n",
-        StandardOpenOption.APPEND);
+    for (String written : List.of("99 1 GPU-0 fan_speed 70", "100 1 GPU-0 power_limit 70%")) {
+      CRC32 sum = new CRC32();
+      sum.update(written.getBytes(StandardCharsets.UTF_8));
+      Files.writeString(
+          dir.resolve("lease-writes-0"),
+          "\n" + written + " " + Long.toHexString(sum.getValue()) + "\n",
+          StandardOpenOption.APPEND);
+    }
     Leases next = open();
     pass(TTL);
     step(next);
