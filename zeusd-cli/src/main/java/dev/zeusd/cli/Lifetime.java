@@ -168,6 +168,9 @@ final class Lifetime {
         starter.interrupt();
         STEP.tryLock(STEP_MILLIS, TimeUnit.MILLISECONDS);
       }
+      if (isEnding()) {
+        Logging.awaitReset();
+      }
       closeOpened();
       Logging.sayLast("stopped");
     } catch (InterruptedException | RuntimeException e) {

@@ -6,6 +6,8 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.logging.ConsoleHandler;
 import java.util.logging.Formatter;
 import java.util.logging.Handler;
@@ -41,6 +43,11 @@ final class Logging {
 
   private static final Pattern HARMFUL = Pattern.compile("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]");
 
+  private static final long RESET_MILLIS = 100;
+
+  /** Open when {@link Stderr} has come back; from the start, where there is none. */
+  private static volatile CountDownLatch isBack = new CountDownLatch(0);
+
   /** The root's level, which that other hook of {@link #sayLast} sets back. */
   private static volatile Level least = Level.INFO;
 
@@ -50,15 +57,24 @@ final class Logging {
     for (Handler handler : ROOT.getHandlers()) {
       ROOT.removeHandler(handler);
     }
-    Handler stderr = new ConsoleHandler();
+    Handler stderr = new Stderr();
     stderr.setFormatter(new OneLine(stderrIsJournal()));
-    stderr.setLevel(Level.ALL);
+    stderr.setLevel(level.level);
+    isBack = new CountDownLatch(1);
     ROOT.addHandler(stderr);
     ROOT.setLevel(level.level);
     least = level.level;
     if (level != LogLevel.DEBUG) {
       HELIDON.setLevel(Level.WARNING);
     }
+  }
+
+  /**
+   * For a shutdown hook, before it does what is logged: waits a moment for the JVM's own one, by
+   * which {@link Stderr} is taken away and comes back.
+   */
+  static void awaitReset() throws InterruptedException {
+    isBack.await(RESET_MILLIS, TimeUnit.MILLISECONDS);
   }
 
   /** For a shutdown hook: beside it runs another one, which closes the log. */
@@ -100,6 +116,27 @@ final class Logging {
       return journal.equals(stderr.get("dev") + ":" + stderr.get("ino"));
     } catch (IOException e) {
       return false;
+    }
+  }
+
+  /**
+   * Stays when the log is closed by the JVM's own shutdown hook, which runs beside ours: what
+   * becomes of settings while the daemon stops is to be told.
+   */
+  private static final class Stderr extends ConsoleHandler {
+    @Override
+    public boolean isLoggable(LogRecord entry) {
+      // That hook forgets the levels of loggers.
+      boolean isHelidon = String.valueOf(entry.getLoggerName()).startsWith("io.helidon");
+      boolean isNoise = isHelidon && entry.getLevel().intValue() < Level.WARNING.intValue();
+      return super.isLoggable(entry) && !(isNoise && least != LogLevel.DEBUG.level);
+    }
+
+    @Override
+    public void close() {
+      super.close();
+      ROOT.addHandler(this);
+      isBack.countDown();
     }
   }
 

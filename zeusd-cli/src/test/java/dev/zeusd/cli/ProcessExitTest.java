@@ -185,6 +185,8 @@ class ProcessExitTest {
     daemon.signal("TERM");
     assertEquals(0, daemon.awaitExit());
     assertEquals(ORIGINAL_MW, nvml.gpu(0).powerLimitMw());
+    assertTrue(daemon.err().contains(": ended, since zeusd stops"), daemon::toString);
+    assertTrue(daemon.err().contains(": restored"), daemon::toString);
   }
 
   @Test
