@@ -140,14 +140,19 @@ public final class Query {
 
   /** An unsigned number of 32 bits, in decimal digits. */
   long u32(String name) {
+    return number(name, 0, MAX_U32);
+  }
+
+  private long number(String name, long min, long max) {
     String value = required(name);
     if (!isDecimal(value)) {
       throw malformed(name, "is not a whole number");
     }
-    if (value.length() > 10 || Long.parseLong(value) > MAX_U32) {
-      throw malformed(name, "is out of range (0 to " + MAX_U32 + ")");
+    long number = value.length() > 10 ? Long.MAX_VALUE : Long.parseLong(value);
+    if (number < min || number > max) {
+      throw malformed(name, "is out of range (" + min + " to " + max + ")");
     }
-    return Long.parseLong(value);
+    return number;
   }
 
   /** A time, or a span of it, in ms; up to the year 33,000. */
@@ -164,11 +169,7 @@ public final class Query {
 
   /** A number of seconds within a range. */
   Duration seconds(String name, long min, long max) {
-    long seconds = u32(name);
-    if (seconds < min || seconds > max) {
-      throw malformed(name, "is out of range (" + min + " to " + max + ")");
-    }
-    return Duration.ofSeconds(seconds);
+    return Duration.ofSeconds(number(name, min, max));
   }
 
   /**
