@@ -42,6 +42,10 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
   private static final System.Logger LOG = System.getLogger(RaplCounter.class.getName());
 
   private static final long IMPOSSIBLE_RISE = 10;
+
+  /** 1 TJ, what 1 kW is in 30 years: a counter that begins with more shows nothing. */
+  private static final long IMPOSSIBLE_UJ = 1_000_000_000_000_000_000L;
+
   private static final long LESS_POWER_ASLEEP = 100;
 
   /**
@@ -243,6 +247,9 @@ final class RaplCounter implements EnergyCounter, AutoCloseable {
     long wrapUj = rangeUj + riseUj;
     boolean resetInSleep = asleepNanos > 0 && rawUj <= awakeUj;
     if (lastRawUj == UNKNOWN) {
+      if (rawUj > IMPOSSIBLE_UJ) {
+        throw new DeviceException.Failed(energyFile + " holds " + rawUj + " uJ, which cannot be");
+      }
       energyUj = rawUj;
     } else if (riseUj >= 0 && riseUj / IMPOSSIBLE_RISE <= plausibleUj) {
       energyUj += riseUj;

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
@@ -148,7 +149,10 @@ public final class RaplCpus implements Backend<Cpu> {
   private record Zone(Path dir, int id, CpuInfo.Domain domain) {}
 
   private void addNew(Path candidate, Set<String> seen) throws IOException {
-    List<Zone> zones = newZones(candidate, seen);
+    List<Path> entries = list(candidate);
+    List<Zone> zones = newZones(entries, seen);
+    Map<String, List<Path>> beside =
+        entries.stream().collect(Collectors.groupingBy(RaplCpus::nameOfZoneAbove));
     if (cpus.isEmpty() && !zones.isEmpty()) {
       saved = savedLoader.get();
     }
@@ -156,16 +160,16 @@ public final class RaplCpus implements Backend<Cpu> {
         zones.stream()
             .map(
                 zone -> {
-                  Optional<Path> dram = dramZone(candidate, zone.dir, seen);
+                  Optional<Path> dram = dramZone(zone.dir, beside, seen);
                   return new RaplCpu(zone.id, zone.domain, zone.dir, dram, clock, saved);
                 });
     cpus = Stream.concat(cpus.stream(), added).toList();
   }
 
-  private List<Zone> newZones(Path candidate, Set<String> seen) throws IOException {
+  private List<Zone> newZones(List<Path> entries, Set<String> seen) {
     Set<Integer> known = cpus.stream().map(cpu -> cpu.info().id()).collect(Collectors.toSet());
     List<Zone> zones = new ArrayList<>();
-    for (Path zone : list(candidate)) {
+    for (Path zone : entries) {
       Matcher matcher = ZONE.matcher(zone.getFileName().toString());
       if (matcher.matches() && !known.contains(Integer.parseInt(matcher.group(1)))) {
         int id = Integer.parseInt(matcher.group(1));
@@ -183,21 +187,26 @@ public final class RaplCpus implements Backend<Cpu> {
     return name.equals("psys") ? Optional.of(CpuInfo.Domain.PSYS) : Optional.empty();
   }
 
-  private static Optional<Path> dramZone(Path dir, Path zone, Set<String> seen) {
-    String prefix = zone.getFileName() + ":";
-    for (Path place : List.of(zone, dir)) {
-      try {
-        for (Path candidate : list(place)) {
-          if (candidate.getFileName().toString().startsWith(prefix)
-              && name(candidate, seen).equals("dram")) {
-            return Optional.of(candidate);
-          }
-        }
-      } catch (IOException e) {
-        seen.add(place + " cannot be listed, so DRAM is not found: " + FileFacts.reason(e));
-      }
+  /** Of {@code intel-rapl:0:1}, {@code intel-rapl:0}. */
+  private static String nameOfZoneAbove(Path zone) {
+    String name = zone.getFileName().toString();
+    return name.substring(0, Math.max(0, name.lastIndexOf(':')));
+  }
+
+  /** The one of DRAM within a zone, or else beside it; {@code beside} by the zone above. */
+  private static Optional<Path> dramZone(
+      Path zone, Map<String, List<Path>> beside, Set<String> seen) {
+    String above = zone.getFileName().toString();
+    List<Path> subzones = new ArrayList<>();
+    try {
+      list(zone).stream()
+          .filter(each -> nameOfZoneAbove(each).equals(above))
+          .forEach(subzones::add);
+    } catch (IOException e) {
+      seen.add(zone + " cannot be listed, so DRAM is not found: " + FileFacts.reason(e));
     }
-    return Optional.empty();
+    subzones.addAll(beside.getOrDefault(above, List.of()));
+    return subzones.stream().filter(each -> name(each, seen).equals("dram")).findFirst();
   }
 
   private static List<Path> list(Path dir) throws IOException {

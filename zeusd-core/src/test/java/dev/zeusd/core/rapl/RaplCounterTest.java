@@ -351,6 +351,15 @@ class RaplCounterTest {
     assertEquals(150 * JOULE, energyAfter(SECOND, 150 * JOULE));
   }
 
+  /** Nothing could be added to it. */
+  @Test
+  void aFirstValueThatCannotBeFailsByNameAndHeals() {
+    zone.energyText("9223372036854775807");
+    DeviceException e = assertThrows(DeviceException.Failed.class, counter::read);
+    assertTrue(e.getMessage().contains(zone.energyFile().toString()), e.getMessage());
+    assertEquals(150 * JOULE, energyAfter(SECOND, 150 * JOULE));
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"42", "42\n", "0042\n", "42 \r\n"})
   void numbersAreReadWithAndWithoutDecoration(String text) {
