@@ -115,6 +115,16 @@ final class TestServer implements AutoCloseable {
     return start(transport, openNode(20), true, listen -> config(listen).withLimits(limits));
   }
 
+  /** All that {@code node} has, which it closes, with these limits for clients. */
+  static TestServer start(Transport transport, Node node, Limits limits) throws IOException {
+    Set<ApiGroup> groups = Set.of(ApiGroup.GPU_READ, ApiGroup.GPU_CONTROL);
+    return start(
+        transport,
+        node,
+        true,
+        listen -> config(listen, groups, StreamFormat.SAMPLE).withLimits(limits));
+  }
+
   /** With these limits for clients, and tokens. */
   static TestServer start(Transport transport, Limits limits, Optional<Tokens> tokens)
       throws IOException {

@@ -38,6 +38,10 @@ final class CommandRunner {
   private static final Duration KILL_PATIENCE = Duration.ofSeconds(2);
   private static final Duration MATCH_PATIENCE = Duration.ofSeconds(1);
 
+  /** How much longer than its time a command may keep its caller waiting. */
+  static final Duration MOST_AFTERWARDS =
+      OUTPUT_PATIENCE.plus(KILL_PATIENCE).plus(MATCH_PATIENCE).plusSeconds(1);
+
   private static final Set<String> PASSED_ON =
       Set.of(
           "PATH",

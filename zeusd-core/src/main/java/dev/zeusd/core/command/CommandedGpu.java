@@ -9,10 +9,10 @@ import dev.zeusd.core.device.MigInstance;
 import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.device.PowerScope;
 import dev.zeusd.core.worker.YieldsTurn;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Consumer;
 
 /**
  * A GPU of which commands change some settings. What they do not, the GPU itself does. While a
@@ -27,7 +27,7 @@ final class CommandedGpu implements Gpu, YieldsTurn {
 
   private Optional<Runnable> memLock = Optional.empty();
 
-  private volatile Consumer<Runnable> whileOthersRead = Runnable::run;
+  private volatile Yielding whileOthersRead = (atMost, work) -> work.run();
 
   CommandedGpu(Gpu gpu, GpuCommands commands) {
     this.gpu = gpu;
@@ -35,7 +35,7 @@ final class CommandedGpu implements Gpu, YieldsTurn {
   }
 
   @Override
-  public void yieldTurnBy(Consumer<Runnable> whileOthersRead) {
+  public void yieldTurnBy(Yielding whileOthersRead) {
     this.whileOthersRead = whileOthersRead;
   }
 
@@ -55,7 +55,9 @@ final class CommandedGpu implements Gpu, YieldsTurn {
     List<List<String>> lines =
         command.filled(
             name -> values.containsKey(name) ? Long.toString(values.get(name)) : fact(name));
-    whileOthersRead.accept(
+    Duration each = command.timeout().plus(CommandRunner.MOST_AFTERWARDS);
+    whileOthersRead.run(
+        each.multipliedBy(lines.size()),
         () ->
             lines.forEach(
                 line ->

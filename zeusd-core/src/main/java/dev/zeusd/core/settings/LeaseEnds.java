@@ -47,7 +47,7 @@ final class LeaseEnds {
       try {
         return result.get(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
       } catch (TimeoutException e) {
-        return Restored.pending("the GPU does not answer");
+        return Restored.pending("it takes longer than this waits, and goes on");
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         return Restored.pending("interrupted while waiting for the GPU");
@@ -85,8 +85,10 @@ final class LeaseEnds {
     observer.ended(lease, why);
     restorer.start(running);
     left.removeAll(running.keySet());
-    // A call for an earlier lease hangs; whoever watches the time goes on with it.
-    left.forEach(each -> known.put(each, Restored.pending("the GPU does not answer")));
+    // For an earlier lease, they are being put back still; whoever watches the time goes on with
+    // it.
+    left.forEach(
+        each -> known.put(each, Restored.pending("a call for an earlier lease has not ended")));
     wake.run();
     return new Ending(known, running);
   }

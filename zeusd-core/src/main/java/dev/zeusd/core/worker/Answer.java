@@ -21,21 +21,50 @@ public final class Answer<T> extends CompletableFuture<T> {
    */
   public static final Duration PATIENCE = Duration.ofSeconds(10);
 
+  /** How often to look whether a command still waits for something else than the driver. */
+  private static final long LOOK_NANOS = 1_000_000_000;
+
   private final DeviceWorker<?> worker;
 
-  Answer(DeviceWorker<?> worker) {
+  private final boolean isCommand;
+
+  /** Of a command: it may wait for something else than the driver from here on. */
+  private volatile boolean hasBegun;
+
+  Answer(DeviceWorker<?> worker, boolean isCommand) {
     this.worker = worker;
+    this.isCommand = isCommand;
   }
 
   @Override
   public <U> CompletableFuture<U> newIncompleteFuture() {
-    return new Answer<>(worker);
+    return new Answer<>(worker, false);
+  }
+
+  /** It is called now. */
+  void begin() {
+    hasBegun = true;
+  }
+
+  /**
+   * {@return whether this is of a command that has to wait for something else than its device, such
+   * as for a program, or had to until just now} Then it takes as long as that may take, and is no
+   * sign that the driver hangs.
+   *
+   * @param result what a device has been asked
+   */
+  public static boolean mayTakeLonger(CompletableFuture<?> result) {
+    return result instanceof Answer<?> answer
+        && answer.isCommand
+        && answer.hasBegun
+        && answer.worker.turn().isYieldedOrWasWithin(PATIENCE.toNanos());
   }
 
   /**
    * The value of what {@link DeviceWorker#submit} returned, or the exception of the call itself. A
    * call that is not over after {@link #PATIENCE} fails, and if it has not begun by then, it never
-   * does, but for a read that is shared.
+   * does, but for a read that is shared. A command that {@link YieldsTurn} waits for something else
+   * has as long as that may take, and this again.
    *
    * @param <T> what is asked for
    * @param result what a device has been asked
@@ -68,7 +97,10 @@ public final class Answer<T> extends CompletableFuture<T> {
           ? result.join()
           : result.get(deadlineNanos - System.nanoTime(), NANOSECONDS);
     } catch (TimeoutException e) {
-      result.completeExceptionally(missing());
+      if (mayTakeLonger(result)) {
+        return await(result, System.nanoTime() + LOOK_NANOS);
+      }
+      result.completeExceptionally(isBehindAnother(result) ? busy() : missing());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       result.completeExceptionally(
@@ -81,6 +113,21 @@ public final class Answer<T> extends CompletableFuture<T> {
       }
     }
     return await(result, deadlineNanos);
+  }
+
+  private static boolean isBehindAnother(CompletableFuture<?> result) {
+    return result instanceof Answer<?> answer
+        && answer.isCommand
+        && !answer.hasBegun
+        && answer.worker.turn().isYieldedOrWasWithin(0);
+  }
+
+  private static DeviceException.Unavailable busy() {
+    return new DeviceException.Unavailable(
+        "busy for more than "
+            + PATIENCE.toSeconds()
+            + " s: a program that changes its settings for somebody else is running; nothing was"
+            + " changed; try again later");
   }
 
   /** {@return what there is to say of a device that did not answer within {@link #PATIENCE}} */

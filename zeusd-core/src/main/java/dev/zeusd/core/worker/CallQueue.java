@@ -61,12 +61,13 @@ final class CallQueue<D> {
     private final Mailbox.Kind kind;
     private final Function<? super D, ? extends T> call;
     private final AtomicInteger waiting;
-    private final CompletableFuture<T> result = worker.newAnswer();
+    private final Answer<T> result;
 
     Call(Mailbox.Kind kind, Function<? super D, ? extends T> call, AtomicInteger waiting) {
       this.kind = kind;
       this.call = call;
       this.waiting = waiting;
+      this.result = new Answer<>(worker, kind == Mailbox.Kind.COMMAND);
     }
 
     @Override
@@ -76,6 +77,7 @@ final class CallQueue<D> {
         waiting.decrementAndGet();
         // Else whoever waited has given up.
         if (!result.isDone()) {
+          result.begin();
           result.complete(worker.turn().timed(this::apply));
         }
       } catch (Throwable e) {

@@ -289,7 +289,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
    * @return an answer that is still to be given
    */
   public <T> CompletableFuture<T> newAnswer() {
-    return new Answer<>(this);
+    return new Answer<>(this, false);
   }
 
   /**
@@ -316,7 +316,8 @@ public final class DeviceWorker<D> implements AutoCloseable {
       }
     }
     for (String running : Mailbox.closeAll(mailboxes)) {
-      LOG.log(System.Logger.Level.WARNING, "{0}: a call hangs, and is left behind", running);
+      LOG.log(
+          System.Logger.Level.WARNING, "{0}: a call has not ended, and is left behind", running);
     }
   }
 }

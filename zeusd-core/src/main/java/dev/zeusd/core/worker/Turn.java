@@ -1,5 +1,6 @@
 package dev.zeusd.core.worker;
 
+import java.time.Duration;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
@@ -36,6 +37,12 @@ final class Turn {
   /** How long it was yielded so far. Of whoever has it. */
   private long yieldedNanos;
 
+  /**
+   * By {@link System#nanoTime}, as those have it who wait: until when the work that it was yielded
+   * for last may take; once that is over, when that was.
+   */
+  private volatile long elsewhereUntilNanos = System.nanoTime() - Answer.PATIENCE.toNanos();
+
   /** Nobody's; {@code carriers} are those that guests may pin. */
   Turn(Carriers carriers, NanoClock clock) {
     this.carriers = carriers;
@@ -68,20 +75,34 @@ final class Turn {
     calling.unlock();
   }
 
-  /** Lets others have it while {@code work} runs, which calls no device; for who has it once. */
-  void yieldFor(Runnable work) {
+  /**
+   * Lets others have it while {@code work} runs, which calls no device; for who has it once.
+   *
+   * @param atMost how long that may take
+   */
+  void yieldFor(Duration atMost, Runnable work) {
     if (!isMine()) {
       work.run();
       return;
     }
     release();
     long start = clock.nanoTime();
+    elsewhereUntilNanos = System.nanoTime() + atMost.toNanos();
     try {
       work.run();
     } finally {
+      elsewhereUntilNanos = System.nanoTime();
       take();
       yieldedNanos += clock.nanoTime() - start;
     }
+  }
+
+  /**
+   * Whether work that it was yielded for runs, as it may, or has ended within {@code nanos}; work
+   * that takes longer than it may is not waited for.
+   */
+  boolean isYieldedOrWasWithin(long nanos) {
+    return elsewhereUntilNanos + nanos - System.nanoTime() > 0;
   }
 
   /** For how long somebody has had it; 0 while nobody does. */

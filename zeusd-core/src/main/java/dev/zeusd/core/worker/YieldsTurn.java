@@ -1,6 +1,6 @@
 package dev.zeusd.core.worker;
 
-import java.util.function.Consumer;
+import java.time.Duration;
 
 /**
  * A device some of whose commands wait for something else than its driver, such as for a program.
@@ -10,8 +10,20 @@ public interface YieldsTurn {
   /**
    * Is told, once, by what to wait.
    *
-   * @param whileOthersRead runs some work, which must not call the device, on the thread that is
-   *     calling a method of the device
+   * @param whileOthersRead by what to wait for something else
    */
-  void yieldTurnBy(Consumer<Runnable> whileOthersRead);
+  void yieldTurnBy(Yielding whileOthersRead);
+
+  /** Lets others read the device meanwhile. */
+  @FunctionalInterface
+  interface Yielding {
+    /**
+     * Runs some work, which must not call the device, on the thread that is calling a method of the
+     * device.
+     *
+     * @param atMost how long it may take: whoever has given the command waits for it
+     * @param work what to do
+     */
+    void run(Duration atMost, Runnable work);
+  }
 }

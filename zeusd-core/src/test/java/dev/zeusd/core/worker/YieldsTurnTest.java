@@ -2,15 +2,18 @@ package dev.zeusd.core.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.testkit.TestClock;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
-import java.util.function.Consumer;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -26,16 +29,16 @@ class YieldsTurnTest {
       new DeviceWorker<>(0, "GPU 0", new Device(), Carriers.OF_THIS_MACHINE, clock);
 
   private final class Device implements YieldsTurn {
-    private Consumer<Runnable> whileOthersRead = Runnable::run;
+    private Yielding whileOthersRead = (atMost, work) -> work.run();
 
     @Override
-    public void yieldTurnBy(Consumer<Runnable> whileOthersRead) {
+    public void yieldTurnBy(Yielding whileOthersRead) {
       this.whileOthersRead = whileOthersRead;
     }
 
     String set(String value) {
       told.add("begin " + value);
-      whileOthersRead.accept(this::waitLong);
+      whileOthersRead.run(Duration.ofMinutes(1), this::waitLong);
       assertTrue(worker.turn().isMine(), "it has the turn again");
       told.add("end " + value);
       return value;
@@ -84,5 +87,30 @@ class YieldsTurnTest {
     assertEquals(
         List.of("begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"), List.copyOf(told));
     assertEquals(0, worker.recentNanos(), "the hours were not the device's");
+  }
+
+  /** A program has a time of its own; who comes behind it is not told of a driver that hangs. */
+  @Test
+  void whoWaitsForAProgramIsPatientAndWhoComesNextIsToldWhy() throws Exception {
+    CompletableFuture<String> first = worker.runOrSubmit(device -> device.set("1"));
+    started.await();
+    assertTrue(Answer.mayTakeLonger(first));
+    CompletableFuture<String> second = worker.submit(device -> device.set("2"));
+    assertFalse(Answer.mayTakeLonger(second));
+    DeviceException.Unavailable busy =
+        assertThrows(
+            DeviceException.Unavailable.class, () -> Answer.await(second, System.nanoTime()));
+    assertTrue(busy.getMessage().contains("a program that changes its settings"), busy::toString);
+    DeviceException.Unavailable silent =
+        assertThrows(
+            DeviceException.Unavailable.class,
+            () -> Answer.await(worker.newAnswer(), System.nanoTime()));
+    assertTrue(silent.getMessage().contains("a driver call seems to hang"), silent::toString);
+    CompletableFuture<String> value =
+        CompletableFuture.supplyAsync(() -> Answer.await(first, System.nanoTime()));
+    assertThrows(TimeoutException.class, () -> value.get(50, TimeUnit.MILLISECONDS));
+    release.countDown();
+    assertEquals("1", value.get());
+    assertEquals(List.of("begin 1", "end 1"), List.copyOf(told), "the second one was dropped");
   }
 }

@@ -49,6 +49,12 @@ public final class Connection {
     boolean isHeldUp();
 
     /**
+     * Whether it waits for something that has a time limit of its own, or did until just now: then
+     * it is not too slow.
+     */
+    boolean mayTakeLonger();
+
+    /**
      * Does what is left, and waits for it until the handler goes on by itself, or {@code
      * latestNanos}, as {@link System#nanoTime} has it.
      *

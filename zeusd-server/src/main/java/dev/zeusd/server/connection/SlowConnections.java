@@ -74,7 +74,9 @@ final class SlowConnections {
     boolean isSeenTo =
         state instanceof HeldUp
             || state instanceof Streaming
-            || state instanceof Working working && answersIfHeldUp(connection, working);
+            || state instanceof Working working
+                && (answersIfHeldUp(connection, working)
+                    || working.work().filter(Work::mayTakeLonger).isPresent());
     Duration limit =
         state instanceof AwaitingRequest ? limits.toSendRequest() : limits.toTakeAnswer();
     if (!isSeenTo && state.isOlderThan(limit.toNanos())) {

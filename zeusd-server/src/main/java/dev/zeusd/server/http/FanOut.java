@@ -119,6 +119,11 @@ final class FanOut<T> {
     }
 
     @Override
+    public boolean mayTakeLonger() {
+      return devices.mayTakeLonger();
+    }
+
+    @Override
     public Optional<Connection.Answer> finish(long latestNanos) {
       devices.startRest();
       Outcome<T> outcome = devices.outcome(latestNanos);
@@ -152,6 +157,15 @@ final class FanOut<T> {
     int begun = Math.min(next.get(), ids.size());
     for (int place = 0; place < begun; place++) {
       if (started.get(place) == null) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private boolean mayTakeLonger() {
+    for (int place = 0; place < ids.size(); place++) {
+      if (Answer.mayTakeLonger(started.get(place))) {
         return true;
       }
     }
