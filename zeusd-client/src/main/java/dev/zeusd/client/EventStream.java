@@ -33,12 +33,12 @@ final class EventStream implements AutoCloseable {
   }
 
   /**
-   * Opens one.
+   * Opens one; closing {@code opening} ends that.
    *
    * @throws ZeusdException if the daemon is not reached, or refuses
    */
-  static EventStream open(Http http, Target target) {
-    HttpConnection connection = http.open();
+  static EventStream open(Http http, Target target, Opening opening) {
+    HttpConnection connection = http.open(opening);
     boolean opened = false;
     try {
       HttpConnection.Head head =

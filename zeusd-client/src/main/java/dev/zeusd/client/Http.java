@@ -1,6 +1,7 @@
 package dev.zeusd.client;
 
 import jakarta.json.JsonObject;
+import java.io.Closeable;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -26,6 +27,7 @@ final class Http implements AutoCloseable {
   // Guarded by this.
   private final Deque<HttpConnection> idle = new ArrayDeque<>();
   private final Set<HttpConnection> busy = new HashSet<>();
+  private final Set<Opening> opening = new HashSet<>();
   private boolean closed;
 
   Http(ClientConfig config) {
@@ -102,22 +104,44 @@ final class Http implements AutoCloseable {
     return connection;
   }
 
-  /** A connection of its own, for a stream; to be given back by {@link #release}. */
-  HttpConnection open() {
-    HttpConnection connection;
+  private HttpConnection open() {
+    return open(new Opening());
+  }
+
+  /**
+   * A connection of its own, for a stream; to be given back by {@link #release}. Closing {@code
+   * begun}, or this, ends the attempt.
+   */
+  HttpConnection open(Opening begun) {
+    begin(begun);
     try {
-      connection = new HttpConnection(config);
+      HttpConnection connection = begun.with(new HttpConnection(config, begun));
+      synchronized (this) {
+        if (!closed) {
+          busy.add(connection);
+          return connection;
+        }
+      }
+      closeQuietly(connection);
+      throw isClosedAlready();
     } catch (IOException | java.nio.channels.UnresolvedAddressException e) {
       throw unreachable(e);
-    }
-    synchronized (this) {
-      if (closed) {
-        closeQuietly(connection);
-        throw ZeusdException.unreachable("this client is closed", null);
+    } finally {
+      synchronized (this) {
+        opening.remove(begun);
       }
-      busy.add(connection);
     }
-    return connection;
+  }
+
+  private synchronized void begin(Opening begun) {
+    if (closed) {
+      throw isClosedAlready();
+    }
+    opening.add(begun);
+  }
+
+  private static ZeusdException isClosedAlready() {
+    return ZeusdException.unreachable("this client is closed", null);
   }
 
   /** Whether nothing can be asked any more. */
@@ -176,7 +200,12 @@ final class Http implements AutoCloseable {
 
   /** In words that say what to do. */
   ZeusdException unreachable(Exception e) {
-    return ZeusdException.unreachable("no zeusd at " + config.endpoint() + ": " + reason(e), e);
+    if (isClosed()) {
+      return isClosedAlready();
+    }
+    // One that has not answered in time may well be there.
+    String what = e instanceof java.net.SocketTimeoutException ? "zeusd at " : "no zeusd at ";
+    return ZeusdException.unreachable(what + config.endpoint() + ": " + reason(e), e);
   }
 
   private String reason(Exception e) {
@@ -195,12 +224,15 @@ final class Http implements AutoCloseable {
       case java.net.ConnectException _ -> "nothing listens there";
       case java.net.SocketTimeoutException _ ->
           "no answer within " + config.timeout().toMillis() + " ms";
-      case javax.net.ssl.SSLException _ -> "TLS failed: " + e.getMessage();
+      case javax.net.ssl.SSLException tls when config.endpoint() instanceof Endpoint.Tls at ->
+          TlsTrouble.inWords(tls, at.host());
+      case java.net.SocketException _ when config.endpoint() instanceof Endpoint.Tls ->
+          TlsTrouble.afterwards(e.getMessage());
       default -> e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
     };
   }
 
-  private static void closeQuietly(HttpConnection connection) {
+  private static void closeQuietly(Closeable connection) {
     try {
       connection.close();
     } catch (IOException e) {
@@ -211,11 +243,12 @@ final class Http implements AutoCloseable {
   /** Ends what is under way, too. */
   @Override
   public void close() {
-    Set<HttpConnection> all;
+    Set<Closeable> all;
     synchronized (this) {
       closed = true;
       all = new HashSet<>(busy);
       all.addAll(idle);
+      all.addAll(opening);
       busy.clear();
       idle.clear();
     }

@@ -27,8 +27,9 @@ final class HttpConnection implements Closeable {
   private final String hostHeader;
   private long idleSinceNanos = System.nanoTime();
 
-  HttpConnection(ClientConfig config) throws IOException {
-    wire = Wire.open(config);
+  /** Connects; closing {@code opening} ends that. */
+  HttpConnection(ClientConfig config, Opening opening) throws IOException {
+    wire = Wire.open(config, opening);
     in = new BufferedInputStream(wire.in(), 8192);
     hostHeader =
         switch (config.endpoint()) {

@@ -62,7 +62,7 @@ final class LeaseKeeper implements AutoCloseable {
   /** Until the stream ends. */
   private void hold() {
     try (EventStream events =
-        EventStream.open(http, Target.of("/lease/hold").with("lease_id", leaseId))) {
+        EventStream.open(http, Target.of("/lease/hold").with("lease_id", leaseId), new Opening())) {
       synchronized (this) {
         if (closed) {
           return;

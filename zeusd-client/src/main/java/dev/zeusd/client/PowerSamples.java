@@ -30,6 +30,7 @@ public final class PowerSamples<T> implements Iterable<T>, AutoCloseable {
 
   // Guarded by this.
   private Optional<EventStream> events;
+  private Opening opening = new Opening();
   private boolean closed;
 
   /** Connects at once, so that what is wrong is told at once. */
@@ -37,7 +38,7 @@ public final class PowerSamples<T> implements Iterable<T>, AutoCloseable {
     this.http = http;
     this.target = target;
     this.samplesOf = samplesOf;
-    this.events = Optional.of(EventStream.open(http, target));
+    this.events = Optional.of(EventStream.open(http, target, opening));
   }
 
   /** {@return whether the daemon was there when it was last heard of} */
@@ -112,7 +113,7 @@ public final class PowerSamples<T> implements Iterable<T>, AutoCloseable {
       return;
     }
     try {
-      EventStream opened = EventStream.open(http, target);
+      EventStream opened = EventStream.open(http, target, begin());
       synchronized (this) {
         if (closed) {
           opened.close();
@@ -124,6 +125,22 @@ public final class PowerSamples<T> implements Iterable<T>, AutoCloseable {
       if (!isClosed() && !e.isTransient()) {
         throw e;
       }
+    }
+  }
+
+  private synchronized Opening begin() {
+    opening = new Opening();
+    if (closed) {
+      closeQuietly(opening);
+    }
+    return opening;
+  }
+
+  private static void closeQuietly(Opening opening) {
+    try {
+      opening.close();
+    } catch (IOException e) {
+      // It is gone in either case.
     }
   }
 
@@ -147,6 +164,7 @@ public final class PowerSamples<T> implements Iterable<T>, AutoCloseable {
   public synchronized void close() {
     closed = true;
     disconnected();
+    closeQuietly(opening);
     notifyAll();
   }
 }

@@ -1,14 +1,21 @@
 package dev.zeusd.client;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
+import java.security.InvalidKeyException;
 import java.security.KeyFactory;
 import java.security.KeyStore;
 import java.security.PrivateKey;
+import java.security.PublicKey;
+import java.security.Signature;
+import java.security.SignatureException;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.security.spec.InvalidKeySpecException;
@@ -77,15 +84,52 @@ public record TlsFiles(Optional<Path> ca, Optional<Identity> identity) {
   private static KeyManager[] keyManagers(Identity identity)
       throws IOException, GeneralSecurityException {
     KeyStore store = emptyStore();
-    store.setKeyEntry(
-        "client",
-        privateKey(identity.key()),
-        new char[0],
-        certificates(identity.certificate()).toArray(Certificate[]::new));
+    PrivateKey key = privateKey(identity.key());
+    Certificate[] chain = certificates(identity.certificate()).toArray(Certificate[]::new);
+    if (!fits(key, chain[0].getPublicKey())) {
+      throw new IOException(
+          identity.key()
+              + " is not the key of the (first) certificate in "
+              + identity.certificate());
+    }
+    store.setKeyEntry("client", key, new char[0], chain);
     KeyManagerFactory factory =
         KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
     factory.init(store, new char[0]);
     return factory.getKeyManagers();
+  }
+
+  /** What the one has signed, the other one has to confirm. */
+  private static boolean fits(PrivateKey key, PublicKey certified) throws GeneralSecurityException {
+    String algorithm =
+        switch (key.getAlgorithm()) {
+          case "EC" -> "SHA256withECDSA";
+          case "RSA" -> "SHA256withRSA";
+          default -> key.getAlgorithm();
+        };
+    byte[] sample = new byte[32];
+    Signature signature = Signature.getInstance(algorithm);
+    signature.initSign(key);
+    signature.update(sample);
+    byte[] signed = signature.sign();
+    try {
+      signature.initVerify(certified);
+      signature.update(sample);
+      return signature.verify(signed);
+    } catch (InvalidKeyException | SignatureException e) {
+      // It is of another kind.
+      return false;
+    }
+  }
+
+  private static byte[] read(Path file) throws IOException {
+    try {
+      return Files.readAllBytes(file);
+    } catch (NoSuchFileException e) {
+      throw new IOException(file + ": there is no such file", e);
+    } catch (AccessDeniedException e) {
+      throw new IOException(file + ": this user may not read it", e);
+    }
   }
 
   private static KeyStore emptyStore() throws IOException, GeneralSecurityException {
@@ -96,7 +140,7 @@ public record TlsFiles(Optional<Path> ca, Optional<Identity> identity) {
 
   private static Collection<? extends Certificate> certificates(Path file)
       throws IOException, GeneralSecurityException {
-    try (InputStream in = Files.newInputStream(file)) {
+    try (InputStream in = new ByteArrayInputStream(read(file))) {
       Collection<? extends Certificate> all =
           CertificateFactory.getInstance("X.509").generateCertificates(in);
       if (all.isEmpty()) {
@@ -109,7 +153,7 @@ public record TlsFiles(Optional<Path> ca, Optional<Identity> identity) {
   }
 
   private static PrivateKey privateKey(Path file) throws IOException, GeneralSecurityException {
-    Matcher matcher = KEY.matcher(Files.readString(file, StandardCharsets.ISO_8859_1));
+    Matcher matcher = KEY.matcher(new String(read(file), StandardCharsets.ISO_8859_1));
     if (!matcher.find()) {
       throw new IOException(
           file

@@ -38,8 +38,8 @@ final class UnixWire implements Wire {
     key = channel.register(selector, SelectionKey.OP_READ);
   }
 
-  static UnixWire open(Path path, int timeoutMillis) throws IOException {
-    SocketChannel channel = connect(path, timeoutMillis);
+  static UnixWire open(Path path, int timeoutMillis, Opening opening) throws IOException {
+    SocketChannel channel = connect(path, timeoutMillis, opening);
     try {
       return new UnixWire(channel, Selector.open(), timeoutMillis);
     } catch (IOException | RuntimeException e) {
@@ -52,10 +52,11 @@ final class UnixWire implements Wire {
    * Connects without blocking, since nothing limits how long a blocking connect waits for a daemon
    * that does not take connections any more.
    */
-  private static SocketChannel connect(Path path, int timeoutMillis) throws IOException {
+  private static SocketChannel connect(Path path, int timeoutMillis, Opening opening)
+      throws IOException {
     long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMillis);
     do {
-      SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+      SocketChannel channel = opening.with(SocketChannel.open(StandardProtocolFamily.UNIX));
       try {
         channel.configureBlocking(false);
         if (channel.connect(UnixDomainSocketAddress.of(path))) {

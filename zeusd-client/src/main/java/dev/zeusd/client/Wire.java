@@ -19,19 +19,21 @@ interface Wire extends Closeable {
   /** How long a read waits for the next byte. */
   void readTimeout(int millis) throws IOException;
 
-  /** Connects. */
-  static Wire open(ClientConfig config) throws IOException {
+  /** Connects; closing {@code opening} ends that. */
+  static Wire open(ClientConfig config, Opening opening) throws IOException {
     int millis = (int) config.timeout().toMillis();
     return switch (config.endpoint()) {
-      case Endpoint.Unix(var path) -> UnixWire.open(path, millis);
-      case Endpoint.Tcp(String host, int port) -> new OfSocket(connect(host, port, millis), millis);
+      case Endpoint.Unix(var path) -> UnixWire.open(path, millis, opening);
+      case Endpoint.Tcp(String host, int port) ->
+          new OfSocket(connect(host, port, millis, opening), millis);
       case Endpoint.Tls(String host, int port) ->
-          new OfSocket(secure(config, connect(host, port, millis), host, port), millis);
+          new OfSocket(secure(config, connect(host, port, millis, opening), host, port), millis);
     };
   }
 
-  private static Socket connect(String host, int port, int millis) throws IOException {
-    Socket socket = new Socket();
+  private static Socket connect(String host, int port, int millis, Opening opening)
+      throws IOException {
+    Socket socket = opening.with(new Socket());
     try {
       socket.connect(new InetSocketAddress(host, port), millis);
       socket.setTcpNoDelay(true);

@@ -24,8 +24,14 @@ import dev.zeusd.client.ThrottleReason;
 import dev.zeusd.client.WindowEnergy;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
+import dev.zeusd.core.Await;
+import java.io.Closeable;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.SocketException;
+import java.net.SocketTimeoutException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ServerSocketChannel;
@@ -34,11 +40,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
@@ -331,6 +339,85 @@ class ClientOfOddServersTest {
         other.close();
       }
     }
+  }
+
+  // ---- Closing ----
+
+  /** Whatever it is that does not answer. */
+  @ParameterizedTest
+  @ValueSource(strings = {"connect", "handshake", "queue", "answer"})
+  void closingEndsWhatIsUnderWay(String stalled, @TempDir Path dir) throws Exception {
+    List<Closeable> others = new ArrayList<>();
+    try {
+      Endpoint endpoint = stalledEndpoint(stalled, dir, others);
+      ClientConfig config = ClientConfig.of(endpoint).withTimeout(Duration.ofHours(1));
+      for (Consumer<ZeusdClient> call :
+          List.<Consumer<ZeusdClient>>of(ZeusdClient::discover, ZeusdClient::streamGpuPower)) {
+        ZeusdClient client = ZeusdClient.open(config);
+        CompletableFuture<Throwable> failure = new CompletableFuture<>();
+        Thread asking =
+            Thread.ofPlatform()
+                .daemon()
+                .start(
+                    () ->
+                        failure.complete(assertThrows(Throwable.class, () -> call.accept(client))));
+        Await.until("it waits", () -> isWaiting(asking));
+        client.close();
+        Throwable e = failure.get(30, TimeUnit.SECONDS);
+        assertEquals("this client is closed", e.getMessage());
+        assertThrows(ZeusdException.class, client::discover, "closed for good");
+      }
+    } finally {
+      for (Closeable other : others) {
+        other.close();
+      }
+    }
+  }
+
+  private static boolean isWaiting(Thread thread) {
+    return Arrays.stream(thread.getStackTrace())
+        .anyMatch(
+            frame ->
+                frame.getClassName().endsWith("Wire") || frame.getMethodName().equals("readHead"));
+  }
+
+  private static Endpoint stalledEndpoint(String stalled, Path dir, List<Closeable> others)
+      throws IOException {
+    if (stalled.equals("queue")) {
+      UnixDomainSocketAddress address = UnixDomainSocketAddress.of(dir.resolve("z.sock"));
+      ServerSocketChannel frozen = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+      others.add(frozen);
+      frozen.bind(address, 1);
+      List<SocketChannel> queue = new ArrayList<>();
+      while (joinsQueue(address, queue)) {
+        assertTrue(queue.size() < 100);
+      }
+      others.addAll(queue);
+      return new Endpoint.Unix(address.getPath());
+    }
+    ServerSocket silent = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+    others.add(silent);
+    String host = silent.getInetAddress().getHostAddress();
+    if (stalled.equals("connect")) {
+      fill(silent, others);
+    }
+    return stalled.equals("handshake")
+        ? new Endpoint.Tls(host, silent.getLocalPort())
+        : new Endpoint.Tcp(host, silent.getLocalPort());
+  }
+
+  /** Until it takes no connection any more. */
+  private static void fill(ServerSocket listener, List<Closeable> others) throws IOException {
+    for (int i = 0; i < 20; i++) {
+      Socket other = new Socket();
+      others.add(other);
+      try {
+        other.connect(listener.getLocalSocketAddress(), 200);
+      } catch (SocketTimeoutException e) {
+        return;
+      }
+    }
+    throw new AssertionError("it takes any number");
   }
 
   private static boolean joinsQueue(UnixDomainSocketAddress address, List<SocketChannel> queue)

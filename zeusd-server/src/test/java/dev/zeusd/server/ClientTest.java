@@ -29,6 +29,8 @@ import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import dev.zeusd.testkit.nvml.FakeNvml.Clocks;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Path;
@@ -54,6 +56,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** The client library against the server, down to the driver's calls. */
@@ -485,11 +488,80 @@ class ClientTest {
     try (ZeusdClient client = ZeusdClient.open(untrusting)) {
       ZeusdException e = assertThrows(ZeusdException.class, client::discover);
       assertEquals(OptionalInt.empty(), e.status());
-      assertTrue(e.getMessage().contains("TLS failed"), e.getMessage());
+      assertTrue(e.getMessage().contains("an authority that is not trusted"), e.getMessage());
+    }
+    // Whom the daemon does not trust: nobody there, or somebody from elsewhere.
+    TestAuthority elsewhere = new TestAuthority(dir, "elsewhere");
+    TestAuthority.Issued stranger = elsewhere.client("/CN=stranger");
+    for (Optional<TlsFiles.Identity> identity :
+        List.of(
+            Optional.<TlsFiles.Identity>empty(),
+            Optional.of(new TlsFiles.Identity(stranger.certificate(), stranger.key())))) {
+      TlsFiles files = new TlsFiles(Optional.of(TestTls.authority().certificate()), identity);
+      try (ZeusdClient client = ZeusdClient.open(untrusting.withSslContext(files.context()))) {
+        ZeusdException e = assertThrows(ZeusdException.class, client::discover);
+        assertTrue(e.getMessage().contains("certificate"), e.getMessage());
+        assertTrue(e.getMessage().startsWith("no zeusd at https://127.0.0.1:"), e.getMessage());
+      }
     }
     Path none = dir.resolve("none.pem");
-    assertThrows(
-        IOException.class, () -> new TlsFiles(Optional.of(none), Optional.empty()).context());
+    assertRefused("there is no such file", none, stranger.certificate(), stranger.key());
+    assertRefused("holds no certificate", stranger.key(), stranger.certificate(), stranger.key());
+    assertRefused(
+        "is not the key of",
+        stranger.certificate(),
+        stranger.certificate(),
+        elsewhere.server().key());
+  }
+
+  private static void assertRefused(String why, Path ca, Path certificate, Path key) {
+    TlsFiles files =
+        new TlsFiles(Optional.of(ca), Optional.of(new TlsFiles.Identity(certificate, key)));
+    IOException e = assertThrows(IOException.class, files::context);
+    assertTrue(e.getMessage().contains(why), e.getMessage());
+  }
+
+  /** What is wrong with the daemon's certificate, or with the scheme of its address. */
+  @ParameterizedTest
+  @CsvSource({
+    "-10, 127.0.0.1, its certificate has expired",
+    "10, 127.0.0.1, its certificate is not valid yet",
+    "-1, 127.0.0.2, its certificate is not for the name '127.0.0.2'",
+    ", 127.0.0.1, what listens there speaks no TLS; leave out https://"
+  })
+  void whatIsWrongWithTheOtherEndIsNamed(
+      Integer validFrom, String host, String why, @TempDir Path dir) throws Exception {
+    TestAuthority authority = new TestAuthority(dir, "own");
+    ServerSocket listener =
+        validFrom == null
+            ? new ServerSocket(0)
+            : authority
+                .clientContext(authority.serverFrom(validFrom))
+                .getServerSocketFactory()
+                .createServerSocket(0);
+    try (listener) {
+      Thread.ofPlatform()
+          .daemon()
+          .start(
+              () -> {
+                try (Socket socket = listener.accept()) {
+                  if (validFrom == null) {
+                    socket.getOutputStream().write("HTTP/1.1 400 No\r\n\r\n".getBytes());
+                  }
+                  socket.getInputStream().readAllBytes();
+                } catch (IOException e) {
+                  // The client does not like it.
+                }
+              });
+      TlsFiles files = new TlsFiles(Optional.of(authority.certificate()), Optional.empty());
+      ClientConfig config =
+          ClientConfig.of(new Endpoint.Tls(host, listener.getLocalPort()))
+              .withSslContext(files.context());
+      try (ZeusdClient client = ZeusdClient.open(config)) {
+        ZeusdException e = assertThrows(ZeusdException.class, client::discover);
+        assertTrue(e.getMessage().contains(why), e.getMessage());
+      }
+    }
   }
 
   @Test
