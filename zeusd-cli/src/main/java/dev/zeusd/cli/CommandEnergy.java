@@ -1,10 +1,13 @@
 package dev.zeusd.cli;
 
+import dev.zeusd.client.ClientConfig;
 import dev.zeusd.client.Discovery;
 import dev.zeusd.client.WindowEnergy;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
+import java.net.SocketTimeoutException;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -23,8 +26,12 @@ final class CommandEnergy implements AutoCloseable {
   /** A daemon that is just being restarted is back within this. */
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
 
+  /** How long one that is there may keep the end waiting, unless a device does. */
+  private static final Duration MOST_SILENCE = Duration.ofSeconds(5);
+
   private static final long PAUSE_MILLIS = 200;
 
+  private final ClientConfig config;
   private final ZeusdClient client;
   private final Discovery discovery;
 
@@ -33,13 +40,15 @@ final class CommandEnergy implements AutoCloseable {
 
   private String windowId = "";
   private long begunNanos;
+  private boolean daemonIsSilent;
 
   // Guarded by this.
   private Optional<WindowEnergy> known = Optional.empty();
   private boolean ended;
 
-  /** Of these GPUs, or all if none are named, and of all CPUs. */
-  CommandEnergy(ZeusdClient client, List<Integer> gpuIds) {
+  /** Of these GPUs, or all if none are named, and of all CPUs; by a client of {@code config}. */
+  CommandEnergy(ClientConfig config, ZeusdClient client, List<Integer> gpuIds) {
+    this.config = config;
     this.client = client;
     this.discovery = client.discover();
     this.namedGpuIds = gpuIds;
@@ -124,19 +133,48 @@ final class CommandEnergy implements AutoCloseable {
       ended = true;
       notifyAll();
     }
+    Duration silence = Collections.min(List.of(config.timeout(), MOST_SILENCE));
+    try (ZeusdClient hurried = ZeusdClient.open(config.withTimeout(silence))) {
+      return measured(seconds, endWindow(hurried));
+    } catch (ZeusdException e) {
+      synchronized (this) {
+        return new Measured(discovery, seconds, known, Optional.of(e.getMessage()));
+      }
+    }
+  }
+
+  private EnergyReport endWindow(ZeusdClient hurried) throws InterruptedException {
     long deadline = System.nanoTime() + PATIENCE_NANOS;
     while (true) {
       try {
-        return measured(seconds, client.endEnergyWindow(windowId));
+        return hurried.endEnergyWindow(windowId);
       } catch (ZeusdException e) {
-        if (!e.isTransient() || System.nanoTime() > deadline) {
-          synchronized (this) {
-            return new Measured(discovery, seconds, known, Optional.of(e.getMessage()));
+        if (e.getCause() instanceof SocketTimeoutException) {
+          daemonIsSilent = !answers(hurried);
+          if (!daemonIsSilent) {
+            // A device keeps it waiting, for which it has its own limit.
+            return client.endEnergyWindow(windowId);
           }
+        }
+        if (!e.isTransient() || System.nanoTime() > deadline) {
+          throw e;
         }
         Thread.sleep(PAUSE_MILLIS);
       }
     }
+  }
+
+  private static boolean answers(ZeusdClient client) {
+    try {
+      return client.timeMs() > 0;
+    } catch (ZeusdException e) {
+      return false;
+    }
+  }
+
+  /** Whether it was there at the end and did not answer, so that nothing more need be asked. */
+  boolean isDaemonSilent() {
+    return daemonIsSilent;
   }
 
   /** Ends the window of a command that was not started, which nobody else would for days. */

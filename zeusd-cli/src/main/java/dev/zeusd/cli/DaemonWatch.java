@@ -34,8 +34,7 @@ final class DaemonWatch implements AutoCloseable {
   private final CountDownLatch first = new CountDownLatch(1);
 
   // Of the thread that asks: by the titles of devices.
-  private final Map<String, List<Double>> historyW = new HashMap<>();
-  private final Map<String, EnergySince> energies = new HashMap<>();
+  private final Map<String, Past> pasts = new HashMap<>();
 
   private volatile DaemonState state;
   private volatile boolean closed;
@@ -61,20 +60,24 @@ final class DaemonWatch implements AutoCloseable {
   private void askNowAndThen() {
     try {
       while (!closed) {
-        try {
-          state = new DaemonState(state.daemon(), ask(), Optional.empty());
-        } catch (ZeusdException e) {
-          state = new DaemonState(state.daemon(), state.devices(), Optional.of(e.getMessage()));
-        } catch (RuntimeException e) {
-          String why = "what answers at " + state.daemon() + " is not understood: " + e;
-          state = new DaemonState(state.daemon(), state.devices(), Optional.of(why));
-        }
+        askOnce();
         first.countDown();
         Thread.sleep(intervalSeconds * 1000L);
       }
     } catch (InterruptedException e) {
       // Nobody interrupts it.
       first.countDown();
+    }
+  }
+
+  void askOnce() {
+    try {
+      state = new DaemonState(state.daemon(), ask(), Optional.empty());
+    } catch (ZeusdException e) {
+      state = new DaemonState(state.daemon(), state.devices(), Optional.of(e.getMessage()));
+    } catch (RuntimeException e) {
+      String why = "what answers at " + state.daemon() + " is not understood: " + e;
+      state = new DaemonState(state.daemon(), state.devices(), Optional.of(why));
     }
   }
 
@@ -125,6 +128,7 @@ final class DaemonWatch implements AutoCloseable {
               Kind.GPU,
               id,
               gpu.name(),
+              gpu.name() + gpu.uuid().orElse(""),
               scaled(powerMw.get(id), 1e3),
               scaled(energyMj.get(id), 1e3),
               limitMw.isPresent() ? scaled(limitMw.getAsLong(), 1e3) : OptionalDouble.empty(),
@@ -149,6 +153,7 @@ final class DaemonWatch implements AutoCloseable {
               Kind.CPU,
               cpu.id(),
               "",
+              "",
               now == null ? OptionalDouble.empty() : scaled(now.cpuMw(), 1e3),
               sum == null ? OptionalDouble.empty() : scaled(sum.cpuEnergyUj(), 1e6),
               OptionalDouble.empty(),
@@ -160,6 +165,7 @@ final class DaemonWatch implements AutoCloseable {
             device(
                 Kind.DRAM,
                 cpu.id(),
+                "",
                 "",
                 now == null ? OptionalDouble.empty() : scaled(now.dramMw(), 1e3),
                 sum == null ? OptionalDouble.empty() : scaled(sum.dramEnergyUj(), 1e6),
@@ -176,6 +182,7 @@ final class DaemonWatch implements AutoCloseable {
       Kind kind,
       int id,
       String name,
+      String identity,
       OptionalDouble powerW,
       OptionalDouble counterJ,
       OptionalDouble limitW,
@@ -183,18 +190,13 @@ final class DaemonWatch implements AutoCloseable {
       boolean ofModule,
       String holder) {
     String title = kind + " " + id;
-    List<Double> history = historyW.computeIfAbsent(title, any -> new ArrayList<>());
-    powerW.ifPresent(history::add);
-    if (history.size() > HISTORY) {
-      history.removeFirst();
+    Past past = pasts.get(title);
+    if (past == null || !past.identity.equals(identity)) {
+      past = new Past(identity);
+      pasts.put(title, past);
     }
-    OptionalDouble energyJ =
-        counterJ.isPresent()
-            ? OptionalDouble.of(
-                energies
-                    .computeIfAbsent(title, any -> new EnergySince(counterJ.getAsDouble()))
-                    .until(counterJ.getAsDouble()))
-            : OptionalDouble.empty();
+    powerW.ifPresent(past::addPower);
+    OptionalDouble energyJ = past.energyJ(counterJ);
     return new Device(
         state.daemon(),
         kind,
@@ -208,22 +210,35 @@ final class DaemonWatch implements AutoCloseable {
         telemetry.map(GpuTelemetry::gpuUtilizationPct).orElse(OptionalInt.empty()),
         ofModule,
         holder,
-        history.stream().mapToDouble(Double::doubleValue).toArray());
+        past.powersW.stream().mapToDouble(Double::doubleValue).toArray());
   }
 
-  /** What a counter has counted since it was seen first, resets left out. */
-  static final class EnergySince {
-    private double lastJ;
+  /** What was seen of one device. There may be another one behind its id, later. */
+  private static final class Past {
+    private final String identity;
+    private final List<Double> powersW = new ArrayList<>();
+    private OptionalDouble lastJ = OptionalDouble.empty();
     private double sumJ;
 
-    EnergySince(double firstJ) {
-      lastJ = firstJ;
+    Past(String identity) {
+      this.identity = identity;
     }
 
-    double until(double counterJ) {
-      sumJ += Math.max(0, counterJ - lastJ);
+    void addPower(double powerW) {
+      powersW.add(powerW);
+      if (powersW.size() > HISTORY) {
+        powersW.removeFirst();
+      }
+    }
+
+    /** What a counter has counted since it was seen first, resets left out. */
+    OptionalDouble energyJ(OptionalDouble counterJ) {
+      if (counterJ.isEmpty()) {
+        return OptionalDouble.empty();
+      }
+      sumJ += Math.max(0, counterJ.getAsDouble() - lastJ.orElse(counterJ.getAsDouble()));
       lastJ = counterJ;
-      return sumJ;
+      return OptionalDouble.of(sumJ);
     }
   }
 

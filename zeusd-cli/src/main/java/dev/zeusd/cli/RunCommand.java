@@ -1,5 +1,6 @@
 package dev.zeusd.cli;
 
+import dev.zeusd.client.ClientConfig;
 import dev.zeusd.client.Lease;
 import dev.zeusd.client.Lease.Restored.Outcome;
 import dev.zeusd.client.LeaseRequest;
@@ -91,13 +92,16 @@ final class RunCommand implements Callable<Integer> {
   /** Once it has been taken, if settings are wanted. */
   private Optional<Lease> lease = Optional.empty();
 
+  private boolean daemonIsSilent;
+
   @Override
   public Integer call() throws InterruptedException {
     Logging.setUp(Logging.LogLevel.ERROR);
     ForwardedSignals signals = ForwardedSignals.begin();
-    try (ZeusdClient client = ZeusdClient.open(daemon.one());
+    ClientConfig config = daemon.one();
+    try (ZeusdClient client = ZeusdClient.open(config);
         JsonFile file = JsonFile.open(Optional.ofNullable(json))) {
-      try (CommandEnergy meter = new CommandEnergy(client, gpuIds)) {
+      try (CommandEnergy meter = new CommandEnergy(config, client, gpuIds)) {
         setForAWhile(client, meter.gpuIds());
         meter.begin(nameOfProgram());
         return run(signals, meter, file);
@@ -134,6 +138,7 @@ final class RunCommand implements Callable<Integer> {
     meter.watch(this::prepareReport);
     int status = process.waitFor();
     RunReport report = new RunReport(command, status, meter.end());
+    daemonIsSilent = meter.isDaemonSilent();
     tell(report.text());
     try {
       file.write(report.json());
@@ -182,6 +187,10 @@ final class RunCommand implements Callable<Integer> {
     if (lease.isEmpty()) {
       return;
     }
+    if (daemonIsSilent) {
+      tellNotPutBack("it does not answer");
+      return;
+    }
     try {
       for (Lease.Restored each : lease.get().end()) {
         if (each.outcome() != Outcome.RESTORED && each.outcome() != Outcome.UNCHANGED) {
@@ -195,13 +204,17 @@ final class RunCommand implements Callable<Integer> {
         }
       }
     } catch (ZeusdException e) {
-      tell(
-          Zeusd.error(
-              "settings were not put back from here; zeusd does so within "
-                  + TTL.toSeconds()
-                  + " s, or of its next start: "
-                  + e.getMessage()));
+      tellNotPutBack(e.getMessage());
     }
+  }
+
+  private void tellNotPutBack(String why) {
+    tell(
+        Zeusd.error(
+            "settings were not put back from here; zeusd does so within "
+                + TTL.toSeconds()
+                + " s, or of its next start: "
+                + why));
   }
 
   private int refused(String why) {

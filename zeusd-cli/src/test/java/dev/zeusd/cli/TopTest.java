@@ -22,6 +22,8 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
@@ -115,13 +117,41 @@ class TopTest {
     assertTrue(said.err().contains("use --once or --json"), said.err());
   }
 
-  /** As after a reload of the driver, or another start of the machine behind an address. */
+  /** As after a reload of the driver, or where a GPU was exchanged. */
   @Test
-  void energyDoesNotFallWhenACounterBeginsAnew() {
-    DaemonWatch.EnergySince energy = new DaemonWatch.EnergySince(1000);
-    assertEquals(50, energy.until(1050));
-    assertEquals(50, energy.until(3));
-    assertEquals(57, energy.until(10));
+  void energyIsOfOneGpuAndDoesNotFallWhenItsCounterBeginsAnew() throws Exception {
+    AtomicReference<String> uuid = new AtomicReference<>("GPU-a");
+    AtomicLong energyMj = new AtomicLong(1_000_000);
+    try (AnsweringDaemon answering =
+            new AnsweringDaemon(
+                path ->
+                    switch (path) {
+                      case "/discover" ->
+                          "{'gpus':[{'id':0,'name':'A','uuid':'%s'}],'cpus':[],".formatted(uuid)
+                              + "'enabled_api_groups':['gpu-read'],'auth_required':false}";
+                      case "/gpu/get_power" -> "{'timestamp_ms':1,'power_mw':{'0':70000}}";
+                      case "/gpu/get_cumulative_energy" ->
+                          "{'0':{'energy_mj':%s}}".formatted(energyMj);
+                      default -> "{}";
+                    });
+        DaemonWatch watch = new DaemonWatch(ClientConfig.of(answering.endpoint()), 1)) {
+      assertEquals(0, energyAfter(watch, energyMj, 1_000_000));
+      assertEquals(50, energyAfter(watch, energyMj, 1_050_000));
+      assertEquals(50, energyAfter(watch, energyMj, 3_000));
+      assertEquals(57, energyAfter(watch, energyMj, 10_000));
+      assertEquals(4, watch.state().devices().getFirst().historyW().length);
+      uuid.set("GPU-b");
+      assertEquals(0, energyAfter(watch, energyMj, 900_000_000), "it is another GPU's counter");
+      assertEquals(1, watch.state().devices().getFirst().historyW().length);
+      assertEquals(2, energyAfter(watch, energyMj, 900_002_000));
+    }
+  }
+
+  private static double energyAfter(DaemonWatch watch, AtomicLong energyMj, long nextMj) {
+    energyMj.set(nextMj);
+    watch.askOnce();
+    assertEquals(Optional.empty(), watch.state().problem());
+    return watch.state().devices().getFirst().energyJ().orElseThrow();
   }
 
   /** However many daemons there are, and however small the screen, or long and wide the names. */
