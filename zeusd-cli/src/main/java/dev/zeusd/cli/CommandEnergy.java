@@ -143,7 +143,7 @@ final class CommandEnergy implements AutoCloseable {
     }
   }
 
-  private EnergyReport endWindow(ZeusdClient hurried) throws InterruptedException {
+  private WindowEnergy endWindow(ZeusdClient hurried) throws InterruptedException {
     long deadline = System.nanoTime() + PATIENCE_NANOS;
     while (true) {
       try {

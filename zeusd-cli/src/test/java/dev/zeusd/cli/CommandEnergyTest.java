@@ -65,7 +65,7 @@ class CommandEnergyTest {
   void oneThatAnswersIsToldOf() throws Exception {
     CommandEnergy.Measured measured = measured(Set.of(), false);
     assertEquals(Optional.empty(), measured.lost());
-    assertEquals(3, measured.energy().orElseThrow().totalJ());
+    assertEquals(3, measured.energy().orElseThrow().totalJoules());
   }
 
   /** As one that is frozen. */
@@ -92,6 +92,6 @@ class CommandEnergyTest {
             });
     CommandEnergy.Measured measured = measured(Set.of("/energy/end"), false);
     assertEquals(Optional.empty(), measured.lost());
-    assertEquals(3, measured.energy().orElseThrow().totalJ());
+    assertEquals(3, measured.energy().orElseThrow().totalJoules());
   }
 }
