@@ -11,11 +11,13 @@ public final class FakeGpu {
   private final ControlFile file;
   private final int index;
   private final long slot;
+  private final FakePower power;
 
   FakeGpu(ControlFile file, int index) {
     this.file = file;
     this.index = index;
     this.slot = ControlFile.slot(index);
+    this.power = new FakePower(file, slot);
   }
 
   /**
@@ -59,7 +61,8 @@ public final class FakeGpu {
    * @return this
    */
   public FakeGpu powerMw(long powerMw) {
-    return power(0, powerMw, 0, 0);
+    power.constant(powerMw);
+    return this;
   }
 
   /**
@@ -71,10 +74,8 @@ public final class FakeGpu {
    * @return this
    */
   public FakeGpu sinePower(long meanMw, long amplitudeMw, long periodMs) {
-    if (amplitudeMw < 0 || amplitudeMw > meanMw || periodMs <= 0) {
-      throw new IllegalArgumentException("need 0 <= amplitude <= mean and period > 0");
-    }
-    return power(1, meanMw, amplitudeMw, periodMs);
+    power.sine(meanMw, amplitudeMw, periodMs);
+    return this;
   }
 
   /**
@@ -84,8 +85,8 @@ public final class FakeGpu {
    * @return this
    */
   public FakeGpu countingPower(long baseMw) {
-    file.setLong(slot + 304, 0L);
-    return power(2, baseMw, 0, 0);
+    power.counting(baseMw);
+    return this;
   }
 
   /**
@@ -95,8 +96,8 @@ public final class FakeGpu {
    * @return this
    */
   public FakeGpu energyMj(long energyMj) {
-    file.setLong(slot + 328, energyMj);
-    return set(320, 1);
+    power.fixEnergy(energyMj);
+    return this;
   }
 
   /**
@@ -106,10 +107,8 @@ public final class FakeGpu {
    * @return this
    */
   public FakeGpu energyFromPower(long startMj) {
-    synchronized (file) {
-      anchor(() -> {}, startMj);
-    }
-    return set(320, 0);
+    power.integrateFrom(startMj);
+    return this;
   }
 
   /**
@@ -488,7 +487,7 @@ public final class FakeGpu {
    * countingPower}
    */
   public long powerReads() {
-    return file.getLong(slot + 304);
+    return power.reads();
   }
 
   /** {@return calls waiting now on this device} */
@@ -504,49 +503,5 @@ public final class FakeGpu {
   private FakeGpu set(long offset, int value) {
     file.setInt(slot + offset, value);
     return this;
-  }
-
-  private FakeGpu power(int source, long mw, long amplitudeMw, long periodMs) {
-    synchronized (file) {
-      anchor(
-          () -> {
-            set(260, source);
-            file.setLong(slot + 264, mw);
-            file.setLong(slot + 272, amplitudeMw);
-            file.setLong(slot + 280, periodMs);
-          },
-          Double.NaN);
-    }
-    return this;
-  }
-
-  /** Changes the power under the odd sequence number; NaN: the energy is what it is by now. */
-  private void anchor(Runnable change, double energyMj) {
-    int sequence = file.getInt(slot + 256) | 1;
-    set(256, sequence);
-    long now = System.nanoTime();
-    double mj = Double.isNaN(energyMj) ? integralMj(now) : energyMj;
-    change.run();
-    file.setDouble(slot + 288, mj);
-    file.setLong(slot + 296, now);
-    set(256, sequence + 1);
-  }
-
-  private double integralMj(long now) {
-    long anchor = file.getLong(slot + 296);
-    if (anchor == 0) {
-      return 0; // just reset
-    }
-    double mwNs = (double) file.getLong(slot + 264) * (now - anchor);
-    double period = file.getLong(slot + 280) * 1e6;
-    if (file.getInt(slot + 260) == 1) {
-      mwNs +=
-          file.getLong(slot + 272)
-              * period
-              / (2 * Math.PI)
-              * (Math.cos(2 * Math.PI * (anchor % period) / period)
-                  - Math.cos(2 * Math.PI * (now % period) / period));
-    }
-    return file.getDouble(slot + 288) + mwNs / 1e9;
   }
 }
