@@ -12,6 +12,7 @@ import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
 import dev.zeusd.server.raw.RawResponse;
 import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvmlLibrary;
 import java.io.File;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -280,7 +281,7 @@ class ServeTest {
 
   /** The kernel's driver and the library on the disk are new, the library in the process is not. */
   private void upgradeDriver(Path folder) throws Exception {
-    FakeNvml.buildNumber(2, folder);
+    FakeNvmlLibrary.buildNumber(2, folder);
     nvml.kernelNumber(2);
   }
 
@@ -294,7 +295,7 @@ class ServeTest {
   @ParameterizedTest
   @ValueSource(strings = {"INVOCATION_ID", "NOTIFY_SOCKET", "KUBERNETES_SERVICE_HOST"})
   void underAServiceManagerAnUpgradeEndsItWithOne(String variable) throws Exception {
-    FakeNvml.buildNumber(1, directory);
+    FakeNvmlLibrary.buildNumber(1, directory);
     Map<String, String> environment = withLibraryIn(directory, Map.of(variable, "something"));
     try (ZeusdProcess zeusd = ZeusdProcess.start(directory, environment, TCP)) {
       SocketAddress address = loopback(zeusd.awaitPort());
@@ -319,7 +320,7 @@ class ServeTest {
 
   @Test
   void byItselfItLoadsTheNewLibrary() throws Exception {
-    FakeNvml.buildNumber(1, directory);
+    FakeNvmlLibrary.buildNumber(1, directory);
     try (ZeusdProcess zeusd =
         ZeusdProcess.start(directory, withLibraryIn(directory, Map.of()), TCP)) {
       SocketAddress address = loopback(zeusd.awaitPort());
@@ -391,7 +392,7 @@ class ServeTest {
 
   @Test
   void anOldDriverLosesOnlyWhatItLacks() throws Exception {
-    FakeNvml.buildWithout(FakeNvml.YOUNG_FUNCTIONS, directory);
+    FakeNvmlLibrary.buildWithout(FakeNvmlLibrary.YOUNG_FUNCTIONS, directory);
     Map<String, String> old =
         Map.of("LD_LIBRARY_PATH", directory.toString(), "FAKE_NVML_GPUS", "1");
     try (ZeusdProcess zeusd = ZeusdProcess.start(directory, old, TCP)) {
@@ -464,12 +465,12 @@ class ServeTest {
     List<String> prefix = List.of();
     String classPath = ClassPath.OWN;
     Map<String, String> environment =
-        Map.of("LD_LIBRARY_PATH", FakeNvml.libraryDirectory().toString());
+        Map.of("LD_LIBRARY_PATH", FakeNvmlLibrary.directory().toString());
     if (isRoot()) {
       assumeTrue(Files.isExecutable(Path.of("/usr/bin/setpriv")), "no setpriv (util-linux)");
       prefix = List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups");
       classPath = readableByAll(classPath);
-      environment = Map.of("LD_LIBRARY_PATH", readableByAll(FakeNvml.libraryDirectory()));
+      environment = Map.of("LD_LIBRARY_PATH", readableByAll(FakeNvmlLibrary.directory()));
       Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxrwxrwx"));
     }
     try (ZeusdProcess all = ZeusdProcess.start(directory, environment, prefix, classPath, "serve");

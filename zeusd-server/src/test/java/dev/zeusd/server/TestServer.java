@@ -12,6 +12,7 @@ import dev.zeusd.server.raw.RawResponse;
 import dev.zeusd.server.raw.TlsRelay;
 import dev.zeusd.server.tls.TlsCredentials;
 import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvmlLibrary;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -64,7 +65,7 @@ final class TestServer implements AutoCloseable {
 
   /** The fake with its first settings and no calls counted. */
   static FakeNvml freshNvml() {
-    FakeNvml.libraryDirectory();
+    FakeNvmlLibrary.directory();
     return FakeNvml.inProcess().reset();
   }
 

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 
 import dev.zeusd.testkit.control.ControlFile;
 import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvmlLibrary;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -94,7 +95,7 @@ public final class FakeAmdSmi {
 
   /** The folder that holds the fake library. */
   public Path libraryDirectory() {
-    return FakeNvml.libraryDirectory().resolve("amdsmi-" + edition);
+    return FakeNvmlLibrary.directory().resolve("amdsmi-" + edition);
   }
 
   /** What a child process needs in its environment to find the library and to share this file. */

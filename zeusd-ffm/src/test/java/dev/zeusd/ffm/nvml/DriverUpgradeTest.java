@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.ffm.fake.ChildJvm;
 import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvmlLibrary;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
@@ -35,7 +36,7 @@ class DriverUpgradeTest {
       nvml.kernelNumber(2);
       say("kernel", device);
       say("again", device);
-      FakeNvml.buildNumber(2, folder);
+      FakeNvmlLibrary.buildNumber(2, folder);
       Thread.sleep(300);
       say("library", device);
       long inits = nvml.calls(FakeNvml.Call.INIT);
@@ -44,7 +45,7 @@ class DriverUpgradeTest {
       }
       System.out.println("tries=" + (nvml.calls(FakeNvml.Call.INIT) - inits < 20));
       nvml.kernelNumber(3);
-      FakeNvml.buildNumber(3, folder);
+      FakeNvmlLibrary.buildNumber(3, folder);
       say("twice", device);
       System.out.println("told=" + told[0]);
     }
@@ -59,7 +60,7 @@ class DriverUpgradeTest {
   }
 
   private ChildJvm.Result upgrade(boolean goOn) throws Exception {
-    FakeNvml.buildNumber(1, folder);
+    FakeNvmlLibrary.buildNumber(1, folder);
     FakeNvml nvml = FakeNvml.create(folder.resolve("state"));
     Map<String, String> environment = new TreeMap<>(nvml.environment());
     environment.put("LD_LIBRARY_PATH", folder.toString());
@@ -68,7 +69,7 @@ class DriverUpgradeTest {
             Upgrade.class,
             environment,
             "-DgoOn=" + goOn,
-            "-Dfake.nvml.dir=" + FakeNvml.libraryDirectory());
+            "-Dfake.nvml.dir=" + FakeNvmlLibrary.directory());
     assertEquals(0, child.exitCode(), child.output());
     assertEquals("85000", child.value("before"));
     assertTrue(child.value("told1").endsWith("/libnvidia-ml.so.1"), child.output());

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.ffm.fake.ChildJvm;
-import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvmlLibrary;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -98,7 +98,7 @@ class HotPathTest {
                 "LD_PRELOAD",
                 library.toString(),
                 "LD_LIBRARY_PATH",
-                FakeNvml.libraryDirectory().toString()));
+                FakeNvmlLibrary.directory().toString()));
     assertEquals(0, child.exitCode(), child.output());
     // Proves that the counter counts: a name is read into a buffer of its own.
     assertTrue(Long.parseLong(child.value("name")) >= CALLS, child.output());

@@ -3,7 +3,7 @@ package dev.zeusd.ffm.nvml;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.zeusd.ffm.nvml.raw.Nvml;
-import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvmlLibrary;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.reflect.Method;
 import java.util.Arrays;
@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class NvmlFunctionTest {
   static {
     // jextract's class looks its functions up when their descriptors are asked for.
-    System.load(FakeNvml.libraryDirectory().resolve("libnvidia-ml.so.1").toString());
+    System.load(FakeNvmlLibrary.directory().resolve("libnvidia-ml.so.1").toString());
   }
 
   @ParameterizedTest

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.zeusd.ffm.fake.ChildJvm;
 import dev.zeusd.testkit.nvml.FakeNvml;
+import dev.zeusd.testkit.nvml.FakeNvmlLibrary;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -65,7 +66,7 @@ class NvmlLoadingTest {
         ChildJvm.run(
             OpenTwice.class,
             Map.of(
-                "LD_LIBRARY_PATH", FakeNvml.libraryDirectory().toString(), "FAKE_NVML_GPUS", "3"));
+                "LD_LIBRARY_PATH", FakeNvmlLibrary.directory().toString(), "FAKE_NVML_GPUS", "3"));
     assertEquals(0, child.exitCode(), child.output());
     assertEquals("3 GPUs", child.value("open1"));
     assertEquals("3 GPUs", child.value("open2"));
@@ -74,7 +75,7 @@ class NvmlLoadingTest {
   /** It is usually a stub, which answers nothing and stays in the process for good. */
   @Test
   void theNameWithoutVersionIsNoDriver() throws Exception {
-    FakeNvml.build(folder.resolve("libnvidia-ml.so"), List.of());
+    FakeNvmlLibrary.build(folder.resolve("libnvidia-ml.so"), List.of());
     ChildJvm.Result child =
         ChildJvm.run(OpenTwice.class, Map.of("LD_LIBRARY_PATH", folder.toString()));
     assumeFalse(
@@ -85,7 +86,7 @@ class NvmlLoadingTest {
 
   @Test
   void aLibraryNeedNotCarryItsName() throws Exception {
-    FakeNvml.build(folder.resolve("libnvidia-ml.so.1"), List.of());
+    FakeNvmlLibrary.build(folder.resolve("libnvidia-ml.so.1"), List.of());
     ChildJvm.Result child =
         ChildJvm.run(
             OpenTwice.class, Map.of("LD_LIBRARY_PATH", folder.toString(), "FAKE_NVML_GPUS", "5"));
@@ -112,12 +113,13 @@ class NvmlLoadingTest {
   void whatFailsIsLetGoOf(String first) throws Exception {
     Path place = folder.resolve("libnvidia-ml.so.1");
     switch (first) {
-      case "stub" -> FakeNvml.buildNumber(7, folder);
+      case "stub" -> FakeNvmlLibrary.buildNumber(7, folder);
       case "something else" ->
-          FakeNvml.build(place, List.of("-Wl,-soname,libnvidia-ml.so.1", "-DnvmlInit_v2=other"));
+          FakeNvmlLibrary.build(
+              place, List.of("-Wl,-soname,libnvidia-ml.so.1", "-DnvmlInit_v2=other"));
       default -> Files.writeString(place, "not ELF");
     }
-    FakeNvml.build(folder.resolve("later"), List.of("-Wl,-soname,libnvidia-ml.so.1"));
+    FakeNvmlLibrary.build(folder.resolve("later"), List.of("-Wl,-soname,libnvidia-ml.so.1"));
     FakeNvml nvml = FakeNvml.create(folder.resolve("state")).kernelNumber(1);
     Map<String, String> environment = new TreeMap<>(nvml.environment());
     environment.put("LD_LIBRARY_PATH", folder.toString());
@@ -150,7 +152,7 @@ class NvmlLoadingTest {
 
   @Test
   void aLibraryInTheCurrentDirectoryIsNotLoaded() throws Exception {
-    FakeNvml.build(folder.resolve("libnvidia-ml.so.1"), List.of());
+    FakeNvmlLibrary.build(folder.resolve("libnvidia-ml.so.1"), List.of());
     ChildJvm.Result child =
         ChildJvm.runIn(folder, OpenTwice.class, Map.of("LD_LIBRARY_PATH", ":."));
     assumeFalse(
@@ -184,7 +186,7 @@ class NvmlLoadingTest {
 
   @Test
   void anOldDriverLosesOnlyWhatItLacks() throws Exception {
-    FakeNvml.buildWithout(FakeNvml.YOUNG_FUNCTIONS, folder);
+    FakeNvmlLibrary.buildWithout(FakeNvmlLibrary.YOUNG_FUNCTIONS, folder);
     ChildJvm.Result child =
         ChildJvm.run(AllCalls.class, Map.of("LD_LIBRARY_PATH", folder.toString()));
     assertEquals(0, child.exitCode(), child.output());
@@ -197,7 +199,9 @@ class NvmlLoadingTest {
               for (int i = 1; i <= 2; i++) {
                 expected.put(
                     name + i,
-                    FakeNvml.YOUNG_FUNCTIONS.contains(name) ? "FUNCTION_NOT_FOUND" : "worked");
+                    FakeNvmlLibrary.YOUNG_FUNCTIONS.contains(name)
+                        ? "FUNCTION_NOT_FOUND"
+                        : "worked");
                 actual.put(name + i, child.value(name + i).split(" ")[0]);
               }
             });

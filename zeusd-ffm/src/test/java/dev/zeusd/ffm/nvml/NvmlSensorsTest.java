@@ -10,6 +10,7 @@ import dev.zeusd.testkit.nvml.FakeGpu;
 import dev.zeusd.testkit.nvml.FakeNvml;
 import dev.zeusd.testkit.nvml.FakeNvml.Call;
 import dev.zeusd.testkit.nvml.FakeNvml.Oddity;
+import dev.zeusd.testkit.nvml.FakeNvmlLibrary;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.nio.file.Path;
@@ -215,7 +216,7 @@ class NvmlSensorsTest {
 
   @Test
   void anOldDriverLosesOnlyWhatItLacks() throws Exception {
-    FakeNvml.buildWithout(FakeNvml.TELEMETRY_FUNCTIONS, folder);
+    FakeNvmlLibrary.buildWithout(FakeNvmlLibrary.TELEMETRY_FUNCTIONS, folder);
     Map<String, String> environment = new HashMap<>();
     environment.put("LD_LIBRARY_PATH", folder.toString());
     ChildJvm.Result child = ChildJvm.run(AllReadings.class, environment);

@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -27,11 +26,14 @@ public final class FakeNvml {
   /** Most devices that there can be. */
   public static final int MAX_GPUS = 16;
 
+  /** Most instances (MIG) that one device can have. */
+  public static final int MAX_INSTANCES = 8;
+
   private static final long MAGIC = 0x4C4D564E454B4146L;
   private static final int VERSION = 2;
 
-  /** Most instances (MIG) that one device can have. */
-  public static final int MAX_INSTANCES = 8;
+  /** The control file of a library that has it beside itself. */
+  private static final String STATE = LibraryFolder.NAME + ".state";
 
   private static FakeNvml inProcess;
 
@@ -40,11 +42,6 @@ public final class FakeNvml {
 
   /** Its layout is the table at the top of {@code fake_nvml.c}. */
   private final ControlFile file;
-
-  /** The control file of a library that has it beside itself. */
-  private static final String STATE = LibraryFolder.NAME + ".state";
-
-  private static final String SONAME = "-Wl,-soname," + LibraryFolder.NAME;
 
   /** The library's functions; the ordinal is the function's number in the control file. */
   public enum Call {
@@ -218,74 +215,9 @@ public final class FakeNvml {
     return new FakeNvml(Optional.empty(), file);
   }
 
-  /** {@return the folder that holds a fake libnvidia-ml.so.1 without a control file} */
-  public static Path libraryDirectory() {
-    return LibraryFolder.shared();
-  }
-
   /** {@return the folder that holds the libnvidia-ml.so.1 of this one} */
   public Path directory() {
-    return ownDirectory.orElseGet(FakeNvml::libraryDirectory);
-  }
-
-  /** All that tell how a GPU is doing; each may be missing. */
-  public static final Set<String> TELEMETRY_FUNCTIONS =
-      Set.of(
-          "nvmlDeviceGetEnforcedPowerLimit",
-          "nvmlDeviceGetTemperature",
-          "nvmlDeviceGetTemperatureV",
-          "nvmlDeviceGetClockInfo",
-          "nvmlDeviceGetUtilizationRates",
-          "nvmlDeviceGetMemoryInfo_v2",
-          "nvmlDeviceGetCurrentClocksEventReasons",
-          "nvmlDeviceGetCurrentClocksThrottleReasons",
-          "nvmlDeviceGetPerformanceState");
-
-  /** Some that drivers have not always had. */
-  public static final Set<String> YOUNG_FUNCTIONS =
-      Set.of(
-          "nvmlDeviceGetFieldValues",
-          "nvmlDeviceGetTotalEnergyConsumption",
-          "nvmlDeviceSetMemoryLockedClocks",
-          "nvmlDeviceResetMemoryLockedClocks",
-          "nvmlDeviceGetMigMode",
-          "nvmlDeviceGetMaxMigDeviceCount",
-          "nvmlDeviceGetMigDeviceHandleByIndex",
-          "nvmlDeviceGetGpuInstanceId",
-          "nvmlDeviceGetComputeInstanceId",
-          "nvmlDeviceSetPowerManagementLimit_v2");
-
-  /**
-   * Builds the library as an old driver has it, into a folder.
-   *
-   * @param functions names of functions that the library lacks, as an old driver's does
-   * @param folder where to put the library
-   * @throws IllegalStateException without a C compiler
-   */
-  public static void buildWithout(Set<String> functions, Path folder) {
-    List<String> options = new ArrayList<>(List.of(SONAME));
-    functions.forEach(function -> options.add("-DWITHOUT_" + function));
-    build(folder.resolve(LibraryFolder.NAME), options);
-  }
-
-  /**
-   * The same of another version of the driver; see {@link #kernelNumber}.
-   *
-   * @param number of the driver that it belongs to
-   * @param folder where to put the library
-   */
-  public static void buildNumber(int number, Path folder) {
-    build(folder.resolve(LibraryFolder.NAME), List.of(SONAME, "-DNUMBER=" + number + "U"));
-  }
-
-  /**
-   * Builds the library as a file, with these options of the C compiler.
-   *
-   * @param file the library to make
-   * @param options of the C compiler
-   */
-  public static void build(Path file, List<String> options) {
-    LibraryFolder.build(file, options);
+    return ownDirectory.orElseGet(FakeNvmlLibrary::directory);
   }
 
   /**

@@ -85,7 +85,7 @@ class FakeNvmlTest {
 
   @Test
   void anOldDriverLacksFunctions() {
-    FakeNvml.buildWithout(Set.of("nvmlDeviceGetTotalEnergyConsumption"), folder);
+    FakeNvmlLibrary.buildWithout(Set.of("nvmlDeviceGetTotalEnergyConsumption"), folder);
     FakeNvml.create(folder.resolve("libnvidia-ml.so.1.state"));
     try (Node node = open(folder)) {
       assertEquals(75_000, powerMw(node, 0));
