@@ -19,7 +19,6 @@ import io.helidon.service.registry.ServiceRegistryConfig;
 import io.helidon.service.registry.ServiceRegistryManager;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
@@ -44,8 +43,6 @@ import picocli.CommandLine.Spec;
     sortOptions = false)
 final class ServeCommand implements Callable<Integer> {
   private static final System.Logger LOG = System.getLogger("dev.zeusd");
-  private static final long SMALL_HEAP_BYTES = 24 << 20;
-  private static final int LOOK_AGAIN_MINUTES = 5;
 
   /** Values of {@code --restore-on}. */
   enum RestoreOn {
@@ -268,25 +265,7 @@ final class ServeCommand implements Callable<Integer> {
           "TCP without authentication: everybody who can reach this address can use it;"
               + " --signing-key-path makes tokens necessary");
     }
-    keepHeapSmall();
-  }
-
-  /**
-   * For ever. What a busy moment has promoted to the old generation is garbage soon, but the serial
-   * collector looks for it only when the heap has reached its limit, and gives memory back only
-   * then. A collection takes 12 ms, and 70 with 2000 streams.
-   */
-  private static void keepHeapSmall() throws InterruptedException {
-    long keptBytes = 0;
-    for (int minute = 1; true; minute++) {
-      Thread.sleep(Duration.ofMinutes(1));
-      long bytes = Runtime.getRuntime().totalMemory();
-      boolean hasGrown = bytes > keptBytes + keptBytes / 2;
-      if (bytes > SMALL_HEAP_BYTES && (hasGrown || minute % LOOK_AGAIN_MINUTES == 0)) {
-        System.gc();
-        keptBytes = Runtime.getRuntime().totalMemory();
-      }
-    }
+    SmallHeap.keep();
   }
 
   /** What can be done beside the rest of the start. */
