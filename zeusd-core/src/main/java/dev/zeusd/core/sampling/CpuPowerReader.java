@@ -5,7 +5,7 @@ import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.EnergyCounter;
 import dev.zeusd.core.device.EnergyReading;
 import java.util.OptionalLong;
-import java.util.Set;
+import java.util.concurrent.ConcurrentMap;
 import java.util.function.LongSupplier;
 
 /**
@@ -20,11 +20,11 @@ final class CpuPowerReader implements PowerReader<Cpu, CpuPowerSample> {
   private EnergyReading lastCpu;
   private EnergyReading lastDram;
 
-  /** Ids of the packages whose DRAM is known to fail, so that it is logged once. Thread-safe. */
-  private final Set<Integer> dramFailing;
+  /** Of all packages, by id, so that what fails is not told again by the next reader. */
+  private final ConcurrentMap<Integer, FailureLog> dramFailures;
 
-  CpuPowerReader(Set<Integer> dramFailing) {
-    this.dramFailing = dramFailing;
+  CpuPowerReader(ConcurrentMap<Integer, FailureLog> dramFailures) {
+    this.dramFailures = dramFailures;
   }
 
   @Override
@@ -47,22 +47,20 @@ final class CpuPowerReader implements PowerReader<Cpu, CpuPowerSample> {
   }
 
   private EnergyReading readDram(EnergyCounter counter, int cpuId) {
+    FailureLog failures = dramFailures.computeIfAbsent(cpuId, CpuPowerReader::dramFailures);
     try {
       EnergyReading reading = counter.read();
-      if (dramFailing.remove(cpuId)) {
-        LOG.log(System.Logger.Level.INFO, "CPU {0}: its DRAM can be read again", cpuId);
-      }
+      failures.worked();
       return reading;
     } catch (DeviceException e) {
-      if (dramFailing.add(cpuId)) {
-        LOG.log(
-            System.Logger.Level.WARNING,
-            "CPU {0}: reading its DRAM fails, trying on: {1}",
-            cpuId,
-            e.getMessage());
-      }
+      failures.failed(e);
       return null;
     }
+  }
+
+  private static FailureLog dramFailures(int cpuId) {
+    return new FailureLog(
+        LOG, "CPU " + cpuId, "reading its DRAM fails", "its DRAM can be read again");
   }
 
   private static OptionalLong powerMw(EnergyReading before, EnergyReading now) {

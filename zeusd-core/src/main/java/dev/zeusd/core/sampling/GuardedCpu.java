@@ -99,13 +99,13 @@ public final class GuardedCpu implements Cpu {
   }
 
   private final class Guard implements TimedWork {
-    private final String name;
     private final EnergyCounter counter;
     private boolean started;
-    private boolean failing;
+    private final FailureLog failures;
 
     Guard(String name, EnergyCounter counter) {
-      this.name = name;
+      this.failures =
+          new FailureLog(LOG, name, "its energy cannot be read", "its energy can be read again");
       this.counter = counter;
     }
 
@@ -139,20 +139,10 @@ public final class GuardedCpu implements Cpu {
     private long read() {
       try {
         long energyUj = counter.readToTell().energyUj();
-        if (failing) {
-          failing = false;
-          LOG.log(System.Logger.Level.INFO, "{0}: its energy can be read again", name);
-        }
+        failures.worked();
         return energyUj;
       } catch (Throwable e) {
-        if (!failing) {
-          failing = true;
-          LOG.log(
-              System.Logger.Level.WARNING,
-              "{0}: its energy cannot be read, trying on: {1}",
-              name,
-              e.getMessage());
-        }
+        failures.failed(e);
         throw e;
       }
     }

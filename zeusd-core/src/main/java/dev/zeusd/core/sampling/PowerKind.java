@@ -3,8 +3,8 @@ package dev.zeusd.core.sampling;
 import dev.zeusd.core.device.Cpu;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.PowerScope;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
@@ -41,9 +41,9 @@ record PowerKind<D, S extends PowerSample>(
 
   /** What the counters of CPU packages show from one read to another. */
   static PowerKind<Cpu, CpuPowerSample> ofCpus() {
-    Set<Integer> dramFailing = ConcurrentHashMap.newKeySet();
+    ConcurrentMap<Integer, FailureLog> dramFailures = new ConcurrentHashMap<>();
     return new PowerKind<>(
-        "CPU", () -> new CpuPowerReader(dramFailing), true, PowerKind::withoutScopes);
+        "CPU", () -> new CpuPowerReader(dramFailures), true, PowerKind::withoutScopes);
   }
 
   private static <T> T withoutScopes(PowerScope scope) {

@@ -1,6 +1,5 @@
 package dev.zeusd.core.sampling;
 
-import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.worker.DeviceWorker;
 import dev.zeusd.core.worker.NanoClock;
 import java.util.concurrent.CompletableFuture;
@@ -18,7 +17,6 @@ import java.util.function.Supplier;
 final class Sampled<D, S extends PowerSample> {
   private static final System.Logger LOG = System.getLogger(PowerSampler.class.getName());
 
-  private final String name;
   private final DeviceWorker<D> worker;
   private final Supplier<PowerReader<D, S>> readers;
   private final long periodNanos;
@@ -42,7 +40,7 @@ final class Sampled<D, S extends PowerSample> {
 
   // Touched by whoever has the device's turn only.
   private PowerReader<D, S> reader;
-  private boolean failing;
+  private final FailureLog failures;
 
   Sampled(
       String name,
@@ -52,7 +50,7 @@ final class Sampled<D, S extends PowerSample> {
       NanoClock clock,
       LongSupplier timestampMs) {
     this.timestampMs = timestampMs;
-    this.name = name;
+    this.failures = new FailureLog(LOG, name, "reading power fails", "power can be read again");
     this.worker = worker;
     this.readers = readers;
     this.periodNanos = periodNanos;
@@ -111,27 +109,17 @@ final class Sampled<D, S extends PowerSample> {
       isNew = false;
       notBeforeNanos = startNanos + periodNanos / 2;
       reader = readers.get();
-      failing = false;
+      failures.startAnew();
     }
     try {
       S sample = reader.read(worker.device(), timestampMs);
-      if (failing) {
-        failing = false;
-        LOG.log(System.Logger.Level.INFO, "{0}: power can be read again", name);
-      }
+      failures.worked();
       long readNanos = clock.nanoTime();
       worker.readTimes().note(readNanos - startNanos, false);
       return sample == null ? null : Board.Entry.read(sample, readNanos);
     } catch (Throwable e) {
       // Whatever it is: the next tick tries again.
-      if (!failing) {
-        failing = true;
-        LOG.log(
-            System.Logger.Level.WARNING,
-            "{0}: reading power fails, trying on: {1}",
-            name,
-            e instanceof DeviceException ? e.getMessage() : e);
-      }
+      failures.failed(e);
       long readNanos = clock.nanoTime();
       worker.readTimes().note(readNanos - startNanos, true);
       return Board.Entry.failed(readNanos);
