@@ -19,15 +19,17 @@ final class BaselineKeeper {
   private final SettingTable table;
   private volatile Baseline baseline;
 
-  // Touched by one thread.
-
-  /** What was asked for last. */
+  /** What was asked for last, since the baseline asks for it; guarded by this. */
   private final Map<Setting, Asked> asked = new HashMap<>();
 
-  /** The one whose GPUs were looked for, to say which are not there. */
+  /** The one whose GPUs were looked for, to say which are not there; touched by one thread. */
   private Baseline checked = Baseline.none();
 
-  private record Asked(SettingValue value, int driverGeneration) {}
+  private record Asked(GpuInfo gpu, SettingValue value, int driverGeneration) {
+    private boolean isOf(Baseline baseline) {
+      return baseline.of(gpu, value.key()).equals(Optional.of(value));
+    }
+  }
 
   BaselineKeeper(Supplier<List<DeviceWorker<Gpu>>> gpus, SettingTable table, Baseline baseline) {
     this.gpus = gpus;
@@ -36,8 +38,10 @@ final class BaselineKeeper {
   }
 
   /** From now on, this is what counts. What only the former one has asked for stays as it is. */
-  void replace(Baseline other) {
+  synchronized void replace(Baseline other) {
     baseline = other;
+    // Should it be asked for once more later, somebody may have set another value meanwhile.
+    asked.values().removeIf(each -> !each.isOf(other));
   }
 
   boolean isEmpty() {
@@ -71,17 +75,17 @@ final class BaselineKeeper {
                       "the baseline is about GPU {0}, which is not there",
                       selector));
     }
-    present.forEach(gpu -> look(gpu.device(), now));
+    present.forEach(gpu -> look(gpu.device()));
   }
 
-  private void look(Gpu gpu, Baseline baseline) {
+  private synchronized void look(Gpu gpu) {
     GpuInfo info = gpu.info();
     int generation = gpu.driverGeneration();
     for (SettingKey key : SettingKey.values()) {
       Optional<SettingValue> value = baseline.of(info, key);
       if (value.isPresent() && info.uuid().isPresent()) {
         Setting setting = new Setting(info.uuid().get(), key);
-        Asked ask = new Asked(value.get(), generation);
+        Asked ask = new Asked(info, value.get(), generation);
         if (!ask.equals(asked.get(setting)) && table.locked(() -> ask(setting, value.get()))) {
           asked.put(setting, ask);
         }

@@ -875,6 +875,28 @@ class LeasesTest {
   }
 
   @Test
+  void aBaselineThatComesBackIsSetOnceMore() {
+    Baseline baseline = new Baseline(List.of(ofAll(limit(240_000))));
+    Leases leases = open(baseline);
+    step(leases);
+    leases.setBaseline(Baseline.none());
+    write(leases.unleased(), 0, limit(200_000));
+    Lease lease = take(leases, LIMIT, 0);
+    write(lease, 0, limit(100_000));
+    leases.setBaseline(baseline);
+    step(leases);
+    assertEquals(100_000, models.get(0).limitMw);
+    lease.end();
+    step(leases);
+    assertEquals(240_000, models.get(0).limitMw);
+    // What goes on asking for the same leaves alone what somebody has set since.
+    write(leases.unleased(), 0, limit(200_000));
+    leases.setBaseline(new Baseline(List.of(ofAll(limit(240_000)))));
+    step(leases);
+    assertEquals(200_000, models.get(0).limitMw);
+  }
+
+  @Test
   void aBaselineOfWhatAGpuDoesNotHaveIsSaidAndNotTriedAgain() {
     models.get(0).hasModule = false;
     SettingValue module = new SettingValue.ModulePowerLimit(2_500_000);
