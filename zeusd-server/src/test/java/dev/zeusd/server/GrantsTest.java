@@ -353,6 +353,36 @@ class GrantsTest {
     }
   }
 
+  @Test
+  void whoMayNotChangeAGpuAnyMoreKeepsNoLeaseOfIt() throws Exception {
+    Policy both = policy(grant("uid:" + OWN_UID, GPU_GROUPS));
+    Policy one = policy(grant("uid:" + OWN_UID, GPU_GROUPS, 1));
+    try (TestServer server = TestServer.start(Transport.UDS, GPU_GROUPS, Optional.empty(), both);
+        RawConnection connection = server.connect()) {
+      String ofGpu0 = leaseId(request(server, "POST", LEASE + "0"));
+      String ofGpu1 = leaseId(request(server, "POST", LEASE + "1"));
+      try (EventStream lost = connection.stream("/lease/hold?lease_id=" + ofGpu0);
+          EventStream kept = server.stream("/lease/hold?lease_id=" + ofGpu1)) {
+        lost.nextData();
+        kept.nextData();
+        assertEquals(1, server.replaceAccess(Optional.empty(), one));
+        connection.drain(RawConnection.PATIENCE);
+        assertGoesOn(kept);
+      }
+      request(server, "POST", "/lease/renew?lease_id=" + ofGpu0).assertError(403, "GPU 0");
+      request(server, "GET", "/lease/hold?lease_id=" + ofGpu0).assertError(403, "GPU 0");
+      assertEquals(200, request(server, "POST", "/lease/renew?lease_id=" + ofGpu1).status());
+      // To give it back is always right.
+      assertEquals(200, request(server, "POST", "/lease/end?lease_id=" + ofGpu0).status());
+    }
+  }
+
+  private static final String LEASE = "/lease?ttl_s=60&keys=power_limit,gpu_clocks&gpu_ids=";
+
+  private static String leaseId(RawResponse taken) {
+    return taken.body().replaceAll(".*\"lease_id\":\"([^\"]+)\".*", "$1");
+  }
+
   /** Power is steady, so there are but signs of life. */
   private static void assertGoesOn(EventStream stream) throws IOException {
     for (int i = 0; i < 3; i++) {

@@ -4,6 +4,7 @@ import static dev.zeusd.server.ApiGroup.GPU_CONTROL;
 
 import dev.zeusd.core.Node;
 import dev.zeusd.core.device.Gpu;
+import dev.zeusd.core.device.GpuInfo;
 import dev.zeusd.core.settings.GpusByUuid;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.core.settings.LeaseException;
@@ -14,6 +15,7 @@ import dev.zeusd.core.settings.Leases;
 import dev.zeusd.core.settings.Restored;
 import dev.zeusd.core.settings.Setting;
 import dev.zeusd.core.settings.SettingKey;
+import dev.zeusd.server.auth.Rights;
 import dev.zeusd.server.connection.Connection;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.stream.LeaseStreams;
@@ -29,6 +31,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 
 /** Leases of settings; of the group gpu-control. */
 public final class LeaseService implements AutoCloseable {
@@ -139,13 +142,51 @@ public final class LeaseService implements AutoCloseable {
 
   private void renew(ServerRequest request, ServerResponse response, Requester requester) {
     Lease lease = wanted(request, requester);
+    refuseToKeep(lease, requester);
     lease.renew();
     Routes.sendJson(request, response, LeaseJson.renewed(lease));
   }
 
   private void hold(ServerRequest request, ServerResponse response, Requester requester) {
     requester.audited().ifPresent(AuditedRequest::changesSomething);
-    streams.keep(request, response, requester, wanted(request, requester));
+    Lease lease = wanted(request, requester);
+    refuseToKeep(lease, requester);
+    streams.keep(
+        request, response, requester, lease, rights -> whyNotKeep(lease, rights).isEmpty());
+  }
+
+  private void refuseToKeep(Lease lease, Requester requester) {
+    whyNotKeep(lease, requester.rights())
+        .ifPresent(
+            why -> {
+              throw Access.forbidden(why);
+            });
+  }
+
+  /**
+   * Who may change nothing any more of a GPU that the lease holds does not keep it from others. Not
+   * all of its settings are needed: it may have been taken by somebody who may do more.
+   */
+  private Optional<String> whyNotKeep(Lease lease, Rights rights) {
+    GpusByUuid present = new GpusByUuid(node.gpus());
+    Map<String, List<Setting>> byGpu =
+        lease.settings().stream().collect(Collectors.groupingBy(Setting::gpuUuid));
+    for (List<Setting> settings : byGpu.values()) {
+      Optional<GpuInfo> gpu =
+          present.find(settings.getFirst().gpuUuid()).map(found -> found.device().info());
+      List<String> refusals =
+          settings.stream()
+              .flatMap(setting -> gpu.flatMap(info -> refusal(rights, info, setting)).stream())
+              .toList();
+      if (refusals.size() == settings.size()) {
+        return Optional.of(refusals.getFirst());
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static Optional<String> refusal(Rights rights, GpuInfo gpu, Setting setting) {
+    return rights.refusalOf(gpu, Set.of(setting.key()));
   }
 
   private void end(ServerRequest request, ServerResponse response, Requester requester) {

@@ -3,6 +3,7 @@ package dev.zeusd.server.stream;
 import dev.zeusd.core.settings.Lease;
 import dev.zeusd.server.ApiGroup;
 import dev.zeusd.server.Limits;
+import dev.zeusd.server.auth.Rights;
 import dev.zeusd.server.connection.Shares;
 import dev.zeusd.server.connection.TryLater;
 import dev.zeusd.server.http.Requester;
@@ -11,6 +12,7 @@ import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
 
 /**
  * Streams that keep leases: one is kept for as long as its client stays. They have a thread of
@@ -31,10 +33,15 @@ public final class LeaseStreams implements AutoCloseable {
   /**
    * Answers a request by keeping {@code lease}; returns, by an exception, when that is over.
    *
+   * @param isAllowed what that needs, besides the group
    * @throws HttpException 503 if there are too many streams
    */
   public void keep(
-      ServerRequest request, ServerResponse response, Requester requester, Lease lease) {
+      ServerRequest request,
+      ServerResponse response,
+      Requester requester,
+      Lease lease,
+      Predicate<Rights> isAllowed) {
     try {
       if (open.incrementAndGet() > most) {
         throw TryLater.refusal(
@@ -49,7 +56,7 @@ public final class LeaseStreams implements AutoCloseable {
           request,
           response,
           requester,
-          rights -> rights.refusalOf(ApiGroup.GPU_CONTROL).isEmpty(),
+          rights -> rights.refusalOf(ApiGroup.GPU_CONTROL).isEmpty() && isAllowed.test(rights),
           stream -> {
             requester.auditAnswer(Status.OK_200);
             keep(lease, stream);
