@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.zeusd.core.Await;
 import dev.zeusd.core.CpuBackend;
 import dev.zeusd.core.GpuBackend;
+import dev.zeusd.core.Metronome;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.core.TestLog;
@@ -36,7 +37,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(120)
 class GpuSamplingTest {
   private static final Duration LONG = Duration.ofSeconds(20);
-  private static final Duration SHORT = Duration.ofMillis(400);
+
   private static final List<Integer> ALL = List.of(0, 1, 2, 3);
 
   private final FakeNvml nvml = FakeNvml.inProcess();
@@ -224,10 +225,12 @@ class GpuSamplingTest {
     PowerSampler<Gpu, GpuPowerSample> sampler = open(100);
     try (Subscription<GpuPowerSample> first = sampler.subscribe(List.of(0, 2))) {
       firstOfEach(first, 2);
-      long reads = reads(0);
-      assertEquals(List.of(), first.poll(SHORT));
-      assertTrue(reads(0) > reads, "it is read all the same");
+      awaitReads(0, 20);
+      assertEquals(List.of(), first.poll(Duration.ZERO), "it is read all the same");
       long before = System.currentTimeMillis();
+      // Of two more, the first one has begun since, and its value has been handed over.
+      awaitReads(0, 3);
+      awaitReads(2, 3);
       try (Subscription<GpuPowerSample> second = sampler.subscribe(List.of(0, 2))) {
         List<GpuPowerSample> current = new ArrayList<>();
         while (current.size() < 2) {
@@ -237,10 +240,10 @@ class GpuSamplingTest {
         }
         assertEquals(75_000, current.get(0).powerMw() - 10_000L * current.get(0).gpuId());
         for (GpuPowerSample sample : current) {
-          // Fresh: one period old, and some room for a busy machine; not from the first time.
-          assertTrue(sample.timestampMs() >= before - 300, sample + " is stale");
+          assertTrue(sample.timestampMs() >= before, sample + " is stale");
         }
-        assertEquals(List.of(), second.poll(SHORT));
+        awaitReads(0, 20);
+        assertEquals(List.of(), second.poll(Duration.ZERO));
         assertEquals(List.of(), first.poll(Duration.ZERO));
         assertEquals(2, second.current().size());
       }
@@ -259,7 +262,8 @@ class GpuSamplingTest {
         assertEquals(gpu, samples.get(0).gpuId());
         assertEquals(200_000 + i, samples.get(0).powerMw());
       }
-      assertEquals(List.of(), power.poll(SHORT));
+      awaitReads(0, 20);
+      assertEquals(List.of(), power.poll(Duration.ZERO));
     }
   }
 
@@ -269,19 +273,20 @@ class GpuSamplingTest {
     try (Subscription<GpuPowerSample> power = open(100).subscribe(List.of(1))) {
       long last = 100_000 - 1;
       long lastMs = 0;
-      int missing = 0;
-      for (int i = 0; i < 100; i++) {
+      int whole = 0;
+      // One is missing only where this thread did not run for a whole period, maybe for seconds;
+      // but there are many others.
+      for (int i = 0; i < 100 || whole < 70 && i < 1000; i++) {
         List<GpuPowerSample> samples = power.poll(LONG);
         assertEquals(1, samples.size(), "at most one of a device");
         GpuPowerSample sample = samples.get(0);
         assertTrue(sample.powerMw() > last, sample + " after " + last);
         assertTrue(sample.timestampMs() >= lastMs, sample + " after " + lastMs);
-        missing += (int) (sample.powerMw() - last - 1);
+        whole += sample.powerMw() == last + 1 ? 1 : 0;
         last = sample.powerMw();
         lastMs = sample.timestampMs();
       }
-      // Only where this thread did not run for a whole period.
-      assertTrue(missing < 30, missing + " of 100 are missing");
+      assertTrue(whole >= 70, "only " + whole + " came one after the other");
     }
   }
 
@@ -326,7 +331,7 @@ class GpuSamplingTest {
   void theGpusOfOneTickComeInOnePoll() throws Exception {
     countingPower();
     double best = 0;
-    for (int attempt = 0; attempt < 3 && best < 0.8; attempt++) {
+    for (int attempt = 0; attempt < 10 && best < 0.8; attempt++) {
       reopen();
       try (Subscription<GpuPowerSample> power = open(20).subscribe(ALL)) {
         firstOfEach(power, 4);
@@ -454,6 +459,7 @@ class GpuSamplingTest {
     }
   }
 
+  /** Times are those of a clock that runs slower where the machine does. */
   @Test
   void aSlowGpuHoldsUpNothingButItself() throws Exception {
     countingPower();
@@ -462,29 +468,35 @@ class GpuSamplingTest {
     List<Long> callsMs = new ArrayList<>();
     int[] samples = new int[4];
     PowerSampler<Gpu, GpuPowerSample> sampler = open(20);
-    try (Subscription<GpuPowerSample> power = sampler.subscribe(ALL)) {
+    long start;
+    double seconds;
+    try (Metronome metronome = new Metronome();
+        Subscription<GpuPowerSample> power = sampler.subscribe(ALL)) {
       firstOfEach(power, 4);
-      long start = System.nanoTime();
-      for (long last = start; last - start < 2_000_000_000L; ) {
+      start = System.nanoTime();
+      long begin = metronome.beats();
+      for (long last = begin; last - begin < 2_000; ) {
         List<GpuPowerSample> polled = power.poll(LONG);
         polled.forEach(sample -> samples[sample.gpuId()]++);
         if (polled.stream().anyMatch(sample -> sample.gpuId() == 0)) {
-          long now = System.nanoTime();
-          gapsMs.add((now - last) / 1_000_000);
+          long now = metronome.beats();
+          gapsMs.add(now - last);
           last = now;
         }
         for (int gpu = 0; gpu < 3; gpu++) {
-          long callStart = System.nanoTime();
+          long callStart = metronome.beats();
           node.gpus().get(gpu).call(Gpu::powerLimitMw);
-          callsMs.add((System.nanoTime() - callStart) / 1_000_000);
+          callsMs.add(metronome.beats() - callStart);
         }
       }
+      seconds = (System.nanoTime() - start) / 1e9;
     }
     // Nominally 40 and 6 samples, 50 ms, and well below 1 ms.
     for (int gpu = 0; gpu < 3; gpu++) {
       assertTrue(samples[gpu] >= 30, "GPU " + gpu + ": " + Arrays.toString(samples));
     }
-    assertTrue(samples[3] >= 3 && samples[3] <= 8, Arrays.toString(samples));
+    assertTrue(samples[3] >= 3, Arrays.toString(samples));
+    assertTrue(samples[3] <= seconds / 0.3 + 2, Arrays.toString(samples) + " in s: " + seconds);
     assertTrue(share(gapsMs, 120) >= 0.9, "gaps in ms: " + gapsMs);
     assertTrue(share(callsMs, 100) >= 0.9, "calls in ms: " + callsMs);
   }
