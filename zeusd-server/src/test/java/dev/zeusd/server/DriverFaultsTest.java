@@ -189,8 +189,8 @@ class DriverFaultsTest {
       nvml.gpu(1).allErrors(15);
       Await.until("it is noticed", () -> nvml.gpu(1).calls(GET_POWER_USAGE) > 0);
       awaitComments(stream, 2);
-      long total = nvml.totalCalls();
       long start = System.nanoTime();
+      long total = nvml.totalCalls();
       awaitComments(stream, 2);
       // A try each second, for one of two of which NVML may be opened anew: each with 10 calls of
       // GPU 1, and one look at where it was.

@@ -88,7 +88,7 @@ class LimitsTest {
   @Test
   void theWatchEndsWithTheLastConnection() throws Exception {
     try (TestServer server =
-        TestServer.start(Transport.UDS, new Limits(10, Duration.ofMillis(400), LONG))) {
+        TestServer.start(Transport.UDS, new Limits(10, Duration.ofSeconds(4), LONG))) {
       try (RawConnection connection = server.connect()) {
         connection.get("/time");
         assertTrue(isWatching(), "nobody watches the connection");

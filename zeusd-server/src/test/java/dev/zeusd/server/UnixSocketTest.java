@@ -114,7 +114,8 @@ class UnixSocketTest {
                   }
                 });
     try {
-      for (int i = 0; i < 60; i++) {
+      // The one who looks may be out of luck on a busy machine: then some more.
+      for (int i = 0; i < 60 || seen.get() <= 60 && i < 6000; i++) {
         try (ZeusdServer server = start(TestServer.unixSocket(socket, 0600))) {
           assertEquals(0140600, mode(socket), server::toString);
         }
@@ -359,7 +360,7 @@ class UnixSocketTest {
     Thread attacker = Thread.ofPlatform().start(() -> swapAtSpeed(precious, path, swaps));
     int started = 0;
     try {
-      for (int round = 0; round < 300; round++) {
+      for (int round = 0; round < 300 || swaps.get() == 0 && round < 3000; round++) {
         try (ZeusdServer server = start(listen)) {
           started++;
           assertEquals(-1, server.port());

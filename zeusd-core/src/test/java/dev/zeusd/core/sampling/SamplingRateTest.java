@@ -1,6 +1,5 @@
 package dev.zeusd.core.sampling;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
@@ -186,9 +185,10 @@ class SamplingRateTest {
       }
       double streamedMj = integralMj(samples, from.timestampMs, to.timestampMs);
       double countedMj = to.energyMj - from.energyMj;
-      // 300 W over 10.x s: both are of the expected size, not only equal.
-      assertEquals(300 * (to.timestampMs - from.timestampMs), countedMj, 0.05 * countedMj);
-      return Math.abs(streamedMj / countedMj - 1);
+      // 300 W over 10.x s: both are of the expected size, not only equal; to within 5 %, since the
+      // sine may end anywhere.
+      double size = countedMj / (300 * (to.timestampMs - from.timestampMs));
+      return Math.max(Math.abs(streamedMj / countedMj - 1), Math.abs(size - 1) / 10);
     }
   }
 

@@ -104,7 +104,12 @@ public final class RawConnection implements AutoCloseable {
 
   /** The head of the stream that a request has asked for, and then the stream. */
   public EventStream readStream() throws IOException {
-    return new EventStream(this, readHead());
+    return readStream(readHead());
+  }
+
+  /** The stream that follows this head. */
+  public EventStream readStream(RawResponse head) {
+    return new EventStream(this, head);
   }
 
   /** Opens a stream: sends the request and reads the head of the answer. */
