@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.zeusd.core.Await;
 import dev.zeusd.core.CpuBackend;
 import dev.zeusd.core.GpuBackend;
+import dev.zeusd.core.Metronome;
 import dev.zeusd.core.Node;
 import dev.zeusd.core.NodeConfig;
 import dev.zeusd.core.TestLog;
@@ -113,15 +114,25 @@ class RaplNodeTest {
     zone.feed(50, range - 25 * JOULE, range);
     dram.feed(10, 0, range);
     try (Node node = Node.open(config);
+        Metronome metronome = new Metronome();
         Subscription<CpuPowerSample> subscription = node.cpuPower().subscribe(List.of(0))) {
+      take(1, subscription);
+      long begin = metronome.beats();
       List<CpuPowerSample> samples = take(15, subscription);
-      long[] cpuMw = samples.stream().mapToLong(CpuPowerSample::cpuMw).toArray();
-      long[] dramMw = samples.stream().mapToLong(s -> s.dramMw().getAsLong()).toArray();
-      assertEquals(50_000, median(cpuMw), 500);
-      assertEquals(10_000, median(dramMw), 100);
+      long tookMs = metronome.beats() - begin;
       long spanMs = samples.getLast().timestampMs() - samples.getFirst().timestampMs();
-      assertEquals(1400, spanMs, 400, "10 Hz");
+      assertTrue(spanMs >= 1000 && tookMs <= 1900, "10 Hz: " + spanMs + " ms, " + tookMs);
+      while (!isFedAsMuch(samples) && samples.size() < 150) {
+        samples.addAll(take(1, subscription));
+      }
+      assertTrue(isFedAsMuch(samples), samples::toString);
     }
+  }
+
+  private static boolean isFedAsMuch(List<CpuPowerSample> samples) {
+    long cpuMw = median(samples.stream().mapToLong(CpuPowerSample::cpuMw).toArray());
+    long dramMw = median(samples.stream().mapToLong(s -> s.dramMw().getAsLong()).toArray());
+    return Math.abs(cpuMw - 50_000) <= 500 && Math.abs(dramMw - 10_000) <= 100;
   }
 
   @Test
@@ -150,16 +161,24 @@ class RaplNodeTest {
     zone.feed(50, 0, RaplTree.TYPICAL_RANGE_UJ);
     try (Node node = Node.open(config.withCpuPowerPollHz(2));
         Subscription<CpuPowerSample> subscription = node.cpuPower().subscribe(List.of(0))) {
-      CpuPowerSample streamed = take(1, subscription).getFirst();
-      assertEquals(streamed, node.cpuPower().read(0).join());
+      List<CpuPowerSample> before = take(1, subscription);
+      CpuPowerSample read = node.cpuPower().read(0).join();
+      // A tick may come in between.
+      while (!subscription.current().equals(before)) {
+        before = subscription.current();
+        read = node.cpuPower().read(0).join();
+      }
+      assertEquals(before, List.of(read));
     }
   }
 
   @Test
   void theGuardMissesNoWrapBetweenTwoRequests() throws InterruptedException {
     RaplTree.Zone zone = tree.zone(0, "package-0");
-    // Wraps every 2.5 s; by the rule of 1 kW it is read four times in that.
-    RaplTree.Feeder feeder = zone.feed(500, 0, 1_250 * JOULE);
+    // Wraps every 2.5 s; by the rule of 1 kW it is read four times in that. On a machine that
+    // stands
+    // still, it does so, too.
+    RaplTree.Feeder feeder = zone.feedWhileAwake(500, 0, 1_250 * JOULE);
     try (Node node = Node.open(config)) {
       DeviceWorker<Cpu> worker = node.cpus().getFirst();
       CpuEnergy first = worker.call(Cpu::energy);

@@ -121,7 +121,16 @@ public final class RaplTree implements AutoCloseable {
 
     /** Feeds the counter with constant power, from {@code startUj} on, until closed. */
     public Feeder feed(double watts, long startUj, long rangeUj) {
-      Feeder feeder = new Feeder(this, watts, startUj, rangeUj);
+      return feed(watts, startUj, rangeUj, Long.MAX_VALUE);
+    }
+
+    /** The same in a time that stands still where the feeder's thread does not run. */
+    public Feeder feedWhileAwake(double watts, long startUj, long rangeUj) {
+      return feed(watts, startUj, rangeUj, Feeder.AWAKE_NANOS);
+    }
+
+    private Feeder feed(double watts, long startUj, long rangeUj, long mostNanos) {
+      Feeder feeder = new Feeder(this, watts, startUj, rangeUj, mostNanos);
       feeders.add(feeder);
       return feeder;
     }
@@ -142,16 +151,20 @@ public final class RaplTree implements AutoCloseable {
   /** Writes a counter several times per ms, from the real clock. */
   public static final class Feeder implements AutoCloseable {
     private static final long PAUSE_NANOS = 200_000;
+    private static final long AWAKE_NANOS = 50_000_000;
 
     private final double watts;
     private final long startUj;
-    private final long startNanos = System.nanoTime();
+    private final long mostNanos;
     private final Thread thread;
+    private long fedNanos = System.nanoTime();
+    private long usedNanos;
     private volatile boolean closed;
 
-    private Feeder(Zone zone, double watts, long startUj, long rangeUj) {
+    private Feeder(Zone zone, double watts, long startUj, long rangeUj, long mostNanos) {
       this.watts = watts;
       this.startUj = startUj;
+      this.mostNanos = mostNanos;
       zone.range(rangeUj).energy(startUj % rangeUj);
       this.thread =
           Thread.ofPlatform()
@@ -167,9 +180,11 @@ public final class RaplTree implements AutoCloseable {
     }
 
     /** Energy fed up to now, in uJ, the start value included and wraps undone. */
-    public long totalUj() {
-      double usedUj = watts * (System.nanoTime() - startNanos) / 1e3;
-      return startUj + Math.round(usedUj);
+    public synchronized long totalUj() {
+      long now = System.nanoTime();
+      usedNanos += Math.min(mostNanos, now - fedNanos);
+      fedNanos = now;
+      return startUj + Math.round(watts * usedNanos / 1e3);
     }
 
     @Override
