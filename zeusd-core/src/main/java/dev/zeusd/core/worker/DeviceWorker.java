@@ -84,7 +84,7 @@ public final class DeviceWorker<D> implements AutoCloseable {
       this.commands = mailbox;
     }
     this.queue = new CallQueue<>(this, mailbox, commands);
-    this.sharedReads = new SharedReads<>(queue);
+    this.sharedReads = new SharedReads<>(queue, clock);
   }
 
   /** {@return the device's id} */

@@ -14,13 +14,15 @@ import java.util.function.Function;
  */
 final class SharedReads<D> {
   private final CallQueue<D> queue;
+  private final NanoClock clock;
   private final Map<Function<? super D, ?>, Waiting<?>> waiting = new ConcurrentHashMap<>();
 
   private record Waiting<T>(CompletableFuture<T> result, long sinceNanos) {}
 
   /** None waits; they will in {@code queue}. */
-  SharedReads(CallQueue<D> queue) {
+  SharedReads(CallQueue<D> queue, NanoClock clock) {
     this.queue = queue;
+    this.clock = clock;
   }
 
   /**
@@ -31,7 +33,7 @@ final class SharedReads<D> {
   <T> CompletableFuture<T> join(Function<? super D, ? extends T> read) {
     @SuppressWarnings("unchecked")
     Waiting<T> shared = (Waiting<T>) waiting.computeIfAbsent(read, this::begin);
-    if (System.nanoTime() - shared.sinceNanos > Answer.PATIENCE.toNanos()) {
+    if (clock.nanoTime() - shared.sinceNanos > Answer.PATIENCE.toNanos()) {
       // Each one who waits is remembered until the device answers, which may be never.
       throw Answer.missing();
     }
@@ -40,7 +42,7 @@ final class SharedReads<D> {
   }
 
   private Waiting<?> begin(Function<? super D, ?> read) {
-    long now = System.nanoTime();
+    long now = clock.nanoTime();
     CompletableFuture<Object> result =
         queue.add(
             Mailbox.Kind.READ,

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.zeusd.core.Await;
 import dev.zeusd.core.device.DeviceException;
+import dev.zeusd.testkit.TestClock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -322,25 +323,40 @@ class RunOrSubmitTest {
     assertEquals(2, after.join().join());
   }
 
+  /** In a time of the test's own. */
   @Test
   void whoAsksAHungDeviceIsRefusedOnceTheReadHasWaitedForTooLong() throws Exception {
-    keepSlowAndBusy();
-    Function<String, String> read = device -> device;
-    CompletableFuture<String> waits = worker.runOrShare(read);
-    Await.until(
-        "it is refused",
-        () -> {
-          try {
-            // Each of these is remembered until the device answers.
-            worker.runOrShare(read);
-            return false;
-          } catch (DeviceException.Unavailable e) {
-            return true;
-          }
-        });
-    release.countDown();
-    assertEquals("the device", waits.join());
-    assertEquals("the device", worker.runOrShare(read).join());
+    TestClock clock = new TestClock();
+    try (DeviceWorker<String> hung =
+        new DeviceWorker<>(8, "GPU 8", "the device", Carriers.OF_THIS_MACHINE, clock)) {
+      CountDownLatch begun = new CountDownLatch(1);
+      hung.submit(
+          device -> {
+            // Slow from the start, so that those who ask share a read.
+            clock.jump(5_000_000);
+            return device;
+          });
+      hung.submit(
+          device -> {
+            begun.countDown();
+            awaitRelease();
+            return device;
+          });
+      begun.await();
+      Function<String, String> read = device -> device;
+      CompletableFuture<String> waits = hung.runOrShare(read);
+      clock.jump(Answer.PATIENCE.toNanos());
+      CompletableFuture<String> behindIt = hung.runOrShare(read);
+      clock.jump(1);
+      // Each of these would be remembered until the device answers.
+      assertThrows(DeviceException.Unavailable.class, () -> hung.runOrShare(read));
+      release.countDown();
+      assertEquals("the device", waits.join());
+      assertEquals("the device", behindIt.join());
+      assertEquals("the device", hung.runOrShare(read).join());
+    } finally {
+      release.countDown();
+    }
   }
 
   @Test
