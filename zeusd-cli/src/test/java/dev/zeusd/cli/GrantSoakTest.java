@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.server.fuzz.HostileClient;
 import dev.zeusd.server.fuzz.HostileRequests;
 import dev.zeusd.server.raw.RawConnection;
@@ -21,6 +22,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -57,6 +59,7 @@ class GrantSoakTest {
 
   @TempDir private Path directory;
 
+  private final CountDownLatch measured = new CountDownLatch(1);
   private final AtomicLong answered = new AtomicLong();
   private final AtomicLong malformed = new AtomicLong();
   private final ConcurrentLinkedQueue<Throwable> failures = new ConcurrentLinkedQueue<>();
@@ -101,7 +104,11 @@ class GrantSoakTest {
           IntStream.range(0, CLIENTS)
               .mapToObj(client -> Thread.ofPlatform().start(() -> run(client)))
               .toList();
-      watch(zeusd);
+      try {
+        watch(zeusd);
+      } finally {
+        measured.countDown();
+      }
       for (Thread client : clients) {
         client.join();
       }
@@ -130,6 +137,10 @@ class GrantSoakTest {
     HostileClient hostile = new HostileClient(address, SEED + client);
     try {
       for (long batch = client; !isOver(); batch += CLIENTS) {
+        if (answered.get() > WARM) {
+          // Not before its memory is measured, however late the thread is that does so.
+          measured.await();
+        }
         if (batch / CLIENTS % MALFORMED_EVERY == 0) {
           hostile.round(batch);
           malformed.incrementAndGet();
@@ -142,7 +153,7 @@ class GrantSoakTest {
                 .mapToObj(i -> requests.deviceRequest())
                 .collect(Collectors.joining()));
       }
-    } catch (IOException | RuntimeException | Error e) {
+    } catch (IOException | InterruptedException | RuntimeException | Error e) {
       failures.add(e);
     }
   }
@@ -178,6 +189,7 @@ class GrantSoakTest {
       if (warmFiles == 0 && answered.get() > WARM) {
         warmMemory = zeusd.status("VmRSS") / 1024;
         warmFiles = zeusd.openFiles();
+        measured.countDown();
       }
       if (answered.get() >= told + TELL_EVERY) {
         told = answered.get() / TELL_EVERY * TELL_EVERY;
@@ -191,11 +203,12 @@ class GrantSoakTest {
     }
     assertEquals(List.of(), new ArrayList<>(failures));
     long memory = zeusd.status("VmRSS") / 1024;
+    long most = warmFiles + 2L * CLIENTS;
+    Await.until("files are closed, but for " + most, () -> zeusd.openFiles() <= most);
     long files = zeusd.openFiles();
     System.out.printf(
         "soak: memory %d MB when warm, %d MB at the end; files %d, %d%n",
         warmMemory, memory, warmFiles, files);
-    assertTrue(files <= warmFiles + 2L * CLIENTS, () -> "files: " + files);
     long before = warmMemory;
     assertTrue(memory <= before + before / 2 + 40, () -> before + " MB, and then " + memory);
   }

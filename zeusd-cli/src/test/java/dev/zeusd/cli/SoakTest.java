@@ -214,6 +214,8 @@ class SoakTest {
         if (restarts % 3 == 0) {
           zeusd.awaitListening();
           assertServes(unix());
+          // So that at least the next kill takes a connection from somebody.
+          crowd.awaitValues(1, 1);
         }
         crowd.figures();
       }

@@ -10,7 +10,6 @@ import dev.zeusd.server.raw.RawConnection;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -112,7 +111,6 @@ class StartAndStopTest {
   @ValueSource(strings = {"", "@"})
   void aServiceManagerIsToldWhenItListensEverywhere(String start) throws Exception {
     String notified = start + directory.resolve("notify");
-    int port = freePort();
     Process manager = new ProcessBuilder("python3", "-c", NOTIFIED, notified).start();
     try (BufferedReader said = manager.inputReader()) {
       assertEquals("bound", said.readLine());
@@ -123,22 +121,17 @@ class StartAndStopTest {
               "serve",
               "--simulate",
               "--mode=uds,tcp",
-              "--tcp-bind-address=127.0.0.1:" + port)) {
+              "--tcp-bind-address=127.0.0.1:0")) {
         assertEquals("READY=1", said.readLine(), zeusd::toString);
         assertServes();
-        InetSocketAddress tcp = new InetSocketAddress("127.0.0.1", port);
+        String port = zeusd.awaitErr(Pattern.compile("127\\.0\\.0\\.1:(\\d+)")).group(1);
+        InetSocketAddress tcp = new InetSocketAddress("127.0.0.1", Integer.parseInt(port));
         try (RawConnection connection = RawConnection.open(tcp)) {
           assertEquals(200, connection.get("/time").status());
         }
       }
     } finally {
       manager.destroyForcibly();
-    }
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket probe = new ServerSocket(0)) {
-      return probe.getLocalPort();
     }
   }
 

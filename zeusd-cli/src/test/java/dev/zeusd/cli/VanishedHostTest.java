@@ -45,7 +45,7 @@ class VanishedHostTest {
               return ask("GET", "/gpu/get_power_limit?gpu_ids=0")["0"]["power_limit_mw"]
           connection = connect("10.9.9.1")
           before = limit()
-          lease = ask("POST", "/lease?gpu_ids=0&keys=power_limit&ttl_s=1")
+          lease = ask("POST", "/lease?gpu_ids=0&keys=power_limit&ttl_s=2")
           there = connect("10.9.9.2")
           there.request("GET", "/lease/hold?lease_id=" + lease["lease_id"])
           # Kept: with it, the connection would be closed.

@@ -26,6 +26,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** A daemon whose wall clock is set while it runs; the machine's own stays as it is. */
 class WallClockTest {
   private static final long HOUR_MS = 3_600_000;
+
+  /** What the two clocks of a process may be apart when one of them is looked at anew. */
+  private static final long TOLERANCE_MS = 500;
+
   private static final Pattern TIMESTAMP = Pattern.compile("\"timestamp_ms\":(\\d+)");
 
   /** Moves the wall clock by the seconds that stand in a file, as a process sees it. */
@@ -96,6 +100,20 @@ class WallClockTest {
     }
   }
 
+  /** What such a time is ahead of this process's clock, to within how long its answer took. */
+  private static void assertAhead(long aheadMs, UnixDomainSocketAddress address)
+      throws IOException {
+    long beforeMs = System.currentTimeMillis();
+    long timeMs = get(address, "/time") - aheadMs;
+    assertBetween(beforeMs, timeMs, System.currentTimeMillis());
+  }
+
+  private static void assertBetween(long leastMs, long timeMs, long mostMs) {
+    assertTrue(
+        timeMs >= leastMs - TOLERANCE_MS && timeMs <= mostMs + TOLERANCE_MS,
+        () -> timeMs + " is not within " + leastMs + " to " + mostMs);
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"gpu", "cpu"})
   void timestampsGoOnWhereTheWallClockIsSetBack(String kind) throws Exception {
@@ -106,26 +124,29 @@ class WallClockTest {
         ZeusdProcess.start(
             directory, environment(), "serve", "--simulate", "--socket-path", "" + socket)) {
       zeusd.awaitListening();
+      long askedNanos = System.nanoTime();
       try (EventStream stream =
           RawConnection.open(address).stream("/" + kind + "/stream_power?" + kind + "_ids=0")) {
         long last = timestampMs(stream.nextData());
         long first = last;
-        long startNanos = System.nanoTime();
+        long firstNanos = System.nanoTime();
         setBy(-3600);
         for (int i = 0; i < 12; i++) {
           long now = timestampMs(stream.nextData());
           assertTrue(now > last, now + " after " + last);
           last = now;
         }
-        long passedMs = (System.nanoTime() - startNanos) / 1_000_000;
-        assertEquals(passedMs, last - first, 500);
         // What clients compare it with goes with it.
         long oneShot = get(address, "/" + kind + "/get_power");
         assertTrue(oneShot >= last, oneShot + " after " + last);
-        assertEquals(oneShot, get(address, "/time"), 5_000);
-        assertTrue(System.currentTimeMillis() - get(address, "/time") < HOUR_MS / 2);
+        long leastMs = (System.nanoTime() - firstNanos) / 1_000_000;
+        long time = get(address, "/time");
+        long mostMs = (System.nanoTime() - askedNanos) / 1_000_000;
+        assertTrue(time >= oneShot - TOLERANCE_MS, time + " after " + oneShot);
+        assertBetween(leastMs, time - first, mostMs);
+        assertAhead(0, address);
         setBy(7200);
-        assertEquals(System.currentTimeMillis() + 2 * HOUR_MS, get(address, "/time"), 5_000);
+        assertAhead(2 * HOUR_MS, address);
       }
     }
   }
@@ -164,7 +185,7 @@ class WallClockTest {
   }
 
   @Test
-  @Timeout(60)
+  @Timeout(120)
   void leasesAndEnergyWindowsLastAsLongAsTheyShouldWhateverTheWallClockDoes() throws Exception {
     assumeTrue(ZeusdProcess.IMAGE.isEmpty());
     Path socket = directory.resolve("zeusd.sock");
