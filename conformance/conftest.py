@@ -22,7 +22,7 @@ def ours_only(reason: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(IS_PEER, reason="not on the Rust zeusd: " + reason)
 
 
-def wait_for(condition, seconds: float = 10):
+def wait_for(condition, seconds: float = 30):
     """Waits for a true value and returns it."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -96,16 +96,18 @@ def test_own_requests(client):
 
 
 def test_time(client):
-    assert client.get_time() == pytest.approx(time.time(), abs=1)
+    before = time.time()
+    assert before - 1 <= client.get_time() <= time.time() + 1
 
 
 def test_gpu_power(daemon, client):
     for gpu in range(GPUS):  # not steady: for that the Rust zeusd 0.4 answers only once
         daemon.nvml.power(gpu, 4_000_000_000 + 1000 * gpu, COUNTING)
+    before_ms = time.time() * 1000
     every, some = client.get_gpu_power(), client.get_gpu_power([2, 0])
     assert every.power_mw == {gpu: pytest.approx(4_000_000_000 + 1000 * gpu, abs=100) for gpu in range(GPUS)}
     assert some.power_mw == {gpu: pytest.approx(4_000_000_000 + 1000 * gpu, abs=100) for gpu in (0, 2)}
-    assert every.timestamp_ms == pytest.approx(time.time() * 1000, abs=2000)
+    assert before_ms - 2000 <= every.timestamp_ms <= time.time() * 1000 + 2000
 
 
 def test_gpu_energy(daemon, client):
@@ -224,9 +226,10 @@ def test_cpu_power(cpus, client):
         return [by_cpu[0].cpu_mw, by_cpu[0].dram_mw, by_cpu[1].cpu_mw]
 
     wait_for_value(power, [50000, 8000, 70000])
+    before_ms = time.time() * 1000
     every = client.get_cpu_power()
     assert every.power_mw[1].dram_mw is None
-    assert every.timestamp_ms == pytest.approx(time.time() * 1000, abs=2000)
+    assert before_ms - 2000 <= every.timestamp_ms <= time.time() * 1000 + 2000
     assert sorted(client.get_cpu_power([1]).power_mw) == [1]
 
 

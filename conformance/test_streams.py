@@ -86,13 +86,18 @@ def test_indices_that_are_not_there(daemon, stream):
 def test_iterates_at_the_rate_of_the_daemon(daemon, stream):
     client = stream(daemon.config(gpu_indices=[0], cpu_indices=[]))
     readings_of(client, daemon, gpus=(0,))
-    seen, end = [], time.monotonic() + 1
-    for readings in client:
-        seen.append((readings[daemon.endpoint].timestamp_s, readings[daemon.endpoint].gpu_power_w[0]))
-        if time.monotonic() > end:
+    for _ in range(5):  # of a few seconds, one is not slow for the machine's reasons
+        seen, begin = [], time.monotonic()
+        for readings in client:
+            seen.append((readings[daemon.endpoint].timestamp_s, readings[daemon.endpoint].gpu_power_w[0]))
+            if time.monotonic() > begin + 1:
+                break
+        assert seen == sorted(seen)
+        values = len({watts for _, watts in seen})
+        assert values <= 20 * (time.monotonic() - begin) + 5  # 20 Hz
+        if values >= 10:
             break
-    assert seen == sorted(seen)
-    assert 10 <= len({watts for _, watts in seen}) <= 25  # 20 Hz
+    assert values >= 10
 
 
 def test_iterates_asynchronously(daemon, stream):
@@ -158,14 +163,16 @@ def test_reconnects(shared, start, tree, stream, transport, how):
     readings_of(client, daemon)
     begin = time.monotonic()
     daemon.stop(how)
-    assert time.monotonic() - begin < 2  # it does not wait for its streams
+    assert time.monotonic() - begin < 8  # it does not wait for its streams, which would never end
     old = readings_of(client, other).gpu_power_w[0]
+    restarted = time.time()
     daemon.start()
     wait_for(lambda: client.get_power()[other.endpoint].gpu_power_w[0] > old)
     for gpu in range(GPUS):
         daemon.nvml.power(gpu, 5_000_000, COUNTING)
     wait_for_gpus(client, daemon, dict.fromkeys(range(GPUS), 5000))
-    assert client.get_power()[daemon.endpoint].timestamp_s == pytest.approx(time.time(), abs=1)
+    timestamp_s = client.get_power()[daemon.endpoint].timestamp_s
+    assert restarted - 1 <= timestamp_s <= time.time() + 1
 
 
 def test_a_gpu_fails_and_heals(daemon, stream):
@@ -190,6 +197,9 @@ def test_reading_stops_with_the_last_client(daemon, stream):
     for client in clients:
         readings_of(client, daemon)
     assert reads(1) < 20 * GPUS * 1.3  # both share one reading
+    before = daemon.nvml.calls(GET_FIELD_VALUES)
     for client in clients:
         client.stop()
-    wait_for(lambda: reads(0.3) == 0, 2.5)
+    wait_for(lambda: reads(0.3) == 0)
+    # That many are those of 2.5 s, in a time that does not pass while the daemon has none.
+    assert daemon.nvml.calls(GET_FIELD_VALUES) - before <= 20 * GPUS * 2.5
