@@ -22,6 +22,7 @@ import dev.zeusd.client.TokenInfo;
 import dev.zeusd.client.ZeusdClient;
 import dev.zeusd.client.ZeusdException;
 import dev.zeusd.core.Await;
+import dev.zeusd.core.Metronome;
 import dev.zeusd.core.rapl.RaplTree;
 import dev.zeusd.server.raw.TestAuthority;
 import dev.zeusd.testkit.nvml.FakeNvml;
@@ -240,25 +241,47 @@ class ClientTest {
       throws Exception {
     ZeusdClient watcher = start(Transport.UDS, rapl(dir));
     long before = nvml.gpu(0).powerLimitMw();
-    ZeusdClient holder = client();
-    Lease lease =
-        holder.lease(
-            LeaseRequest.of(List.of(0), EnumSet.of(SettingKey.POWER_LIMIT))
-                .withTtl(Duration.ofSeconds(2))
-                .withKeeping(keeping));
-    lease.settings().setPowerLimit(List.of(0), 202_000);
-    long start = System.nanoTime();
-    await(
-        () -> {
-          assertEquals(1, watcher.leases().size(), "it has ended");
-          return System.nanoTime() - start > 3_500_000_000L;
-        });
-    assertFalse(lease.isLost());
+    Optional<ZeusdClient> holder = Optional.empty();
+    while (holder.isEmpty()) {
+      holder = holdLongerThanTheTtl(watcher, keeping);
+    }
     assertEquals(202_000, nvml.gpu(0).powerLimitMw());
     // As when its process is killed.
-    holder.close();
+    holder.get().close();
     await(() -> nvml.gpu(0).powerLimitMw() == before);
     await(() -> watcher.leases().isEmpty());
+  }
+
+  /**
+   * Whoever holds a lease by now; or nobody, where the machine stood still for so long that it was
+   * not renewed.
+   */
+  private Optional<ZeusdClient> holdLongerThanTheTtl(
+      ZeusdClient watcher, LeaseRequest.Keeping keeping) throws Exception {
+    long start = System.nanoTime();
+    try (Metronome metronome = new Metronome()) {
+      ZeusdClient holder = client();
+      Lease lease =
+          holder.lease(
+              LeaseRequest.of(List.of(0), EnumSet.of(SettingKey.POWER_LIMIT))
+                  .withTtl(Duration.ofSeconds(2))
+                  .withKeeping(keeping));
+      try {
+        lease.settings().setPowerLimit(List.of(0), 202_000);
+        await(() -> watcher.leases().isEmpty() || System.nanoTime() - start > 3_500_000_000L);
+        assertEquals(1, watcher.leases().size(), "it has ended");
+        assertFalse(lease.isLost());
+        return Optional.of(holder);
+      } catch (ZeusdException | AssertionError e) {
+        long lostMs = (System.nanoTime() - start) / 1_000_000 - metronome.beats();
+        if (lostMs < 1000) {
+          throw e;
+        }
+        holder.close();
+        await(() -> watcher.leases().isEmpty());
+        return Optional.empty();
+      }
+    }
   }
 
   @Test
