@@ -282,16 +282,19 @@ class ControlTest {
         refused += writer.readResponse().status() == 503 ? 1 : 0;
       }
       assertTrue(refused <= 20, refused + " writes refused");
-      long before = nvml.gpu(1).calls(Call.SET_POWER_LIMIT);
+      List<Long> between = new ArrayList<>();
       for (int i = 0; i < 3; i++) {
         for (String read :
             List.of("power", "power_limit", "persistence_mode", "cumulative_energy")) {
+          long before = nvml.gpu(1).calls(Call.SET_POWER_LIMIT);
           RawResponse response = reader.get("/gpu/get_" + read + "?gpu_ids=1");
+          between.add(nvml.gpu(1).calls(Call.SET_POWER_LIMIT) - before);
           assertEquals(200, response.status(), response::toString);
         }
       }
-      long between = nvml.gpu(1).calls(Call.SET_POWER_LIMIT) - before;
-      assertTrue(between <= 12 + 3, between + " writes during 12 reads");
+      // One as a rule: more only where this thread hears late of an answer.
+      between.sort(Long::compare);
+      assertTrue(between.get(between.size() / 2) <= 2, () -> "writes during reads: " + between);
     } finally {
       nvml.gpu(1).delay(Call.SET_POWER_LIMIT, Duration.ZERO);
     }

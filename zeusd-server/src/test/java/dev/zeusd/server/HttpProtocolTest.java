@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.core.TestLog;
 import dev.zeusd.server.raw.EventStream;
 import dev.zeusd.server.raw.RawConnection;
@@ -126,6 +127,8 @@ class HttpProtocolTest {
   @ParameterizedTest
   @EnumSource
   void answersHeadOfAStreamWithoutOpeningIt(Transport transport) throws Exception {
+    // What other tests have streamed is over.
+    Await.rest();
     long reads = NVML.gpu(0).powerReads();
     for (String version : new String[] {"1.0", "1.1"}) {
       try (RawConnection connection = connect(transport)) {
@@ -136,6 +139,7 @@ class HttpProtocolTest {
         connection.assertEnd();
       }
     }
+    Await.rest();
     assertEquals(reads, NVML.gpu(0).powerReads());
   }
 
