@@ -118,6 +118,9 @@ final class Devices<D, S extends PowerSample> {
     List<String> all = new ArrayList<>();
     backends.forEach(backend -> all.addAll(backend.problems()));
     failure.ifPresent(all::add);
+    if (all.isEmpty() && looking != null && known.devices.isEmpty()) {
+      all.add("no %ss yet: those that were found are asked what they are".formatted(kind));
+    }
     return all;
   }
 
@@ -125,8 +128,21 @@ final class Devices<D, S extends PowerSample> {
   DeviceSet<D, S> now() {
     if (mayHaveMore()) {
       lookAgain();
+    } else if (known.devices.isEmpty()) {
+      awaitThoseFound();
     }
     return known.set;
+  }
+
+  /** A look that has found some is not over before these have had the time to say what they are. */
+  private void awaitThoseFound() {
+    Thread look;
+    synchronized (this) {
+      look = looking;
+    }
+    if (look != null) {
+      await(look, LOOK_WAIT);
+    }
   }
 
   private boolean mayHaveMore() {

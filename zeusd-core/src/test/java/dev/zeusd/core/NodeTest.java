@@ -31,6 +31,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.logging.Level;
@@ -209,6 +210,29 @@ class NodeTest {
     nvml.delay(call, Duration.ZERO);
     assertEquals(2, nvml.calls(INIT), "each was called once");
     assertEquals(2, nvml.calls(SHUTDOWN));
+  }
+
+  /** There is no moment in which they are found and not there. */
+  @Test
+  void whoAsksWhileGpusThatWereFoundLateSayWhatTheyAreGetsThem() throws Exception {
+    nvml.delay(INIT, Duration.ofMinutes(5));
+    nvml.gpu(2).delay(GET_PCI_INFO, Duration.ofMinutes(5));
+    try (Node node = Node.open(AUTO)) {
+      nvml.delay(INIT, Duration.ZERO);
+      Await.until("GPU 2 is asked what it is", () -> nvml.gpu(2).inFlight() == 1);
+      AtomicInteger gpus = new AtomicInteger();
+      Thread asking = Thread.ofPlatform().start(() -> gpus.set(node.gpus().size()));
+      Await.until(
+          "it waits, or has an answer",
+          () -> asking.getState() == Thread.State.TIMED_WAITING || !asking.isAlive());
+      nvml.gpu(2).delay(GET_PCI_INFO, Duration.ZERO);
+      asking.join();
+      assertEquals(4, gpus.get());
+      assertEquals(List.of(), node.problems());
+    } finally {
+      nvml.delay(INIT, Duration.ZERO);
+      nvml.gpu(2).delay(GET_PCI_INFO, Duration.ZERO);
+    }
   }
 
   @Test
