@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
+import dev.zeusd.core.Await;
 import dev.zeusd.server.raw.RawConnection;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -11,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
@@ -232,6 +234,25 @@ final class ZeusdProcess implements AutoCloseable {
     assertTrue(
         process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS), () -> "still runs after a long time");
     return process.exitValue();
+  }
+
+  /**
+   * As {@link #assertFails}, of one that insists on a driver. Where that is late, on a machine that
+   * stood still, it goes on without: then another one.
+   */
+  static void assertInsists(Callable<ZeusdProcess> start, String... mentioned) throws Exception {
+    for (int attempt = 0; attempt < 5; attempt++) {
+      try (ZeusdProcess zeusd = start.call()) {
+        Await.until(
+            "it ends, or goes on",
+            () -> !zeusd.isAlive() || zeusd.err().contains(" has not answered yet"));
+        if (!zeusd.isAlive()) {
+          zeusd.assertFails(mentioned);
+          return;
+        }
+      }
+    }
+    fail("it goes on each time");
   }
 
   /** Ends with status 1 and one line, beside its log, that says why, in these words. */
