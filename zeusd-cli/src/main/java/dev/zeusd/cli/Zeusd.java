@@ -6,6 +6,7 @@ import dev.zeusd.server.ServerStartException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.function.IntSupplier;
 import picocli.CommandLine;
@@ -35,8 +36,11 @@ public sealed class Zeusd implements Runnable permits Zeusd.WithAllCommands {
   /** The same, but the process goes on. */
   static int run(String... args) {
     CommandLine commandLine = commandLineFor(args);
+    // Picocli's own one notices no failure of System.out, which keeps them for itself.
+    commandLine.setOut(new PrintWriter(System.out, true, Charset.defaultCharset()));
     try {
-      return commandLine.execute(Arguments.inUtf8(args, commandLine));
+      int status = commandLine.execute(Arguments.inUtf8(args, commandLine));
+      return status == 0 && commandLine.getOut().checkError() ? notWritten(commandLine) : status;
     } catch (ParameterException e) {
       return wrongUsage(e, args);
     } catch (RuntimeException | Error e) {
@@ -115,6 +119,15 @@ public sealed class Zeusd implements Runnable permits Zeusd.WithAllCommands {
     err.println("For more information, try '" + command + " --help'.");
     err.flush();
     return CommandLine.ExitCode.USAGE;
+  }
+
+  /** What was asked for may be done, but whoever waits for what it said has not got that. */
+  private static int notWritten(CommandLine commandLine) {
+    commandLine
+        .getErr()
+        .println(error("cannot write to stdout: it is closed, or its disk is full"));
+    commandLine.getErr().flush();
+    return CommandLine.ExitCode.SOFTWARE;
   }
 
   private static int failure(Exception e, CommandLine commandLine, CommandLine.ParseResult parsed) {

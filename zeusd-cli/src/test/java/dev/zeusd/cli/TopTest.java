@@ -110,6 +110,18 @@ class TopTest {
     assertEquals(1, Said.by("top", "--once", "--connect", none.toString()).status());
   }
 
+  /** As when what reads it has gone, or a disk is full. */
+  @Test
+  void itEndsWhenNothingTakesItsLines() throws Exception {
+    List<String> toNowhere = List.of("sh", "-c", "exec \"$@\" >/dev/full", "sh");
+    try (ZeusdProcess top =
+        ZeusdProcess.start(
+            dir, Map.of(), toNowhere, ClassPath.OWN, "top", "--json", "--connect", "" + socket)) {
+      assertEquals(1, top.awaitExit(), top::toString);
+      assertEquals("error: cannot write to stdout: it is closed, or its disk is full\n", top.err());
+    }
+  }
+
   @Test
   void withoutATerminalItSaysWhatElseThereIs() {
     Said said = Said.by("top", "--connect", socket.toString());
