@@ -12,18 +12,18 @@ public final class Watch implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(Watch.class.getName());
   private static final long CLOSE_WAIT_NANOS = TimeUnit.MILLISECONDS.toNanos(300);
 
-  /** Takes a step. */
-  public interface Work {
+  /** What is done now and then. */
+  public interface Step {
     /**
      * Does what is due, and says whether there will be more.
      *
      * @return whether there will be more to do
      */
-    boolean step();
+    boolean take();
   }
 
   private final String name;
-  private final Work work;
+  private final Step step;
   private final long periodNanos;
 
   // Guarded by this.
@@ -38,12 +38,12 @@ public final class Watch implements AutoCloseable {
    * Nothing is watched yet; the thread will be called {@code name}.
    *
    * @param name of the thread
-   * @param work what to do now and then
+   * @param step what to do now and then
    * @param periodNanos how long to wait between two steps, in ns
    */
-  public Watch(String name, Work work, long periodNanos) {
+  public Watch(String name, Step step, long periodNanos) {
     this.name = name;
-    this.work = work;
+    this.step = step;
     this.periodNanos = periodNanos;
   }
 
@@ -66,7 +66,7 @@ public final class Watch implements AutoCloseable {
     while (awaitDue()) {
       boolean hasMore = true;
       try {
-        hasMore = work.step();
+        hasMore = step.take();
       } catch (RuntimeException e) {
         LOG.log(System.Logger.Level.ERROR, "{0}: unexpected exception", name, e);
       }
