@@ -1,7 +1,9 @@
 package dev.zeusd.core.settings;
 
+import dev.zeusd.core.device.DeviceException;
 import dev.zeusd.core.device.Gpu;
 import dev.zeusd.core.device.GpuInfo;
+import dev.zeusd.core.device.PowerLimitConstraints;
 import dev.zeusd.core.worker.DeviceWorker;
 import java.util.HashMap;
 import java.util.List;
@@ -48,14 +50,32 @@ final class BaselineKeeper {
     return baseline.isEmpty();
   }
 
-  /** What a setting is to be. */
-  Optional<SettingValue> of(Setting setting) {
-    if (isEmpty()) {
-      return Optional.empty();
+  /**
+   * What a setting is to be, if it can be that: a limit out of the GPU's range is nothing to go
+   * back to. On the GPU's thread.
+   */
+  Optional<SettingValue> of(Setting setting, Gpu gpu) {
+    return baseline.of(gpu.info(), setting.key()).filter(value -> isPossible(value, gpu));
+  }
+
+  private static boolean isPossible(SettingValue value, Gpu gpu) {
+    try {
+      return switch (value) {
+        case SettingValue.PowerLimit limit ->
+            isWithin(gpu.powerLimitConstraints(), limit.powerLimitMw());
+        case SettingValue.ModulePowerLimit limit ->
+            isWithin(gpu.modulePowerLimitConstraints(), limit.powerLimitMw());
+        case SettingValue.GpuClocks _, SettingValue.MemClocks _, SettingValue.PersistenceMode _ ->
+            true;
+      };
+    } catch (DeviceException e) {
+      // It does not tell, and may have it all the same.
+      return true;
     }
-    return new GpusByUuid(gpus.get())
-        .find(setting.gpuUuid())
-        .flatMap(gpu -> baseline.of(gpu.device().info(), setting.key()));
+  }
+
+  private static boolean isWithin(PowerLimitConstraints range, long limitMw) {
+    return limitMw >= range.minPowerLimitMw() && limitMw <= range.maxPowerLimitMw();
   }
 
   /** Has settings set that are not as they should be; those that a lease holds come later. */
@@ -95,8 +115,7 @@ final class BaselineKeeper {
 
   private boolean ask(Setting setting, SettingValue value) {
     SettingState state = table.stateOf(setting);
-    boolean isOwed = state.change.filter(change -> !change.isDemand()).isPresent();
-    if (!state.isFree() || isOwed) {
+    if (!state.isFree() || state.leasedChange().isPresent()) {
       return false;
     }
     state.settled();

@@ -78,7 +78,10 @@ final class LeaseDesk {
     return HexFormat.of().formatHex(bytes);
   }
 
-  /** What they are, as of a moment when nobody without a lease can change them any more. */
+  /**
+   * What they go back to: a baseline, or what they are as of a moment when nobody without a lease
+   * can change them any more.
+   */
   private Map<Setting, SettingValue> readAll(List<Setting> settings) {
     Map<Integer, CompletableFuture<Map<Setting, SettingValue>>> running = new TreeMap<>();
     Map<Integer, DeviceException> failures = new TreeMap<>();
@@ -112,7 +115,10 @@ final class LeaseDesk {
 
   private Map<Setting, SettingValue> read(List<Setting> settings, Gpu gpu) {
     Map<Setting, SettingValue> values = new TreeMap<>();
-    settings.forEach(setting -> values.put(setting, clocks.valueOf(setting, gpu)));
+    for (Setting setting : settings) {
+      SettingValue current = clocks.valueOf(setting, gpu);
+      values.put(setting, parts.baseline().of(setting, gpu).orElse(current));
+    }
     return values;
   }
 
@@ -122,9 +128,8 @@ final class LeaseDesk {
       // What an earlier lease has not put back is not what this one goes back to.
       state.found =
           state
-              .change
+              .leasedChange()
               .map(Change::before)
-              .or(() -> parts.baseline().of(setting))
               .or(() -> Optional.ofNullable(values.get(setting)));
     }
     table.changed(lease.settings());

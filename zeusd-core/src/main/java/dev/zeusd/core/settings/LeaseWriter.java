@@ -71,12 +71,13 @@ final class LeaseWriter {
   /** Before the first write: somebody may have used another tool since the lease was taken. */
   private void lookAgain(Lease lease, Gpu gpu, Setting setting) throws IOException {
     SettingValue value = clocks.valueOf(setting, gpu);
+    boolean hasBaseline = baseline.of(setting, gpu).isPresent();
     boolean isNew =
         table.locked(
             () -> {
               SettingState state = lease.stateOf(setting);
               boolean differs = !state.found.equals(Optional.of(value));
-              if (differs && baseline.of(setting).isEmpty()) {
+              if (differs && !hasBaseline) {
                 state.found = Optional.of(value);
                 table.changed(List.of(setting));
               }
@@ -90,7 +91,7 @@ final class LeaseWriter {
   private Optional<Asked> askUnlessFirst(Lease lease, Setting setting, SettingValue value) {
     return lease
         .stateOf(setting)
-        .change
+        .leasedChange()
         .map(change -> ask(lease, setting, value, change.driverGeneration()));
   }
 
@@ -100,8 +101,10 @@ final class LeaseWriter {
     SettingValue before = state.found.orElseThrow();
     Optional<Change> earlier = state.change;
     Change change =
-        earlier.orElseGet(
-            () -> new Change(before, Written.NOTHING, driverGeneration, Optional.empty()));
+        state
+            .leasedChange()
+            .orElseGet(
+                () -> new Change(before, Written.NOTHING, driverGeneration, Optional.empty()));
     state.change = Optional.of(change.with(change.written().ask(value), Optional.of(lease)));
     return new Asked(earlier, saved.nextLine(setting, lease, Optional.of(value)));
   }
@@ -115,7 +118,7 @@ final class LeaseWriter {
       }
     } else {
       // Whoever has changed it before is still the one to put it back.
-      Optional<Lease> by = earlier.isPresent() ? earlier.get().by() : Optional.of(lease);
+      Optional<Lease> by = earlier.flatMap(Change::by).or(() -> Optional.of(lease));
       noteOutcome(lease, setting, change -> change.with(change.written().failed(), by));
     }
     return saved.nextLine(setting, lease, Optional.empty());

@@ -195,9 +195,10 @@ final class Recovery {
     if (holder.isEmpty() || state.found.isEmpty()) {
       return;
     }
-    Optional<Lease> earlier = state.change.isPresent() ? state.change.get().by() : holder;
+    Optional<Change> leased = state.leasedChange();
+    Optional<Lease> earlier = leased.flatMap(Change::by).or(() -> holder);
     Change change =
-        state.change.orElseGet(
+        leased.orElseGet(
             () -> new Change(state.found.get(), Written.NOTHING, Change.UNKNOWN, holder));
     if (line.asked().isPresent()) {
       changedBefore.put(line.setting(), earlier);
@@ -235,7 +236,7 @@ final class Recovery {
 
   private static void handOn(SettingState from, SettingState to) {
     from.holder.ifPresent(lease -> lease.letGoOf(from.setting));
-    if (from.change.isPresent()) {
+    if (from.leasedChange().isPresent()) {
       SettingValue before = from.change.get().before();
       to.found = to.found.map(value -> before);
       to.change = to.change.map(change -> change.backTo(before)).or(() -> from.change);

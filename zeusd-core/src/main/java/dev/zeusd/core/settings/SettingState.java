@@ -43,6 +43,11 @@ final class SettingState {
     return holder.isEmpty() && !restoring;
   }
 
+  /** What a lease has left to put back; what a baseline asks for is nothing that was found. */
+  Optional<Change> leasedChange() {
+    return change.filter(each -> !each.isDemand());
+  }
+
   /** Nobody has it, and it is not what it should be. */
   boolean isPending() {
     return holder.isEmpty() && change.isPresent();

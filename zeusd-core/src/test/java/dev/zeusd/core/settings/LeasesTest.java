@@ -874,6 +874,30 @@ class LeasesTest {
     assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
   }
 
+  /** As one for all GPUs, of which some are smaller. */
+  @Test
+  void whatAGpuCannotHaveIsNotWhatLeasesGoBackTo() {
+    Baseline impossible = new Baseline(List.of(ofAll(limit(ModelGpu.MAX_LIMIT_MW + 1))));
+    Leases leases = open(impossible);
+    step(leases);
+    Lease lease = take(leases, LIMIT, 0, 1);
+    assertEquals(
+        limit(ModelGpu.DEFAULT_LIMIT_MW), lease.saved().get(setting(0, SettingKey.POWER_LIMIT)));
+    assertThrows(
+        DeviceException.InvalidArgument.class,
+        () -> write(lease, 1, limit(ModelGpu.MAX_LIMIT_MW + 2)));
+    write(lease, 0, limit(100_000));
+    assertEquals(Outcome.RESTORED, lease.end().get(setting(0, SettingKey.POWER_LIMIT)).outcome());
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(0).limitMw);
+    // Of the other one, nothing was changed: it is still asked for.
+    assertEquals(List.of("baseline"), leases.list().stream().map(LeaseInfo::holder).toList());
+    write(take(leases, LIMIT, 1), 1, limit(100_000));
+    Leases next = open(impossible);
+    pass(TTL);
+    step(next);
+    assertEquals(ModelGpu.DEFAULT_LIMIT_MW, models.get(1).limitMw);
+  }
+
   @Test
   void aBaselineThatComesBackIsSetOnceMore() {
     Baseline baseline = new Baseline(List.of(ofAll(limit(240_000))));
