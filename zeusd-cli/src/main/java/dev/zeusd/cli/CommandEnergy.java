@@ -151,10 +151,11 @@ final class CommandEnergy implements AutoCloseable {
       } catch (ZeusdException e) {
         if (e.getCause() instanceof SocketTimeoutException) {
           daemonIsSilent = !answers(hurried);
-          if (!daemonIsSilent) {
-            // A device keeps it waiting, for which it has its own limit.
-            return client.endEnergyWindow(windowId);
+          if (daemonIsSilent) {
+            throw e;
           }
+          // A device keeps it waiting, for which it has its own limit.
+          return client.endEnergyWindow(windowId);
         }
         if (!e.isTransient() || System.nanoTime() > deadline) {
           throw e;

@@ -395,7 +395,8 @@ class ClientOfOddServersTest {
       others.addAll(queue);
       return new Endpoint.Unix(address.getPath());
     }
-    ServerSocket silent = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+    int backlog = stalled.equals("connect") ? 1 : 50;
+    ServerSocket silent = new ServerSocket(0, backlog, InetAddress.getLoopbackAddress());
     others.add(silent);
     String host = silent.getInetAddress().getHostAddress();
     if (stalled.equals("connect")) {
