@@ -191,7 +191,7 @@ class DemandTest {
       for (int second = 0; second < 20 && hz < 16; second++) {
         hz = readsPerSecondAmidRequests(connection);
       }
-      assertEquals(20, hz, 4, "the fast device's rate");
+      assertTrue(hz >= 16, "the fast device's rate is " + hz);
       int fastEvents = 0;
       int slowEvents = 0;
       for (int i = 0; i < 25; i++) {
@@ -205,9 +205,13 @@ class DemandTest {
     }
   }
 
-  /** How often the sampler reads GPU 0 while it is asked for, which has to be quick. */
+  /**
+   * How often the sampler reads GPU 0 while it is asked for, which has to be quick; of seconds in
+   * which this machine was awake.
+   */
   private double readsPerSecondAmidRequests(RawConnection connection) throws Exception {
     long start = System.nanoTime();
+    long startBeats = metronome.beats();
     long reads = nvml.gpu(0).powerReads();
     long[] tookMs = new long[60];
     for (int i = 0; i < tookMs.length; i += 3) {
@@ -220,7 +224,9 @@ class DemandTest {
     assertMostAreFast(tookMs);
     // The requests read the device as well, 20 times.
     long ownReads = nvml.gpu(0).powerReads() - reads - 20;
-    return ownReads / ((System.nanoTime() - start) / 1e9);
+    double seconds = (System.nanoTime() - start) / 1e9;
+    assertTrue(ownReads <= 24 * seconds, () -> ownReads + " reads in " + seconds + " s");
+    return ownReads / ((metronome.beats() - startBeats) / 1e3);
   }
 
   @Test
