@@ -155,7 +155,13 @@ class FairSharesTest {
     try (TestServer server = startForAll(BOTH);
         OtherUser other = start(socketOf(server), 2000, 1, "read", "POST", write);
         RawConnection connection = server.connect()) {
-      Await.until("all are answered", () -> other.answered(200) + other.answered(429) == 2000);
+      // On a slow machine some have to ask again: those that were not admitted in time.
+      Await.until(
+          "there is no place left, and all are answered",
+          () -> {
+            int queued = other.answered(200);
+            return queued >= 1024 && queued + other.answered(429) >= 2000;
+          });
       assertEquals(1024, other.answered(200), "commands that one user may queue");
       connection.send(request("POST", write));
       assertEquals(200, connection.readResponse().status());
@@ -178,7 +184,7 @@ class FairSharesTest {
         OtherUser other = start(socketOf(server), many, 1, "read", "GET", energy);
         RawConnection own = server.connect();
         RawConnection power = server.connect()) {
-      Await.until("it asks", () -> other.opened() == many);
+      Await.until("it asks", () -> other.opened() >= many);
       own.send(request("GET", energy));
       power.send(request("GET", "/cpu/get_power"));
       // What came before these waits for the CPU by then.
