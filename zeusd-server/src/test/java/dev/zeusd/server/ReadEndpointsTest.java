@@ -196,13 +196,13 @@ class ReadEndpointsTest {
   @EnumSource
   void readsPower(Transport transport) throws IOException {
     nvml.gpu(0).powerMw(0);
-    nvml.gpu(1).powerMw(Integer.MAX_VALUE - 1L);
+    nvml.gpu(1).powerMw(0xFFFF_0000L);
     try (TestServer server = TestServer.start(transport)) {
       long before = System.currentTimeMillis();
       Matcher power =
           server
               .get("/gpu/get_power")
-              .assertOkMatching(POWER.formatted("\"0\":0,\"1\":2147483646"));
+              .assertOkMatching(POWER.formatted("\"0\":0,\"1\":4294901760"));
       assertWithin(before, Long.parseLong(power.group(1)), System.currentTimeMillis());
     }
   }
