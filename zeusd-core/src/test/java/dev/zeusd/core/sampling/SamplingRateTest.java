@@ -50,8 +50,9 @@ class SamplingRateTest {
   private record Rates(
       double worstError, double machineError, double shareOnGrid, double shiftMicros) {
     boolean good() {
-      // A tick that reads a GPU and wakes a subscriber loses more than a mere wake-up does.
-      return worstError < Math.max(0.02, 0.01 + 3 * machineError)
+      // A tick that reads a GPU and wakes a subscriber loses more than a mere wake-up does: five
+      // times as much beside two builds on two cores.
+      return worstError < Math.max(0.02, 0.01 + 6 * machineError)
           && shareOnGrid > 0.7
           && Math.abs(shiftMicros) < 250;
     }
